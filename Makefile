@@ -1,0 +1,47 @@
+# Two targets do everything on a fresh machine: `make demo` and `make test`. Both make .venv first.
+PYTHON ?= python3
+ENV ?= local
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test test-long check bench lock env clean-env dbt-docs
+
+demo: env
+	$(BIN)/python -m lakeray demo env=$(ENV)
+
+test: check
+	$(BIN)/python -m pytest -m "not long" -q
+
+test-long: env
+	$(BIN)/python -m pytest -m long -q
+
+check: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m lakeray generate check
+
+bench: env
+	$(BIN)/python -m benchmarks
+
+dbt-docs: env
+	$(BIN)/python -m lakeray docs
+
+env: $(VENV)/installed
+
+# --require-hashes: what is installed is what was locked, wherever it comes from.
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lakeray needs Python 3.11 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+lock:
+	uv pip compile -q --generate-hashes --no-strip-extras --universal --python-version 3.11 \
+		--custom-compile-command "make lock" requirements-dev.in -o requirements.lock
+
+clean-env:
+	rm -rf $(VENV)

@@ -1,0 +1,14 @@
+-- Generated from conf/stream/klaviyo/profiles.yaml by `python -m lakeray generate`; do not edit.
+CREATE TABLE IF NOT EXISTS lakehouse.staging."stg_klaviyo__profiles" (
+    "_airbyte_raw_id" VARCHAR,
+    "_airbyte_extracted_at" TIMESTAMP WITH TIME ZONE,
+    "_airbyte_meta" STRUCT("sync_id" BIGINT, "changes" STRUCT("field" VARCHAR, "change" VARCHAR, "reason" VARCHAR)[]),
+    "_airbyte_generation_id" BIGINT,
+    "type" VARCHAR,
+    "id" VARCHAR,
+    "updated" TIMESTAMP WITH TIME ZONE,
+    "attributes" STRUCT("email" VARCHAR, "phone_number" VARCHAR, "anonymous_id" VARCHAR, "external_id" VARCHAR, "first_name" VARCHAR, "last_name" VARCHAR, "organization" VARCHAR, "locale" VARCHAR, "title" VARCHAR, "image" VARCHAR, "created" TIMESTAMP WITH TIME ZONE, "updated" TIMESTAMP WITH TIME ZONE, "last_event_date" TIMESTAMP WITH TIME ZONE, "location" STRUCT("address1" VARCHAR, "address2" VARCHAR, "city" VARCHAR, "country" VARCHAR, "latitude" STRUCT("type" VARCHAR, "number" DOUBLE, "string" VARCHAR), "longitude" STRUCT("type" VARCHAR, "number" DOUBLE, "string" VARCHAR), "region" VARCHAR, "zip" VARCHAR, "timezone" VARCHAR, "ip" VARCHAR), "properties" VARCHAR, "subscriptions" STRUCT("email" STRUCT("marketing" STRUCT("can_receive_email_marketing" BOOLEAN, "consent" VARCHAR, "timestamp" TIMESTAMP WITH TIME ZONE, "consent_timestamp" TIMESTAMP WITH TIME ZONE, "last_updated" TIMESTAMP WITH TIME ZONE, "method" VARCHAR, "method_detail" VARCHAR, "custom_method_detail" VARCHAR, "double_optin" BOOLEAN, "suppressions" STRUCT("reason" VARCHAR, "timestamp" TIMESTAMP WITH TIME ZONE)[], "list_suppressions" STRUCT("list_id" VARCHAR, "reason" VARCHAR, "timestamp" TIMESTAMP WITH TIME ZONE)[])), "sms" STRUCT("marketing" STRUCT("can_receive_sms_marketing" BOOLEAN, "consent" VARCHAR, "consent_timestamp" TIMESTAMP WITH TIME ZONE, "method" VARCHAR, "method_detail" VARCHAR, "last_updated" TIMESTAMP WITH TIME ZONE, "timestamp" TIMESTAMP WITH TIME ZONE), "transactional" STRUCT("can_receive_sms_marketing" BOOLEAN, "consent" VARCHAR, "consent_timestamp" TIMESTAMP WITH TIME ZONE, "method" VARCHAR, "method_detail" VARCHAR, "last_updated" TIMESTAMP WITH TIME ZONE, "timestamp" TIMESTAMP WITH TIME ZONE)), "mobile_push" STRUCT("marketing" STRUCT("can_receive_sms_marketing" BOOLEAN, "consent" VARCHAR, "consent_timestamp" TIMESTAMP WITH TIME ZONE))), "predictive_analytics" STRUCT("historic_clv" DOUBLE, "predicted_clv" DOUBLE, "total_clv" DOUBLE, "historic_number_of_orders" BIGINT, "predicted_number_of_orders" DOUBLE, "average_days_between_orders" DOUBLE, "average_order_value" DOUBLE, "churn_probability" DOUBLE, "expected_date_of_next_order" VARCHAR)),
+    "links" STRUCT("self" VARCHAR),
+    "relationships" STRUCT("lists" STRUCT("links" STRUCT("self" VARCHAR, "related" VARCHAR)), "segments" STRUCT("links" STRUCT("self" VARCHAR, "related" VARCHAR))),
+    "segments" VARCHAR
+);

@@ -1,0 +1,77 @@
+{#
+  The rows that a processed model has to merge, as a subquery (P12).
+
+  Incremental run: exactly the rows registered in the DuckLake snapshots (transformed_through, registered], read through
+  ducklake_table_insertions, which opens only those snapshots' files. First run and --full-refresh: the whole landing table.
+
+  The two marks come from the var lakeray_marks, {"shopify__orders": {"from": 12, "to": 15}}, both ends inclusive. A stream that
+  is not in it, or a run without it, looks its marks up in the ledger. "by": "rowscan" in a mark reads the same rows by scanning
+  the landing table: for snapshots that have expired, which ducklake_table_insertions cannot name.
+#}
+{% macro lakeray_new_rows(source, stream) -%}
+  {%- set landing = builtins.source(source, 'stg_' ~ source ~ '__' ~ stream) -%}
+  {%- if not execute -%}
+    (select * from {{ landing }})
+  {%- elif not is_incremental() -%}
+    {%- do lakeray_refuse_loss(source, stream) -%}
+    (select * from {{ landing }})
+  {%- else -%}
+    {{ lakeray_rows_between(landing, lakeray_marks(source, stream)) }}
+  {%- endif -%}
+{%- endmacro %}
+
+
+{# The rows of a landing table that were registered in the marks' snapshots; no marks, no rows. #}
+{% macro lakeray_rows_between(landing, marks) -%}
+  {%- if marks is none -%}
+    (select * from {{ landing }} where false)
+  {%- elif marks.get('by') == 'rowscan' -%}
+    (select * from {{ landing }} where snapshot_id between {{ marks['from'] | int }} and {{ marks['to'] | int }})
+  {%- else -%}
+    (
+        select *
+        from ducklake_table_insertions(
+            {{ lakeray_text(landing.database) }}, {{ lakeray_text(landing.schema) }}, {{ lakeray_text(landing.identifier) }},
+            {{ marks['from'] | int }}, {{ marks['to'] | int }}
+        )
+    )
+  {%- endif -%}
+{%- endmacro %}
+
+
+{# The first and the last DuckLake snapshot to merge, both inclusive: {'from': 12, 'to': 15}; none when there is nothing new. #}
+{% macro lakeray_marks(source, stream) -%}
+  {%- set given = var('lakeray_marks', {}) -%}
+  {%- if source ~ '__' ~ stream in given -%}
+    {{ return(given[source ~ '__' ~ stream]) }}
+  {%- endif -%}
+  {%- set found = run_query(
+      "select min(snapshot_id), max(snapshot_id) from lakehouse.meta.ledger"
+      ~ " where source = " ~ lakeray_text(source) ~ " and stream = " ~ lakeray_text(stream)
+      ~ " and snapshot_id > coalesce((select max(transformed_snapshot) from lakehouse.meta.feeder_cursors"
+      ~ " where source = " ~ lakeray_text(source) ~ " and stream = " ~ lakeray_text(stream) ~ "), 0)"
+  ).rows[0] -%}
+  {{ return(none if found[0] is none else {'from': found[0] | int, 'to': found[1] | int}) }}
+{%- endmacro %}
+
+
+{#
+  Refuse a rebuild that would forget rows: once the retention has removed files from landing, the processed table is the only
+  place where their rows still are. The var lakeray_allow_loss: true rebuilds from what landing holds now.
+#}
+{% macro lakeray_refuse_loss(source, stream) -%}
+  {%- set existing = adapter.get_relation(this.database, this.schema, this.identifier) -%}
+  {%- if existing is not none and not var('lakeray_allow_loss', false) -%}
+    {%- set removed = run_query(
+        "select count(*) from lakehouse.meta.removals where reason = 'retention'"
+        ~ " and source = " ~ lakeray_text(source) ~ " and stream = " ~ lakeray_text(stream)
+    ).rows[0][0] | int -%}
+    {%- if removed > 0 -%}
+      {%- do exceptions.raise_compiler_error(
+          "a full refresh of " ~ this.identifier ~ " would lose rows: the retention has removed " ~ removed ~ " files of "
+          ~ source ~ "/" ~ stream ~ " from its landing table, and their rows are only in the processed table now."
+          ~ " To rebuild it from what landing still holds, run again with --vars '{lakeray_allow_loss: true}'."
+      ) -%}
+    {%- endif -%}
+  {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,14 @@
+-- Generated from conf/stream/klaviyo/profiles.yaml by `python -m lakeray generate`; do not edit.
+-- One row per key, the newest. To change the model, remove the line above: the file is yours then.
+{{ config(
+    tags=['klaviyo__profiles'],
+    unique_key=['"id"'],
+    merge_update_condition=lakeray_is_newer('updated'),
+) }}
+
+select *
+from {{ lakeray_latest(
+    lakeray_new_rows('klaviyo', 'profiles'),
+    key=['id'],
+    newest_first='updated',
+) }}

@@ -1,0 +1,249 @@
+"""The command line, and the composition of settings. The only module that imports Hydra and OmegaConf."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lakeray.adapters.terminal import Output
+from lakeray.config import Settings, nearest, settings_from
+from lakeray.errors import LakerayError, UsageError
+from lakeray.help import COMMANDS, command_help, overview
+
+PROJECT = Path(os.environ.get("LAKERAY_HOME") or Path(__file__).resolve().parent.parent)
+"""Where conf/ and dbt/ are: the checkout, or what LAKERAY_HOME says."""
+INTERRUPTED = 130
+_WITH_PATHS = ("why", "quarantine", "generate")
+_SECRET = re.compile(r"secret|password|access_key|token|catalog$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A parsed command line."""
+
+    command: str
+    arguments: tuple[str, ...]
+    overrides: tuple[str, ...]
+    config_dir: str | None
+    show_config: bool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code of the interface."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("--help", "-h", "help"):
+        print(overview())
+        return 0
+    as_json = any(word.lstrip("+") == "output=json" for word in words)
+    try:
+        if words[0] not in COMMANDS:
+            raise UsageError(
+                f"command {words[0]}", expected="a command", found="none of this name", todo=nearest(words[0], COMMANDS)
+            )
+        if "--help" in words or "-h" in words:
+            print(command_help(words[0]))
+            return 0
+        return _run(parse(words))
+    except LakerayError as error:
+        _complain(error, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was committed stays, the rest comes with the next run", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has enough
+        return 0
+
+
+def parse(words: Sequence[str]) -> Call:
+    """Split a command line into command, arguments, Hydra overrides and flags.
+
+    Raises:
+        UsageError: a flag or an argument that the command does not have.
+    """
+    command, rest = words[0], iter(words[1:])
+    arguments: list[str] = []
+    overrides: list[str] = []
+    config_dir, show_config = None, False
+    for word in rest:
+        if word == "--config-dir":
+            config_dir = next(rest, None)
+        elif word == "--cfg":
+            show_config = next(rest, None) is not None
+        elif word.startswith("--"):
+            raise UsageError(word, expected="--help, --cfg job or --config-dir FOLDER", found="another flag")
+        elif command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0]):
+            arguments.append(word)
+        elif "=" not in word and not word.startswith("~"):
+            raise UsageError(
+                f"{command} {word}",
+                expected="settings as key=value",
+                found="a word",
+                todo="Streams: +stream=shopify/orders",
+            )
+        else:
+            overrides.append(f"+{word}" if word.startswith("stream=") else word)
+    return Call(
+        command=command,
+        arguments=tuple(arguments),
+        overrides=tuple(overrides),
+        config_dir=config_dir,
+        show_config=show_config,
+    )
+
+
+def compose(call: Call) -> Any:
+    """The composed config of a call.
+
+    Raises:
+        UsageError: an override names no setting, or a stream that is not configured.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    OmegaConf.register_new_resolver("absolute", _absolute, replace=True)
+    OmegaConf.register_new_resolver("file_url", _file_url, replace=True)
+    OmegaConf.register_new_resolver("project", lambda *parts: str(PROJECT.joinpath(*parts)), replace=True)
+    names = list(stream_names(call.config_dir))
+    _check_streams(call.overrides, names)
+    overrides = list(call.overrides)
+    if not any(_key(word) == "stream" for word in overrides) and names:
+        overrides.append(f"+stream=[{','.join(names)}]")
+    if call.config_dir is not None:
+        overrides.append(f"hydra.searchpath=[file://{_absolute(call.config_dir)}]")
+    # A stream is appended to the defaults: its settings exist only after it, so overrides of them come last.
+    overrides.sort(key=lambda word: _key(word).startswith("streams."))
+    try:
+        with initialize_config_dir(config_dir=str(PROJECT / "conf"), version_base="1.3"):
+            config = hydra_compose(config_name="config", overrides=overrides)
+        OmegaConf.resolve(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _usage_error(error, call) from error
+    return config
+
+
+def settings_of(call: Call) -> Settings:
+    """The settings of a call.
+
+    Raises:
+        UsageError: a setting is wrong; names it.
+    """
+    from omegaconf import OmegaConf
+
+    raw = OmegaConf.to_container(compose(call), resolve=True)
+    assert isinstance(raw, dict)
+    return settings_from({str(key): value for key, value in raw.items()})
+
+
+def stream_names(config_dir: str | None) -> Iterator[str]:
+    """The configured streams, ``shopify/orders``."""
+    for folder in (PROJECT / "conf", *([Path(config_dir)] if config_dir else [])):
+        for path in sorted((folder / "stream").glob("*/*.yaml")):
+            yield f"{path.parent.name}/{path.stem}"
+
+
+def redacted(value: Any, *, key: str = "") -> Any:
+    """A config without its secrets."""
+    if isinstance(value, dict):
+        return {name: item if name == "streams" else redacted(item, key=str(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [redacted(item, key=key) for item in value]
+    if isinstance(value, str) and _SECRET.search(key) and not value.startswith("sqlite:"):
+        return "***"
+    return value
+
+
+def _run(call: Call) -> int:
+    if call.show_config:
+        from omegaconf import OmegaConf
+
+        print(OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(compose(call))))), end="")
+        return 0
+    settings = settings_of(call)
+    module = importlib.import_module(f"lakeray.commands.{call.command}")
+    code: int = module.run(settings, call.arguments, Output(as_json=settings.output == "json"))
+    return code
+
+
+def _complain(error: LakerayError, *, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        print(json.dumps({"error": error.as_dict()}))
+    print(f"lakeray: {error}", file=sys.stderr)
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").split("=", 1)[0]
+
+
+def _check_streams(overrides: Sequence[str], names: Sequence[str]) -> None:
+    for word in overrides:
+        if _key(word) != "stream":
+            continue
+        for name in word.split("=", 1)[1].strip("[]").split(","):
+            if name.strip() not in names:
+                raise UsageError(
+                    f"stream {name.strip()}",
+                    expected="a stream of conf/stream",
+                    found="none of this name",
+                    todo=nearest(name.strip(), names) or f"Configured: {', '.join(names)}",
+                )
+
+
+def _usage_error(error: Exception, call: Call) -> UsageError:
+    text = str(error)
+    match = re.search(r"Could not (?:override|append to config|delete).*?'([^']*)'", text)
+    if match is not None:
+        key = _key(match[1])
+        return UsageError(
+            key, expected="a known setting", found="none of this name", todo=nearest(key, _known_keys(call))
+        )
+    match = re.search(r"Could not find '([^']*)'|Could not load '([^']*)'", text)
+    if match is not None:
+        name = match[1] or match[2]
+        group = name.split("/", 1)[0]
+        choices = [f"{group}/{path.stem}" for path in (PROJECT / "conf" / group).glob("*.yaml")]
+        return UsageError(name, expected="a config of this name", found="none", todo=nearest(name, choices))
+    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return UsageError("settings", found=first)
+
+
+def _known_keys(call: Call) -> list[str]:
+    from omegaconf import OmegaConf
+
+    streams = tuple(word for word in call.overrides if _key(word) == "stream")
+    plain = Call(command=call.command, arguments=(), overrides=streams, config_dir=call.config_dir, show_config=False)
+    found: list[str] = []
+
+    def walk(value: Any, at: str) -> None:
+        for name, item in value.items() if isinstance(value, dict) else ():
+            path = f"{at}.{name}" if at else str(name)
+            found.append(path)
+            if not path.endswith((".fields", ".descriptions")):
+                walk(item, path)
+
+    walk(OmegaConf.to_container(compose(plain)), "")
+    return found
+
+
+def _absolute(*parts: str) -> str:
+    return str(Path(*parts).expanduser().absolute())
+
+
+def _file_url(*parts: str) -> str:
+    return "file://" + quote(_absolute(*parts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

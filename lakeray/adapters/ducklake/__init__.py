@@ -1,0 +1,1 @@
+"""DuckLake: opening it, reading its bookkeeping, and the one writer."""

@@ -1,0 +1,191 @@
+"""The only writer of the catalog, holding the lease's token (P10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import duckdb
+
+from lakeray import sql
+from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
+from lakeray.adapters.ducklake.landing import Landing, LandingDdl
+from lakeray.adapters.ducklake.registration import RawStore, Registration
+from lakeray.adapters.ducklake.retention import DeletesRaw, Retention
+from lakeray.adapters.ducklake.writes import AnswerLost, fenced
+from lakeray.errors import CatalogError
+from lakeray.model import (
+    BuildResult,
+    CommitOutcome,
+    CommitRequest,
+    Contract,
+    Landed,
+    LedgerEntry,
+    PendingTransform,
+    StreamName,
+)
+from lakeray.ports import Clock
+
+
+class Store(RawStore, DeletesRaw, Protocol):
+    """The part of the object store that the committer needs."""
+
+
+class Transformer(Protocol):
+    """Runs the dbt models."""
+
+    def run_processed(self, pending: PendingTransform, *, by_rowscan: bool, token: int) -> BuildResult:
+        """Merge exactly these rows."""
+
+    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
+        """Build the enriched models that depend on the moved streams and whose inputs all exist."""
+
+
+class DuckLakeCommitter:
+    """The ``Committer`` port. Make one only while holding the lease; it takes a new fencing token."""
+
+    def __init__(
+        self,
+        address: LakeAddress,
+        *,
+        holder: str,
+        clock: Clock,
+        store: Store,
+        transformer: Transformer,
+        landing_ddl: LandingDdl,
+    ) -> None:
+        self._clock = clock
+        self._transformer = transformer
+        self._connection = connect(address, read_only=False)
+        self._ensure_meta()
+        self._token = self._take_token(holder)
+        self._registration = Registration(self._connection, token=self._token, store=store)
+        self._retention = Retention(self._connection, token=self._token, store=store)
+        self._landing = Landing(self._connection, token=self._token, ddl=landing_ddl)
+
+    def close(self) -> None:
+        """Let the catalog go."""
+        self._connection.close()
+
+    @property
+    def token(self) -> int:
+        """The fencing token."""
+        return self._token
+
+    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
+        """Create the landing table or add its missing columns."""
+        return self._landing.ensure(stream, contract)
+
+    def commit(self, request: CommitRequest) -> CommitOutcome:
+        """Register one batch (P7, P8)."""
+        return self._registration.commit(request, at=self._clock.now())
+
+    def read_back(self, commit_id: str) -> Landed | None:
+        """Whether the commit is in the catalog (P9)."""
+        return self._registration.read_back(commit_id)
+
+    def transform(self, pending: PendingTransform) -> BuildResult:
+        """Run dbt on exactly these rows (P12)."""
+        ends = {pending.from_snapshot, pending.to_snapshot}
+        rows = self._query(
+            "SELECT count(*) FROM lakehouse.snapshots() WHERE snapshot_id IN (SELECT unnest(?))", [list(ends)]
+        )
+        # table_insertions needs both ends unexpired; a replay may reach further back than they last.
+        return self._transformer.run_processed(pending, by_rowscan=rows[0][0] != len(ends), token=self._token)
+
+    def advance(self, pending: PendingTransform) -> None:
+        """Move transformed_through; never back (P11)."""
+        self._write(
+            f"{pending.stream}: transformed through {pending.to_snapshot}",
+            "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = greatest(transformed_snapshot, ?), "
+            "updated_at = ? WHERE source = ? AND stream = ?",
+            [pending.to_snapshot, self._clock.now(), pending.stream.source, pending.stream.stream],
+        )
+
+    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
+        """Move transformed_through back, for ``replay`` alone (P11)."""
+        self._write(
+            f"{stream}: replay from snapshot {to_snapshot}",
+            "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = least(transformed_snapshot, ?), "
+            "updated_at = ? WHERE source = ? AND stream = ?",
+            [to_snapshot, self._clock.now(), stream.source, stream.stream],
+        )
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+        """Take whole files out of the landing table (P13)."""
+        return self._retention.remove(stream, files, reason=reason, at=self._clock.now())
+
+    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
+        """Expire old DuckLake snapshots and clean up (P13)."""
+        return self._retention.expire(older_than=older_than, dry_run=dry_run)
+
+    def enrich(self) -> BuildResult:
+        """Build the enriched models whose inputs moved since they were last built."""
+        marks: dict[str, int] = dict(self._query(sql.load("streams_marks"), []))
+        rows = self._query("SELECT built_from FROM lakehouse.meta.enriched_marks WHERE model = '*'", [])
+        before: Mapping[str, int] = json.loads(rows[0][0]) if rows else {}
+        moved = [stream for stream, mark in marks.items() if before.get(stream) != mark]
+        if not moved:
+            return BuildResult(models=(), rows_affected=0, seconds=0.0)
+        built = self._transformer.run_enriched(moved=moved, processed=list(marks), token=self._token)
+        with self._fenced("enriched models built") as cursor:
+            cursor.execute("DELETE FROM lakehouse.meta.enriched_marks WHERE model = '*'")
+            cursor.execute(
+                "INSERT INTO lakehouse.meta.enriched_marks VALUES ('*', ?, ?)",
+                [json.dumps(marks, sort_keys=True), self._clock.now()],
+            )
+        return built
+
+    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
+        """Mark quarantined files ``retry`` or ``ignored``."""
+        rows = self._query(
+            "SELECT file_key FROM lakehouse.meta.quarantine WHERE file_key IN (SELECT unnest(?))", [list(keys)]
+        )
+        found = [row[0] for row in rows]
+        if found:
+            self._write(
+                f"quarantine: {status}",
+                "UPDATE lakehouse.meta.quarantine SET status = ? WHERE file_key IN (SELECT unnest(?))",
+                [status, found],
+            )
+        return found
+
+    def _ensure_meta(self) -> None:
+        try:
+            rows = self._query(sql.load("columns"), ["meta", "feeder_cursors"])
+            if not rows:
+                # The script makes feeder_cursors last: cut off half-way it runs again from the start.
+                self._connection.execute(sql.load("meta_schema"))
+        except duckdb.Error as error:
+            raise CatalogError("the lake's bookkeeping cannot be made", found=first_line(error)) from error
+
+    def _take_token(self, holder: str) -> int:
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute("BEGIN TRANSACTION")
+                row = cursor.execute("SELECT max(token) FROM lakehouse.meta.committer").fetchone()
+                token = 1 + (row[0] if row is not None and row[0] is not None else 0)
+                cursor.execute("DELETE FROM lakehouse.meta.committer")
+                cursor.execute(
+                    "INSERT INTO lakehouse.meta.committer VALUES (?, ?, ?, 0)", [token, holder, self._clock.now()]
+                )
+                cursor.execute("COMMIT")
+            except duckdb.Error as error:
+                raise CatalogError("no fencing token could be taken", found=first_line(error)) from error
+        return token
+
+    def _fenced(self, message: str) -> Any:
+        return fenced(self._connection, token=self._token, message=message)
+
+    def _write(self, message: str, statement: str, values: list[Any]) -> None:
+        try:
+            with self._fenced(message) as cursor:
+                cursor.execute(statement, values)
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(message, found=first_line(error), todo="Run the command again") from error
+
+    def _query(self, statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            return cursor.execute(statement, values).fetchall()

@@ -1,0 +1,98 @@
+"""Opening a DuckLake with DuckDB: extensions, secrets, attach. The same for readers, the committer and dbt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from lakeray.adapters.ducklake import extensions
+from lakeray.errors import CatalogError, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LakeAddress:
+    """Where a lake is. ``repr`` shows nothing: the catalog string may hold a password."""
+
+    catalog: str
+    """``sqlite:/path`` or ``postgres:`` and a libpq string."""
+    data_path: str
+    extension_directory: Path
+    temp_directory: Path
+    memory_bytes: int
+    """DuckDB's memory limit."""
+    threads: int
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The catalog's file, when it is SQLite."""
+        return Path(self.catalog.removeprefix("sqlite:")) if self.catalog.startswith("sqlite:") else None
+
+    @property
+    def attach_path(self) -> str:
+        """What DuckLake attaches."""
+        return f"ducklake:{self.catalog}"
+
+
+def literal(text: str) -> str:
+    """``text`` as an SQL string, for the few statements that take no bound value (ATTACH, CREATE SECRET)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def connect(address: LakeAddress, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """A DuckDB with the lake attached as ``lakehouse``.
+
+    Raises:
+        CatalogError: the catalog cannot be opened.
+        UsageError: the catalog's scheme is unknown.
+    """
+    if not address.catalog.startswith(("sqlite:", "postgres:")):
+        raise UsageError("lake.catalog", expected="sqlite:/path or postgres:…", found="another scheme")
+    extensions.install(address.extension_directory)
+    connection = duckdb.connect(
+        config={
+            "extension_directory": str(address.extension_directory),
+            "temp_directory": str(address.temp_directory),
+            "memory_limit": f"{address.memory_bytes}B",
+            "threads": str(address.threads),
+            "autoinstall_known_extensions": "false",
+            "preserve_insertion_order": "false",
+        }
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("LOAD ducklake")
+        _attach(connection, address, read_only=read_only)
+    except duckdb.Error as error:
+        connection.close()
+        raise CatalogError("the lake's catalog cannot be opened", found=first_line(error)) from error
+    return connection
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, address: LakeAddress, *, read_only: bool) -> None:
+    path = address.sqlite_path
+    connection.execute("LOAD sqlite_scanner" if path is not None else "LOAD postgres_scanner")
+    if path is not None and not path.exists() and not read_only:
+        _create_sqlite(connection, path)
+    options = f"DATA_PATH {literal(address.data_path)}"
+    if read_only:
+        options += ", READ_ONLY"
+    connection.execute(f"ATTACH {literal(address.attach_path)} AS lakehouse ({options})")
+
+
+def _create_sqlite(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    # WAL, for a reader beside a committing writer: neither waits for the other. The mode stays with the file.
+    # By DuckDB's own SQLite: a second SQLite library in one process would drop its POSIX locks.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection.execute(f"ATTACH {literal(str(path))} AS fresh_catalog (TYPE sqlite, JOURNAL_MODE 'WAL')")
+    connection.execute(
+        "CREATE TABLE fresh_catalog.made (by_lakeray INTEGER)"
+    )  # the mode is kept once a page is written
+    connection.execute("DROP TABLE fresh_catalog.made")
+    connection.execute("DETACH fresh_catalog")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text: what went wrong, without the SQL and its values."""
+    return str(error).split("\n", 1)[0]

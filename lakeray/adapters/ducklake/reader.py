@@ -1,0 +1,182 @@
+"""Reading the lake's bookkeeping through DuckLake. Needs no lease, and waits for no writer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+
+from lakeray import sql
+from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
+from lakeray.errors import CatalogError
+from lakeray.model import Cursor, LastBatch, LedgerEntry, PendingTransform, QuarantineEntry, StreamName
+from lakeray.ports import Known
+
+
+class DuckLakeReader:
+    """The ``CatalogReader`` port. A lake that does not exist yet reads as an empty one."""
+
+    def __init__(self, address: LakeAddress) -> None:
+        self._address = address
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def close(self) -> None:
+        """Let the catalog go."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def cursor(self, stream: StreamName) -> Cursor:
+        """The stream's cursor and marks."""
+        rows = self._rows("cursor", [stream.source, stream.stream])
+        if not rows:
+            return Cursor(stream=stream)
+        path, transformed, updated_at = rows[0]
+        return Cursor(stream=stream, path=path, transformed_snapshot=transformed or 0, updated_at=_utc(updated_at))
+
+    def known(self, stream: StreamName, *, since: date | None) -> Mapping[str, Known]:
+        """The ledger from a day on, by key."""
+        rows = self._rows("known", {**_named(stream), "since": since})
+        return {key: Known(etag=etag, size_bytes=size, live=live) for key, etag, size, live in rows}
+
+    def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
+        """The record of rejected files."""
+        named = {"source": None, "stream": None} if stream is None else _named(stream)
+        return [
+            QuarantineEntry(
+                key=key, etag=etag, size_bytes=size, reason=reason, detail=detail, status=status, seen_at=_utc(seen_at)
+            )
+            for key, etag, size, reason, detail, status, seen_at in self._rows("quarantined", named)
+        ]
+
+    def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
+        """The landing table's columns and types."""
+        rows = self._rows("columns", ["staging", stream.landing_table])
+        return dict(rows) if rows else None
+
+    def pending_transform(self, stream: StreamName) -> PendingTransform | None:
+        """What dbt has not merged yet (P12)."""
+        mark = self.cursor(stream).transformed_snapshot
+        rows = self._rows("pending_transform", [stream.source, stream.stream, mark])
+        if not rows or rows[0][0] is None:
+            return None
+        return PendingTransform(stream=stream, from_snapshot=rows[0][0], to_snapshot=rows[0][1])
+
+    def cleanable(self, stream: StreamName, *, before: date) -> Sequence[LedgerEntry]:
+        """Live, transformed files of days before ``before`` (P13)."""
+        mark = self.cursor(stream).transformed_snapshot
+        return self._entries("r.removed_at IS NULL AND l.file_day < ? AND l.snapshot_id <= ?", stream, [before, mark])
+
+    def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
+        """Live ledger entries of a range of days."""
+        return self._entries("r.removed_at IS NULL AND l.file_day BETWEEN ? AND ?", stream, [first, last])
+
+    def totals(self, stream: StreamName) -> tuple[int, int | None]:
+        """How many files were ever taken in, and the newest snapshot that registered one."""
+        rows = self._rows("totals", [stream.source, stream.stream])
+        return (rows[0][0], rows[0][1]) if rows else (0, None)
+
+    def last_batch(self, stream: StreamName) -> LastBatch | None:
+        """The newest batch."""
+        rows = self._rows("last_batch", [stream.source, stream.stream])
+        if not rows:
+            return None
+        batch_id, commit_id, snapshot, files, count, size, at = rows[0]
+        return LastBatch(
+            batch_id=batch_id,
+            commit_id=commit_id,
+            snapshot=snapshot,
+            files=files,
+            rows=count,
+            size_bytes=size,
+            committed_at=_utc(at),
+        )
+
+    def history(self, key: str) -> Sequence[LedgerEntry]:
+        """Every time the key was taken in, oldest first."""
+        statement = f"{sql.load('ledger_entries')}\nWHERE l.file_key = ? ORDER BY l.snapshot_id"
+        return [_entry(row) for row in self._fetch(statement, [key])]
+
+    def enriched_is_stale(self) -> bool:
+        """Whether a processed table moved since the enriched models were last built."""
+        marks = self.processed_marks()
+        built = self._built_from()
+        return bool(marks) if not built else any(json.loads(text) != marks for text in built)
+
+    def processed_marks(self) -> dict[str, int]:
+        """transformed_through of every stream that has one."""
+        return dict(self._rows("streams_marks", []))
+
+    def table_rows(self, schema: str, table: str) -> int | None:
+        """How many rows a table of the lake has; None when there is no such table."""
+        if not self._rows("columns", [schema, table]):
+            return None
+        rows = self._fetch(f'SELECT count(*) FROM lakehouse."{schema}"."{table}"', [])
+        return int(rows[0][0])
+
+    def _built_from(self) -> list[str]:
+        rows = self._fetch("SELECT built_from FROM lakehouse.meta.enriched_marks WHERE model = '*'", [])
+        return [row[0] for row in rows]
+
+    def _entries(self, where: str, stream: StreamName, values: list[Any]) -> Sequence[LedgerEntry]:
+        statement = (
+            f"{sql.load('ledger_entries')}\nWHERE l.source = ? AND l.stream = ? AND {where} ORDER BY l.snapshot_id"
+        )
+        return [_entry(row) for row in self._fetch(statement, [stream.source, stream.stream, *values])]
+
+    def _rows(self, name: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
+        return self._fetch(sql.load(name), values)
+
+    def _fetch(self, statement: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
+        if not self._is_there():
+            return []
+        assert self._connection is not None
+        try:
+            with self._connection.cursor() as cursor:
+                return cursor.execute(statement, values).fetchall()
+        except duckdb.CatalogException as error:
+            if "meta" in str(error) and "does not exist" in str(error):
+                return []  # the catalog exists, its bookkeeping does not yet: the first committer is about to make it
+            raise CatalogError("reading the lake's bookkeeping failed", found=first_line(error)) from error
+        except duckdb.Error as error:
+            raise CatalogError(
+                "reading the lake's bookkeeping failed", found=first_line(error), todo="Run the command again"
+            ) from error
+
+    def _is_there(self) -> bool:
+        if self._connection is not None:
+            return True
+        path = self._address.sqlite_path
+        if path is not None and not path.exists():
+            return False
+        self._connection = connect(self._address, read_only=True)
+        return True
+
+
+def _named(stream: StreamName) -> dict[str, Any]:
+    return {"source": stream.source, "stream": stream.stream}
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def _entry(row: tuple[Any, ...]) -> LedgerEntry:
+    key, etag, size, rows, day, batch_id, commit_id, snapshot, path, taken_at, removed_at, because = row
+    return LedgerEntry(
+        key=key,
+        etag=etag,
+        size_bytes=size,
+        rows=rows,
+        day=day,
+        batch_id=batch_id,
+        commit_id=commit_id,
+        snapshot=snapshot,
+        registered_path=path,
+        taken_at=_utc(taken_at),
+        removed_at=None if removed_at is None else _utc(removed_at),
+        removed_because=because,
+    )

@@ -1,0 +1,299 @@
+"""Registering one batch through DuckLake's own call: data files, ledger, cursor in one DuckLake snapshot (P7, P8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any, Protocol, assert_never
+
+import duckdb
+
+from lakeray import sql
+from lakeray.adapters.ducklake.connection import first_line
+from lakeray.adapters.ducklake.writes import AnswerLost, fenced
+from lakeray.column_types import parse_type, quoted, same_type
+from lakeray.errors import CatalogError, LeaseLostError
+from lakeray.keys import file_day
+from lakeray.model import (
+    Accepted,
+    CommitOutcome,
+    CommitRequest,
+    ContractIs,
+    CursorIs,
+    Landed,
+    LeaseIs,
+    LedgerLacks,
+    Refused,
+    Rejected,
+    RejectReason,
+    Requirement,
+    SourceFile,
+    Unknown,
+)
+
+_GLOB = re.compile(r"([*?\[])")
+
+
+class RawStore(Protocol):
+    """The part of the object store that registration needs."""
+
+    def url(self, key: str) -> str:
+        """What is registered."""
+
+    def head(self, key: str) -> SourceFile | None:
+        """The object, or None."""
+
+
+class _RequirementFailed(Exception):
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.found)
+        self.refused = refused
+
+
+class _FileRefused(Exception):
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+def glob_escaped(path: str) -> str:
+    """``path`` so that DuckDB's globbing finds it alone: ``g[1].parquet`` would register ``g1.parquet``."""
+    return _GLOB.sub(r"[\1]", path)
+
+
+class Registration:
+    """Commits batches on one connection, holding one fencing token."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, token: int, store: RawStore) -> None:
+        self._connection = connection
+        self._token = token
+        self._store = store
+
+    def commit(self, request: CommitRequest, *, at: datetime) -> CommitOutcome:
+        """Register the batch. Files that DuckLake itself refuses are left out and rejected; the others go on (P6).
+
+        Raises:
+            CatalogError: the catalog failed before the COMMIT; nothing was written.
+        """
+        attempt = request
+        while True:
+            try:
+                self._attempt(attempt, at=at)
+            except _RequirementFailed as failed:
+                return failed.refused
+            except LeaseLostError as lost:
+                return Refused(requirement=LeaseIs(token=self._token), expected=lost.expected, found=lost.found)
+            except AnswerLost as lost:
+                return Unknown(commit_id=request.commit_id, cause=str(lost))
+            except _FileRefused as refused:
+                attempt = self._without_refused(attempt, refused.cause)
+            except duckdb.Error as error:
+                raise CatalogError(
+                    f"{request.stream}: the commit failed and was rolled back", found=first_line(error)
+                ) from error
+            else:
+                found = self.read_back(request.commit_id)
+                if found is None:
+                    return Unknown(commit_id=request.commit_id, cause="COMMIT gave no error, yet nothing is there")
+                return replace(found, request=attempt)
+
+    def read_back(self, commit_id: str) -> Landed | None:
+        """Whether the commit is in the catalog, and as which DuckLake snapshot (P9)."""
+        with self._connection.cursor() as cursor:
+            row = cursor.execute(
+                "SELECT snapshot_id FROM lakehouse.meta.batches WHERE commit_id = ?", [commit_id]
+            ).fetchone()
+        return None if row is None else Landed(snapshot=row[0])
+
+    def _attempt(self, request: CommitRequest, *, at: datetime) -> None:
+        extra = {"commit_id": request.commit_id, "batch_id": request.batch_id, "stream": str(request.stream)}
+        message = f"{request.stream}: {len(request.files)} file(s)"
+        with fenced(self._connection, token=self._token, message=message, extra=extra) as cursor:
+            for requirement in request.requirements:
+                self._require(cursor, request, requirement)
+            for column in (column for item in request.files for column in item.new_columns):
+                _add_column(cursor, request.stream.landing_table, column.name, str(column.type))
+            self._write_books(cursor, request, at=at)
+            self._register(cursor, request)
+
+    def _require(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, requirement: Requirement) -> None:
+        named = {"source": request.stream.source, "stream": request.stream.stream}
+        match requirement:
+            case LeaseIs(token=token):
+                if token != self._token:
+                    raise _failed(requirement, f"fencing token {token}", f"token {self._token}")
+            case CursorIs(path=path):
+                row = cursor.execute(sql.load("cursor"), list(named.values())).fetchone()
+                found = None if row is None else row[0]
+                if found != path:
+                    raise _failed(requirement, f"cursor {path}", str(found))
+            case ContractIs(columns=columns):
+                rows = cursor.execute(sql.load("columns"), ["staging", request.stream.landing_table]).fetchall()
+                if not _same_columns(columns, dict(rows)):
+                    raise _failed(requirement, f"{len(columns)} landing columns as planned", "other columns")
+            case LedgerLacks(keys=keys):
+                rows = (
+                    cursor.execute(sql.load("already_live"), {**named, "keys": list(keys)}).fetchall() if keys else []
+                )
+                if rows:
+                    raise _failed(requirement, "files that are not taken in", f"taken in already: {rows[0][0]}")
+                self._require_undoomed(cursor, request, requirement)
+            case _:
+                assert_never(requirement)
+
+    def _require_undoomed(
+        self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, requirement: LedgerLacks
+    ) -> None:
+        paths = [self._path(item) for item in request.files]
+        row = cursor.execute(sql.load("doomed"), {"paths": paths}).fetchone() if paths else None
+        if row is not None:
+            raise _failed(
+                requirement, "paths that no older registration waits to delete", f"{row[0]}: run `lakeray clean` first"
+            )
+
+    def _path(self, item: Accepted) -> str:
+        return item.registered_path or self._store.url(item.file.key)
+
+    def _register(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest) -> None:
+        paths = [glob_escaped(self._path(item)) for item in request.files]
+        if not paths:
+            return
+        try:
+            cursor.execute(sql.load("register"), [request.stream.landing_table, paths])
+        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            raise _FileRefused(str(error)) from error
+
+    def _write_books(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, at: datetime) -> None:
+        named: dict[str, Any] = {"source": request.stream.source, "stream": request.stream.stream}
+        touched = [item.file.key for item in request.files] + [item.file.key for item in request.rejected]
+        cursor.execute(sql.load("delete_quarantine"), {**named, "keys": touched})
+        if request.rejected:
+            cursor.execute(
+                sql.load("insert_quarantine"), {**named, **_quarantine_rows(request.rejected), "seen_at": at}
+            )
+        if request.files:
+            cursor.execute(
+                sql.load("insert_ledger"),
+                {
+                    **named,
+                    **_ledger_rows(request.files),
+                    "paths": [self._path(item) for item in request.files],
+                    "batch_id": request.batch_id,
+                    "commit_id": request.commit_id,
+                    "taken_at": at,
+                },
+            )
+        stream = request.stream
+        cursor.execute(
+            sql.load("insert_batch"),
+            [
+                request.commit_id,
+                request.batch_id,
+                stream.source,
+                stream.stream,
+                len(request.files),
+                request.rows,
+                request.size_bytes,
+                at,
+            ],
+        )
+        write_cursor(cursor, stream.source, stream.stream, path=request.cursor_path, at=at)
+
+    def _without_refused(self, request: CommitRequest, cause: str) -> CommitRequest:
+        named = [item for item in request.files if _names(cause, self._path(item))]
+        culprits = named or [item for item in request.files if self._refuses_alone(request, item)]
+        if not culprits:
+            raise CatalogError(f"{request.stream}: DuckLake refused the batch, but none of its files", found=cause)
+        keys = {item.file.key for item in culprits}
+        kept = tuple(item for item in request.files if item.file.key not in keys)
+        return replace(
+            request,
+            files=kept,
+            rejected=request.rejected + tuple(self._rejection(item, cause) for item in culprits),
+            requirements=tuple(
+                LedgerLacks(keys=tuple(item.file.key for item in kept)) if isinstance(r, LedgerLacks) else r
+                for r in request.requirements
+            ),
+        )
+
+    def _refuses_alone(self, request: CommitRequest, item: Accepted) -> bool:
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                for column in item.new_columns:
+                    _add_column(cursor, request.stream.landing_table, column.name, str(column.type))
+                paths = [glob_escaped(self._path(item))]
+                cursor.execute(sql.load("register"), [request.stream.landing_table, paths])
+            except (duckdb.InvalidInputException, duckdb.IOException):
+                return True
+            finally:
+                cursor.execute("ROLLBACK")
+        return False
+
+    def _rejection(self, item: Accepted, cause: str) -> Rejected:
+        now = self._store.head(item.file.key)
+        if now is None:
+            return Rejected(
+                file=item.file,
+                reason=RejectReason.VANISHED,
+                detail="expected the object that was validated, found none",
+            )
+        if now.identity != item.file.identity:
+            return Rejected(
+                file=item.file,
+                reason=RejectReason.CHANGED,
+                detail=f"expected ETag {item.file.etag}, found {now.etag}: it was overwritten meanwhile",
+            )
+        return Rejected(file=item.file, reason=RejectReason.REFUSED_BY_LAKE, detail=cause.split("\n", 1)[0][:500])
+
+
+def write_cursor(
+    cursor: duckdb.DuckDBPyConnection, source: str, stream: str, *, path: str | None, at: datetime
+) -> None:
+    """Move the stream's public cursor inside the caller's transaction."""
+    row = cursor.execute(
+        "UPDATE lakehouse.meta.feeder_cursors SET cursor_path = ?, updated_at = ? WHERE source = ? AND stream = ?",
+        [path, at, source, stream],
+    ).fetchone()
+    if row is None or row[0] == 0:
+        cursor.execute("INSERT INTO lakehouse.meta.feeder_cursors VALUES (?, ?, ?, 0, ?)", [source, stream, path, at])
+
+
+def _add_column(cursor: duckdb.DuckDBPyConnection, table: str, name: str, kind: str) -> None:
+    cursor.execute(f"ALTER TABLE lakehouse.staging.{quoted(table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {kind}")
+
+
+def _failed(requirement: Requirement, expected: str, found: str) -> _RequirementFailed:
+    return _RequirementFailed(Refused(requirement=requirement, expected=expected, found=found))
+
+
+def _same_columns(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:
+    return wanted.keys() == found.keys() and all(
+        same_type(parse_type(kind), parse_type(found[name])) for name, kind in wanted.items()
+    )
+
+
+def _names(cause: str, path: str) -> bool:
+    return f'"{path}"' in cause or f'"{glob_escaped(path)}"' in cause or f"'{path}'" in cause
+
+
+def _ledger_rows(files: Sequence[Accepted]) -> dict[str, list[str] | list[int] | list[date]]:
+    return {
+        "keys": [item.file.key for item in files],
+        "etags": [item.file.etag for item in files],
+        "sizes": [item.file.size_bytes for item in files],
+        "rows": [item.footer.rows for item in files],
+        "days": [file_day(item.file) for item in files],
+    }
+
+
+def _quarantine_rows(rejected: Sequence[Rejected]) -> dict[str, list[str] | list[int]]:
+    return {
+        "keys": [item.file.key for item in rejected],
+        "etags": [item.file.etag for item in rejected],
+        "sizes": [item.file.size_bytes for item in rejected],
+        "reasons": [str(item.reason) for item in rejected],
+        "details": [item.detail for item in rejected],
+    }

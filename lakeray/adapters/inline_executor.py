@@ -1,0 +1,36 @@
+"""Validation in this process: for plans that are not worth starting Ray."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from lakeray.adapters.validation import BatchValidator
+from lakeray.model import Batch, Contract, Verdict
+
+
+class InlineExecutor:
+    """The ``Executor`` port, in a thread: the next batch is validated while the committer works on this one."""
+
+    def __init__(self, validator: BatchValidator) -> None:
+        self._validator = validator
+
+    def validate(
+        self, batches: Iterable[Batch], *, contract: Contract, ahead: int
+    ) -> Iterator[tuple[Batch, tuple[Verdict, ...]]]:
+        """Verdicts in the batches' order, at most ``ahead`` batches ahead of the consumer."""
+        waiting: deque[tuple[Batch, Future[tuple[Verdict, ...]]]] = deque()
+        rest = iter(batches)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            try:
+                while True:
+                    while len(waiting) < ahead and (batch := next(rest, None)) is not None:
+                        waiting.append((batch, pool.submit(self._validator.validate, batch, contract)))
+                    if not waiting:
+                        return
+                    ready, future = waiting.popleft()
+                    yield ready, future.result()
+            finally:
+                for _, future in waiting:
+                    future.cancel()

@@ -1,0 +1,258 @@
+"""Ray: one committer actor, one feeder actor per stream, validation tasks with their memory stated.
+
+Actors hold what they open; what travels between processes is values.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from lakeray.adapters.validation import BatchValidator
+from lakeray.errors import LakerayError, TryAgainError
+from lakeray.model import (
+    Batch,
+    BuildResult,
+    CommitOutcome,
+    CommitRequest,
+    Contract,
+    Landed,
+    LedgerEntry,
+    PendingTransform,
+    StreamName,
+    StreamReport,
+    Unknown,
+    Verdict,
+)
+from lakeray.ports import Committer, Executor
+
+OpenCommitter = Callable[[], AbstractContextManager[Committer]]
+FeedOne = Callable[[StreamName, Committer, Executor, Callable[[], bool]], StreamReport]
+_POLL_S = 0.25
+
+
+@contextmanager
+def cluster(*, address: str | None, num_cpus: int | None) -> Iterator[None]:
+    """A Ray to work in: the one at ``address``, or one on this machine that ends with the block."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A short folder of its own: the path of a Unix socket may not exceed 107 bytes, and nothing is left behind.
+    folder = None if address else tempfile.mkdtemp(prefix="lakeray-ray-")
+    options: dict[str, Any] = {"address": address} if address else {"num_cpus": num_cpus, "_temp_dir": folder}
+    ray.init(include_dashboard=None if address else False, logging_level="ERROR", log_to_driver=True, **options)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_feeds(
+    streams: Sequence[StreamName],
+    *,
+    open_committer: OpenCommitter,
+    feed_one: FeedOne,
+    validator: BatchValidator,
+    stop: Callable[[], bool],
+) -> tuple[list[StreamReport], BuildResult | None]:
+    """Feed the streams, each by its own actor, through one committer; then build the enriched models.
+
+    Raises:
+        LeaseHeldError: another committer works on the lake.
+        LakerayError: the committer could not start, or the enriched models failed.
+    """
+    committer = _CommitterActor.remote(open_committer)  # type: ignore[attr-defined]
+    proxy = RayCommitter(committer)
+    _get(committer.open.remote())
+    feeders = {
+        stream: _FeederActor.options(max_concurrency=2).remote(feed_one, proxy, RayExecutor(validator))  # type: ignore[attr-defined]
+        for stream in streams
+    }
+    waiting = {feeder.run.remote(stream): stream for stream, feeder in feeders.items()}
+    reports: dict[StreamName, StreamReport] = {}
+    asked = False
+    while waiting:
+        done, _ = ray.wait(list(waiting), timeout=_POLL_S)
+        for reference in done:
+            stream = waiting.pop(reference)
+            reports[stream] = _get(reference)
+        if stop() and not asked:
+            asked = True
+            for feeder in feeders.values():
+                feeder.stop.remote()
+    built = None if asked else proxy.enrich()
+    _get(committer.close.remote())
+    return [reports[stream] for stream in streams], built
+
+
+def _get(reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, LakerayError):
+            raise error.cause from None
+        raise
+    except RayActorError as error:
+        raise TryAgainError(
+            "a Ray actor ended before its work was done",
+            found=str(error).split("\n", 1)[0],
+            todo="Run the feed again: it starts from what the catalog says",
+        ) from error
+
+
+@ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)
+class _CommitterActor:
+    """One per lake. A restart is a new lease, so Ray never restarts it by itself (P10)."""
+
+    def __init__(self, open_committer: OpenCommitter) -> None:
+        self._open_committer = open_committer
+        self._stack = ExitStack()
+        self._committer: Committer | None = None
+
+    def open(self) -> int:
+        """Take the lease; returns the fencing token."""
+        self._committer = self._stack.enter_context(self._open_committer())
+        return self._committer.token
+
+    def close(self) -> None:
+        """Give the lease back."""
+        self._committer = None
+        self._stack.close()
+
+    def token(self) -> int:
+        """The fencing token."""
+        assert self._committer is not None
+        return self._committer.token
+
+    def call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call one method of the committer."""
+        assert self._committer is not None
+        return getattr(self._committer, name)(*arguments, **named)
+
+
+@ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)
+class _FeederActor:
+    """One per stream."""
+
+    def __init__(self, feed_one: FeedOne, committer: RayCommitter, executor: RayExecutor) -> None:
+        self._feed_one = feed_one
+        self._committer = committer
+        self._executor = executor
+        self._stopping = False
+
+    def run(self, stream: StreamName) -> StreamReport:
+        """Feed the stream, once, to the end."""
+        return self._feed_one(stream, self._committer, self._executor, lambda: self._stopping)
+
+    def stop(self) -> None:
+        """Ask the feed to stop after its current step."""
+        self._stopping = True
+
+
+class RayCommitter:
+    """The ``Committer`` port, by messages to the committer actor."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    @property
+    def token(self) -> int:
+        """The fencing token."""
+        return int(_get(self._actor.token.remote()))
+
+    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
+        """See ``Committer``."""
+        return list(self._call("ensure_landing", stream, contract))
+
+    def commit(self, request: CommitRequest) -> CommitOutcome:
+        """See ``Committer``. An actor that dies in between leaves an unknown outcome (P9)."""
+        try:
+            outcome: CommitOutcome = ray.get(self._actor.call.remote("commit", (request,), {}))
+        except RayTaskError as error:
+            if isinstance(error.cause, LakerayError):
+                raise error.cause from None
+            raise
+        except RayError as error:
+            return Unknown(commit_id=request.commit_id, cause=str(error).split("\n", 1)[0])
+        return outcome
+
+    def read_back(self, commit_id: str) -> Landed | None:
+        """See ``Committer``."""
+        found: Landed | None = self._call("read_back", commit_id)
+        return found
+
+    def transform(self, pending: PendingTransform) -> BuildResult:
+        """See ``Committer``."""
+        built: BuildResult = self._call("transform", pending)
+        return built
+
+    def advance(self, pending: PendingTransform) -> None:
+        """See ``Committer``."""
+        self._call("advance", pending)
+
+    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
+        """See ``Committer``."""
+        self._call("rewind", stream, to_snapshot=to_snapshot)
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+        """See ``Committer``."""
+        return int(self._call("remove", stream, files, reason=reason))
+
+    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
+        """See ``Committer``."""
+        return list(self._call("expire", older_than=older_than, dry_run=dry_run))
+
+    def enrich(self) -> BuildResult:
+        """See ``Committer``."""
+        built: BuildResult = self._call("enrich")
+        return built
+
+    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
+        """See ``Committer``."""
+        return list(self._call("set_quarantine", keys, status=status))
+
+    def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        return _get(self._actor.call.remote(name, arguments, named))
+
+
+@dataclass(frozen=True, slots=True)
+class RayExecutor:
+    """The ``Executor`` port: a task per batch, with the batch's projected memory."""
+
+    validator: BatchValidator
+
+    def validate(
+        self, batches: Iterable[Batch], *, contract: Contract, ahead: int
+    ) -> Iterator[tuple[Batch, tuple[Verdict, ...]]]:
+        """Verdicts in the batches' order, at most ``ahead`` batches ahead of the consumer."""
+        validator, terms = ray.put(self.validator), ray.put(contract)
+        waiting: deque[tuple[Batch, Any]] = deque()
+        rest = iter(batches)
+        try:
+            while True:
+                while len(waiting) < ahead and (batch := next(rest, None)) is not None:
+                    task = _validate.options(memory=batch.validation_bytes)
+                    waiting.append((batch, task.remote(validator, batch, terms)))
+                if not waiting:
+                    return
+                ready, reference = waiting.popleft()
+                yield ready, _get(reference)
+        finally:
+            for _, reference in waiting:
+                ray.cancel(reference)
+
+
+@ray.remote(num_cpus=1, max_retries=3)  # type: ignore[untyped-decorator]
+def _validate(validator: BatchValidator, batch: Batch, contract: Contract) -> tuple[Verdict, ...]:
+    """Stateless and idempotent: Ray may run it again on another worker."""
+    return validator.validate(batch, contract)

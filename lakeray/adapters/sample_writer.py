@@ -1,0 +1,152 @@
+"""The sample as Parquet, as Airbyte's S3 destination writes it: rows come one by one and leave in small row groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lakeray.adapters.arrow_types import arrow_type
+from lakeray.airbyte import AIRBYTE_COLUMNS
+from lakeray.model import Column
+from lakeray.sample import Row, SampleSettings, SampleStream, sample_files
+
+_BATCH_VALUES = 100_000
+"""Rows are converted so many values at a time: Python's objects are ten times the size of Arrow's."""
+_BATCH_ROWS = 2_000
+_ROW_GROUP_BYTES = 4 << 20
+"""A row group is written as soon as it holds so much, in Arrow's form."""
+_EXTRACTED_AT = pa.timestamp("ms", tz="UTC")
+
+
+class SampleStore(Protocol):
+    """The part of the object store that the sample needs."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object."""
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write the local file at ``path`` as the object, atomically."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleResult:
+    """What writing a stream's sample did."""
+
+    written: int
+    """Files written."""
+    kept: int
+    """Files that were there already."""
+    size_bytes: int
+    """Size of the files written."""
+    rows: int
+    """Rows of the files written."""
+
+
+def write_sample(
+    store: SampleStore,
+    *,
+    stream: SampleStream,
+    settings: SampleSettings,
+    directory: Path,
+    on_file: Callable[[str, int], None] = lambda _key, _size_bytes: None,
+    compression: str = "NONE",
+) -> SampleResult:
+    """Write the stream's sample; a key that exists is kept as it is, so that a second run changes nothing (P15).
+
+    Args:
+        store: where the files go; keys are relative to the raw prefix.
+        stream: name, columns and keys of the stream.
+        settings: how much to make.
+        directory: for one file at a time, before it is put; must exist.
+        on_file: called after each file with its key and size in bytes; 0 for a file that was kept.
+        compression: as Parquet names it; Airbyte's default is none.
+    """
+    schema = sample_schema(stream.fields)
+    written = kept = size_bytes = rows = 0
+    with TemporaryDirectory(prefix="lakeray-sample-", dir=directory) as scratch:
+        path = Path(scratch) / "part.parquet"
+        for file in sample_files(stream, settings=settings):
+            if store.exists(file.key):
+                kept += 1
+                on_file(file.key, 0)
+                continue
+            rows += write_rows(file.rows(), path=path, schema=schema, compression=compression)
+            file_bytes = path.stat().st_size
+            store.put_file(file.key, path)
+            written, size_bytes = written + 1, size_bytes + file_bytes
+            on_file(file.key, file_bytes)
+    return SampleResult(written=written, kept=kept, size_bytes=size_bytes, rows=rows)
+
+
+def sample_schema(fields: Sequence[Column]) -> pa.Schema:
+    """The schema of a stream's files: Airbyte's columns, then the record's; the extraction time in milliseconds."""
+    own = [pa.field(column.name, arrow_type(column.type)) for column in fields]
+    metadata = [
+        pa.field(column.name, _EXTRACTED_AT if column.name == "_airbyte_extracted_at" else arrow_type(column.type))
+        for column in AIRBYTE_COLUMNS
+    ]
+    return pa.schema(metadata + own)
+
+
+def write_rows(rows: Iterable[Row], *, path: Path, schema: pa.Schema, compression: str = "NONE") -> int:
+    """Write rows as one Parquet file, holding one row group's worth of them at most. Returns how many there were."""
+    batch_rows = max(32, min(_BATCH_ROWS, _BATCH_VALUES // _leaves(schema)))
+    total = 0
+    # No Arrow schema in the footer: other writers have none, and readers must do without.
+    with pq.ParquetWriter(path, schema, compression=compression, store_schema=False) as writer:
+        for group in _row_groups(_batches(rows, schema=schema, size=batch_rows)):
+            table = pa.Table.from_batches(group)
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+            total += table.num_rows
+    return total
+
+
+def _batches(rows: Iterable[Row], *, schema: pa.Schema, size: int) -> Iterator[pa.RecordBatch]:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, size)):
+        columns = [_array([row.get(field.name) for row in batch], field=field) for field in schema]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _array(values: list[Any], *, field: pa.Field) -> pa.Array:
+    """The values of one column. A column that a user typed differently from the connector's is cast."""
+    if not any(value is not None for value in values):
+        return pa.nulls(len(values), field.type)
+    try:
+        return pa.array(values, field.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        try:
+            return pa.array(values).cast(field.type)
+        except pa.ArrowException:
+            raise ValueError(
+                f"the sample's values of column {field.name!r} do not fit {field.type}: {error}"
+            ) from error
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    group: list[pa.RecordBatch] = []
+    size_bytes = 0
+    for batch in batches:
+        group.append(batch)
+        size_bytes += batch.nbytes
+        if size_bytes >= _ROW_GROUP_BYTES:
+            yield group
+            group, size_bytes = [], 0
+    if group:
+        yield group
+
+
+def _leaves(kind: Any) -> int:
+    """How many values a row of the schema or type holds at least, nulls included."""
+    if isinstance(kind, pa.Schema) or pa.types.is_struct(kind):
+        return sum(_leaves(part.type) for part in kind)
+    if pa.types.is_map(kind):
+        return _leaves(kind.key_type) + _leaves(kind.item_type)
+    return _leaves(kind.value_type) if pa.types.is_list(kind) else 1

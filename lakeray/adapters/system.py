@@ -1,0 +1,72 @@
+"""The operating system: time, ids, Ctrl-C, who we are."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+
+
+class SystemClock:
+    """The ``Clock`` port."""
+
+    def now(self) -> datetime:
+        """The time, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        """Seconds from some fixed point."""
+        return time.monotonic()
+
+
+def new_id() -> str:
+    """Eight random hex digits."""
+    return uuid.uuid4().hex[:8]
+
+
+def holder_name() -> str:
+    """Who this process is, for others to find it: ``ada@host, process 4711``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}, process {os.getpid()}"
+
+
+class StopFlag:
+    """Ctrl-C as a flag: the first asks to stop after the current step, the second stops at once."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def __call__(self) -> bool:
+        """Whether the operator asked to stop."""
+        return self._asked.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, at most so long; True as soon as the operator asked to stop."""
+        return self._asked.wait(seconds)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Turn SIGINT and SIGTERM into the flag inside the block."""
+
+        def ask(_number: int, _frame: FrameType | None) -> None:
+            if self._asked.is_set():
+                raise KeyboardInterrupt
+            self._asked.set()
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,30 @@
+"""Advance: the cursor and transformed_through move forward only, and never ahead of their fact (P11). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from lakeray.keys import day_of, natural_order
+from lakeray.model import Cursor
+
+
+def next_path(cursor: Cursor, keys: Iterable[str]) -> str | None:
+    """Where the cursor stands after these keys were taken in: the newest by (day, name), never behind where it was.
+
+    A key without a day of its own never moves the cursor: the cursor's day saves listing, so it must be sure.
+    """
+    best = cursor.path
+    for key in keys:
+        if day_of(key, otherwise=date.min) != date.min and (best is None or _rank(key) > _rank(best)):
+            best = key
+    return best
+
+
+def next_mark(current_snapshot: int, reached_snapshot: int) -> int:
+    """transformed_through after a transform that ended at ``reached_snapshot``; never back."""
+    return max(current_snapshot, reached_snapshot)
+
+
+def _rank(key: str) -> tuple[date, tuple[tuple[int, int | str], ...]]:
+    return day_of(key, otherwise=date.min), natural_order(key)

@@ -1,0 +1,136 @@
+"""``feed``: take the streams in, once, to the end; or keep polling."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from lakeray import wiring
+from lakeray.adapters.system import StopFlag
+from lakeray.adapters.terminal import Output
+from lakeray.clean import plan_clean
+from lakeray.config import ExecutorChoice, Settings, StreamSettings
+from lakeray.errors import LakerayError
+from lakeray.events import ExecutorChosen, ModelsEnriched
+from lakeray.explain import feed_json, feed_table
+from lakeray.feed import feed_stream, look
+from lakeray.model import BuildResult, FeedReport, Plan, StreamReport, StreamStatus
+
+INTERRUPTED = 130
+
+
+def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
+    """Feed, print the report, and say by the exit code how it went."""
+    stop = StopFlag()
+    with stop.listening():
+        while True:
+            with wiring.opened(settings) as app:
+                report = feed_all(app, stop=stop)
+            out.result(feed_json(report), [feed_table(report)], text=problems(report))
+            if stop():
+                return INTERRUPTED
+            if not settings.feed.watch or stop.wait(settings.feed.poll_s):
+                return 1 if report.failed else 0
+
+
+def feed_all(app: wiring.Lakeray, *, stop: StopFlag) -> FeedReport:
+    """Look first; only streams with work are fed, and only a plan that is worth it starts Ray.
+
+    Raises:
+        LeaseHeldError: another committer works on the lake.
+        LakerayError: the enriched models failed.
+    """
+    looked = [(stream, *_look(app, stream)) for stream in app.streams()]
+    busy = [stream for stream, planned, _ in looked if planned is not None and _has_work(app, stream, planned)]
+    reports = {
+        stream.name: _idle(stream, error) for stream, _, error in looked if error is not None or stream not in busy
+    }
+    if busy or (app.reader.enriched_is_stale() and not stop()):
+        files = sum(planned.files for stream, planned, _ in looked if planned is not None and stream in busy)
+        fed, built = _feed(app, busy, files=files, stop=stop)
+        reports.update({report.stream: report for report in fed})
+        if built is not None and built.models:
+            app.events.emit(ModelsEnriched(models=len(built.models), seconds=built.seconds))
+    return FeedReport(streams=tuple(reports[name] for name in sorted(reports)))
+
+
+def problems(report: FeedReport) -> str:
+    """What failed, a line each."""
+    return "\n".join(
+        f"{item.stream} failed: {item.error['about']}; {item.error['found']}. {item.error['todo']}"
+        for item in report.streams
+        if item.error
+    )
+
+
+def _look(app: wiring.Lakeray, stream: StreamSettings) -> tuple[Plan | None, LakerayError | None]:
+    try:
+        return look(app.rules(stream), app.looks()), None
+    except LakerayError as error:
+        if error.exit_code != 1:
+            raise
+        return None, error
+
+
+def _has_work(app: wiring.Lakeray, stream: StreamSettings, planned: Plan) -> bool:
+    if planned.batches or planned.oversize or app.reader.pending_transform(stream.name) is not None:
+        return True
+    columns = app.reader.landing_columns(stream.name)
+    if columns is not None and {name.lower() for name in stream.fields} - {name.lower() for name in columns}:
+        return True
+    cleaning = plan_clean(
+        stream.name,
+        cursor=app.reader.cursor(stream.name),
+        reader=app.reader,
+        retention_days=app.settings.retention.days,
+    )
+    return bool(cleaning.files)
+
+
+def _idle(stream: StreamSettings, error: LakerayError | None) -> StreamReport:
+    status = StreamStatus.NOTHING_NEW if error is None else StreamStatus.FAILED
+    return StreamReport(stream=stream.name, status=status, error=None if error is None else error.as_dict())
+
+
+def _feed(
+    app: wiring.Lakeray, streams: Sequence[StreamSettings], *, files: int, stop: StopFlag
+) -> tuple[list[StreamReport], BuildResult | None]:
+    choice, because = choose_executor(app.settings, files=files)
+    app.events.emit(ExecutorChosen(executor=choice, because=because))
+    if choice is ExecutorChoice.RAY:
+        return _feed_on_ray(app, streams, stop=stop)
+    executor = wiring.inline_executor(app.settings)
+    reports = []
+    with app.committer() as committer:
+        for stream in streams:
+            if not stop():
+                reports.append(feed_stream(app.rules(stream), app.ports(committer, executor, stop=stop)))
+            else:
+                reports.append(StreamReport(stream=stream.name, status=StreamStatus.INTERRUPTED))
+        built = None if stop() else committer.enrich()
+    return reports, built
+
+
+def _feed_on_ray(
+    app: wiring.Lakeray, streams: Sequence[StreamSettings], *, stop: StopFlag
+) -> tuple[list[StreamReport], BuildResult | None]:
+    from lakeray.adapters import ray_executor  # Ray takes 2 s to import: only plans that are worth it pay
+
+    settings = app.settings
+    with ray_executor.cluster(address=settings.ray.address, num_cpus=settings.ray.num_cpus):
+        return ray_executor.run_feeds(
+            [stream.name for stream in streams],
+            open_committer=functools.partial(wiring.open_committer, settings),
+            feed_one=wiring.feed_one_with(settings),
+            validator=wiring.batch_validator(settings),
+            stop=stop,
+        )
+
+
+def choose_executor(settings: Settings, *, files: int) -> tuple[ExecutorChoice, str]:
+    """Where to validate, and why: starting Ray costs 4–12 s, which footers of a few thousand files do not."""
+    if settings.feed.executor is not ExecutorChoice.AUTO:
+        return settings.feed.executor, "feed.executor says so"
+    if files >= settings.ray.auto_files and files > 0:
+        return ExecutorChoice.RAY, f"{files} files are at least ray.auto_files ({settings.ray.auto_files})"
+    return ExecutorChoice.INLINE, f"{files} files are fewer than ray.auto_files ({settings.ray.auto_files})"

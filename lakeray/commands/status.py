@@ -1,0 +1,52 @@
+"""``status``: where every stream stands. Works while a feed runs; needs no lease."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lakeray import wiring
+from lakeray.adapters.terminal import Output
+from lakeray.config import Settings, StreamSettings
+from lakeray.errors import LakerayError
+from lakeray.explain import StreamState, status_json, status_tables
+from lakeray.feed import look
+
+
+def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
+    """Print the state of every stream and the sizes of the enriched tables."""
+    with wiring.opened(settings) as app:
+        states = [state_of(app, stream) for stream in app.streams()]
+        enriched = {name: app.reader.table_rows("main", name) for name in enriched_models(settings)}
+    out.result(status_json(states, enriched=enriched), status_tables(states, enriched=enriched))
+    return 0
+
+
+def state_of(app: wiring.Lakeray, stream: StreamSettings) -> StreamState:
+    """One stream's state; a storage that does not answer is said in it, not raised."""
+    name = stream.name
+    try:
+        planned, error = look(app.rules(stream), app.looks(), everything=True), None
+    except LakerayError as failure:
+        planned, error = None, str(failure)
+    registered, snapshot = app.reader.totals(name)
+    return StreamState(
+        stream=name,
+        cursor=app.reader.cursor(name),
+        plan=planned,
+        registered_files=registered,
+        registered_snapshot=snapshot,
+        quarantined=sum(1 for entry in app.reader.quarantined(name) if entry.status != "ignored"),
+        last_batch=app.reader.last_batch(name),
+        landing_rows=app.reader.table_rows("staging", name.landing_table),
+        processed_rows=app.reader.table_rows("main", name.processed_table),
+        now=app.clock.now(),
+        error=error,
+    )
+
+
+def enriched_models(settings: Settings) -> list[str]:
+    """The names of the project's enriched models, without asking dbt."""
+    folder = wiring.absolute(settings.dbt.project_dir) / "models" / "enriched"
+    return sorted(path.stem for path in Path(folder).rglob("*.sql") if re.match(r"^[a-z]\w*$", path.stem))

@@ -1,0 +1,150 @@
+"""What happens, as typed events. Adapters turn them into logs, spans, metrics and progress bars.
+
+Every event is a frozen dataclass; its class name in snake case is the log event's name, its fields are the log's
+fields. No field ever carries a secret or a data value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened."""
+
+    @property
+    def name(self) -> str:
+        """The stable name in logs: ``BatchCommitted`` is ``batch_committed``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def as_fields(self) -> dict[str, object]:
+        """The fields as a flat mapping."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStarted(Event):
+    """A stream's feed began."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPlanned(Event):
+    """Discovery and planning ended."""
+
+    stream: str
+    batches: int
+    files: int
+    size_bytes: int
+    too_late: int
+    skipped: int
+    changed: int
+    vanished: int
+    oversize: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRejected(Event):
+    """A file went to quarantine (P6)."""
+
+    stream: str
+    key: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandingChanged(Event):
+    """A landing table was created or got a column."""
+
+    stream: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCommitted(Event):
+    """A batch landed as one DuckLake snapshot (P7)."""
+
+    stream: str
+    batch_id: str
+    commit_id: str
+    snapshot: int
+    files: int
+    rows: int
+    size_bytes: int
+    seconds: float
+    read_back: bool
+    """True when the answer was lost and the commit id was found in the catalog (P9)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchTransformed(Event):
+    """dbt merged the rows of these DuckLake snapshots (P12)."""
+
+    stream: str
+    from_snapshot: int
+    to_snapshot: int
+    models: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsEnriched(Event):
+    """The enriched models were built."""
+
+    models: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesCleaned(Event):
+    """Rows left a landing table, and perhaps objects the storage (P13)."""
+
+    stream: str
+    files: int
+    rows: int
+    objects_deleted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFinished(Event):
+    """A stream's feed ended."""
+
+    stream: str
+    status: str
+    batches: int
+    files: int
+    rows: int
+    quarantined: int
+    seconds: float
+    error_kind: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorChosen(Event):
+    """Where validation runs, and why."""
+
+    executor: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleFileWritten(Event):
+    """``sample`` wrote one object."""
+
+    stream: str
+    key: str
+    size_bytes: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Something that an operator may want to know."""
+
+    message: str

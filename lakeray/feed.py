@@ -1,0 +1,326 @@
+"""One feed of one stream, top to bottom, in the protocol's order (docs/protocol.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from lakeray import advance, clean, commit, discover, plan, transform
+from lakeray.column_types import parse_type
+from lakeray.errors import LakerayError
+from lakeray.events import (
+    BatchCommitted,
+    BatchTransformed,
+    FileRejected,
+    FilesCleaned,
+    LandingChanged,
+    Noted,
+    StreamFinished,
+    StreamPlanned,
+    StreamStarted,
+)
+from lakeray.keys import file_day
+from lakeray.model import (
+    Accepted,
+    Batch,
+    Budget,
+    Column,
+    Contract,
+    LedgerEntry,
+    Plan,
+    StreamName,
+    StreamReport,
+    StreamStatus,
+    Verdict,
+)
+from lakeray.ports import CatalogReader, Clock, Committer, EventSink, Executor, ObjectStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a feed of one stream obeys; the stream's contract included."""
+
+    stream: StreamName
+    contract: Contract
+    budget: Budget
+    oversize_policy: str
+    lookback_days: int
+    retention_days: int
+    snapshot_days: float
+    max_batches: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """The ports that reading and planning need; no lease."""
+
+    store: ObjectStore
+    reader: CatalogReader
+    clock: Clock
+    events: EventSink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports(Looks):
+    """All the ports of a feed."""
+
+    committer: Committer
+    executor: Executor
+    new_id: Callable[[], str]
+    """A short text, another one at each call, for commit ids."""
+    stop: Callable[[], bool]
+    """Whether the operator asked to stop; asked between steps, never inside a commit."""
+
+
+def look(rules: Rules, ports: Looks, *, everything: bool = False) -> Plan:
+    """Discover and plan; writes nothing (P2–P5).
+
+    Args:
+        everything: list the whole prefix, so that files too late for a feed are counted; else from the horizon on.
+    """
+    cursor = ports.reader.cursor(rules.stream)
+    since = discover.horizon(cursor, lookback_days=rules.lookback_days, retention_days=rules.retention_days)
+    looked_since = None if everything else since
+    found = discover.sift(
+        discover.list_since(ports.store, rules.stream, since=looked_since),
+        known=ports.reader.known(rules.stream, since=looked_since),
+        quarantine=ports.reader.quarantined(rules.stream),
+        since=since,
+        looked_since=looked_since,
+        head=ports.store.head,
+    )
+    return plan.make_plan(
+        rules.stream,
+        found,
+        budget=rules.budget,
+        oversize_policy=rules.oversize_policy,
+        max_batches=rules.max_batches,
+    )
+
+
+def look_back(rules: Rules, ports: Looks, *, first: date, last: date) -> Plan:
+    """Plan what a replay takes in: new, too late or rejected files of the days ``first`` to ``last``, inclusive."""
+    found = discover.sift(
+        discover.list_since(ports.store, rules.stream, since=first),
+        known=ports.reader.known(rules.stream, since=first),
+        quarantine=[entry for entry in ports.reader.quarantined(rules.stream) if entry.status == "ignored"],
+        since=None,
+        looked_since=first,
+    )
+    chosen = tuple(file for file in found.new if first <= file_day(file) <= last)
+    return plan.make_plan(
+        rules.stream,
+        replace(found, new=chosen),
+        budget=rules.budget,
+        oversize_policy=rules.oversize_policy,
+        max_batches=rules.max_batches,
+    )
+
+
+def replay_stream(rules: Rules, ports: Ports, *, first: date, last: date) -> StreamReport:
+    """Take a range of days in again, on purpose: what was never taken in is; what was is merged again (P4, P11)."""
+
+    def look_again() -> Plan:
+        taken = ports.reader.registered(rules.stream, first=first, last=last)
+        if taken:
+            ports.committer.rewind(rules.stream, to_snapshot=min(entry.snapshot for entry in taken) - 1)
+        return look_back(rules, ports, first=first, last=last)
+
+    return _reported(rules, ports, look_again)
+
+
+def feed_stream(rules: Rules, ports: Ports) -> StreamReport:
+    """Take one stream in, once, to the end. A failure is reported, never raised: it stops no other stream."""
+    return _reported(rules, ports, lambda: look(rules, ports))
+
+
+def _reported(rules: Rules, ports: Ports, plan_now: Callable[[], Plan]) -> StreamReport:
+    started_s = ports.clock.monotonic_s()
+    ports.events.emit(StreamStarted(stream=str(rules.stream)))
+    tally = _Tally(rules.stream)
+    try:
+        status = _take_in(rules, ports, tally, plan_now)
+        error = None
+    except LakerayError as failure:
+        status, error = StreamStatus.FAILED, failure.as_dict()
+    report = tally.report(status, seconds=ports.clock.monotonic_s() - started_s, error=error)
+    ports.events.emit(
+        StreamFinished(
+            stream=str(rules.stream),
+            status=status,
+            batches=report.batches,
+            files=report.files,
+            rows=report.rows,
+            quarantined=report.quarantined,
+            seconds=report.seconds,
+            error_kind=error["kind"] if error else "",
+            error=f"{error['about']}: {error['found']}" if error else "",
+        )
+    )
+    return report
+
+
+def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], Plan]) -> StreamStatus:
+    for change in ports.committer.ensure_landing(rules.stream, rules.contract):
+        ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
+    tally.worked |= _transform(rules, ports)  # P12: first what an earlier run left
+    planned = plan_now()  # P2, P3, P4, P14
+    _tell_plan(planned, ports)
+    plan.refuse_oversize(planned, oversize_policy=rules.oversize_policy)  # P5
+    checked = ports.executor.validate(
+        planned.batches, contract=_effective_contract(rules, ports), ahead=rules.budget.max_in_flight
+    )
+    for batch, verdicts in checked:  # P6
+        _commit(batch, verdicts, rules, ports, tally)  # P1, P7–P11
+        if ports.stop():
+            return StreamStatus.INTERRUPTED
+        _transform(rules, ports)  # P11, P12
+        if ports.stop():
+            return StreamStatus.INTERRUPTED
+    tally.worked |= _transform(rules, ports)  # P12: what a replay rewound
+    _clean(rules, ports, tally)  # P13
+    return StreamStatus.OK if tally.worked else StreamStatus.NOTHING_NEW
+
+
+def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: _Tally) -> None:
+    cursor = ports.reader.cursor(rules.stream)
+    started_s = ports.clock.monotonic_s()
+    request = commit.prepare(
+        batch,
+        verdicts,
+        id=commit.commit_id(batch, at=ports.clock.now(), unique=ports.new_id()),
+        cursor=cursor,
+        cursor_path=advance.next_path(cursor, (v.file.key for v in verdicts if isinstance(v, Accepted))),
+        landing=ports.reader.landing_columns(rules.stream) or {},
+        token=ports.committer.token,
+    )
+    landed, read_back = commit.settle(ports.committer, request)
+    taken = landed.request or request
+    for rejected in taken.rejected:
+        ports.events.emit(
+            FileRejected(
+                stream=str(rules.stream), key=rejected.file.key, reason=rejected.reason, detail=rejected.detail
+            )
+        )
+    for accepted in taken.files:
+        if accepted.ignored:
+            ports.events.emit(
+                Noted(message=f"{accepted.file.key}: no place in the landing table for {', '.join(accepted.ignored)}")
+            )
+    tally.add(files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected))
+    ports.events.emit(
+        BatchCommitted(
+            stream=str(rules.stream),
+            batch_id=batch.id,
+            commit_id=request.commit_id,
+            snapshot=landed.snapshot,
+            files=len(taken.files),
+            rows=taken.rows,
+            size_bytes=taken.size_bytes,
+            seconds=ports.clock.monotonic_s() - started_s,
+            read_back=read_back,
+        )
+    )
+
+
+def _transform(rules: Rules, ports: Ports) -> bool:
+    caught_up = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer)
+    if caught_up is None:
+        return False
+    pending, built = caught_up
+    ports.events.emit(
+        BatchTransformed(
+            stream=str(rules.stream),
+            from_snapshot=pending.from_snapshot,
+            to_snapshot=pending.to_snapshot,
+            models=len(built.models),
+            seconds=built.seconds,
+        )
+    )
+    return True
+
+
+def _clean(rules: Rules, ports: Ports, tally: _Tally) -> None:
+    planned = clean.plan_clean(
+        rules.stream,
+        cursor=ports.reader.cursor(rules.stream),
+        reader=ports.reader,
+        retention_days=rules.retention_days,
+    )
+    if not planned.files:
+        return
+    clean_stream(planned.stream, ports, files=planned.files, older_than=snapshots_before(rules, ports))
+    tally.cleaned += len(planned.files)
+    tally.worked = True
+
+
+def snapshots_before(rules: Rules, ports: Looks) -> datetime:
+    """DuckLake snapshots older than this may be expired (P13)."""
+    return ports.clock.now() - timedelta(days=rules.snapshot_days)
+
+
+def clean_stream(stream: StreamName, ports: Ports, *, files: tuple[LedgerEntry, ...], older_than: datetime) -> None:
+    """Take whole files out of landing, then let expired snapshots and their objects go (P13)."""
+    rows = ports.committer.remove(stream, files, reason="retention")
+    deleted = ports.committer.expire(older_than=older_than)
+    ports.events.emit(FilesCleaned(stream=str(stream), files=len(files), rows=rows, objects_deleted=len(deleted)))
+
+
+def _effective_contract(rules: Rules, ports: Ports) -> Contract:
+    """The contract with the columns that earlier files added to the landing table."""
+    known = {column.name.lower() for column in rules.contract.columns}
+    landing = ports.reader.landing_columns(rules.stream) or {}
+    added = tuple(
+        Column(name=name, type=parse_type(kind)) for name, kind in landing.items() if name.lower() not in known
+    )
+    return replace(rules.contract, columns=rules.contract.columns + added)
+
+
+def _tell_plan(planned: Plan, ports: Ports) -> None:
+    ports.events.emit(
+        StreamPlanned(
+            stream=str(planned.stream),
+            batches=len(planned.batches),
+            files=planned.files,
+            size_bytes=planned.size_bytes,
+            too_late=len(planned.too_late),
+            skipped=len(planned.skipped),
+            changed=len(planned.changed),
+            vanished=len(planned.vanished),
+            oversize=len(planned.oversize),
+        )
+    )
+
+
+class _Tally:
+    """What the feed of one stream has done so far."""
+
+    def __init__(self, stream: StreamName) -> None:
+        self.stream = stream
+        self.worked = False
+        self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = 0
+
+    def add(self, *, files: int, size_bytes: int, rows: int, rejected: int) -> None:
+        """Count one batch."""
+        self.worked = True
+        self.batches += 1
+        self.files += files
+        self.size_bytes += size_bytes
+        self.rows += rows
+        self.quarantined += rejected
+
+    def report(self, status: StreamStatus, *, seconds: float, error: dict[str, str] | None) -> StreamReport:
+        """The stream's report."""
+        return StreamReport(
+            stream=self.stream,
+            status=status,
+            batches=self.batches,
+            files=self.files,
+            size_bytes=self.size_bytes,
+            rows=self.rows,
+            quarantined=self.quarantined,
+            cleaned=self.cleaned,
+            seconds=seconds,
+            error=error,
+        )

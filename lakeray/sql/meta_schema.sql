@@ -1,0 +1,27 @@
+-- The bookkeeping of the lake; every table is small or inlined in the catalog, so that its rows commit with data files.
+CREATE SCHEMA IF NOT EXISTS lakehouse.meta;
+CREATE SCHEMA IF NOT EXISTS lakehouse.staging;
+CREATE SCHEMA IF NOT EXISTS lakehouse.main;
+CALL lakehouse.set_option('data_inlining_row_limit', 100000000, schema => 'meta');
+CALL lakehouse.set_option('data_inlining_row_limit', 0, schema => 'staging');
+CALL lakehouse.set_option('data_inlining_row_limit', 0, schema => 'main');
+CALL lakehouse.set_option('auto_compact', false, schema => 'staging');
+CREATE TABLE IF NOT EXISTS lakehouse.meta.ledger (
+    source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR, size_bytes BIGINT, row_count BIGINT,
+    file_day DATE, batch_id VARCHAR, commit_id VARCHAR, registered_path VARCHAR, taken_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.removals (
+    source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR, registered_snapshot BIGINT, reason VARCHAR,
+    removed_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.quarantine (
+    source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR, size_bytes BIGINT, reason VARCHAR, detail VARCHAR,
+    status VARCHAR, seen_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.batches (
+    commit_id VARCHAR, batch_id VARCHAR, source VARCHAR, stream VARCHAR, file_count BIGINT, row_count BIGINT,
+    size_bytes BIGINT, committed_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.committer (
+    token BIGINT, holder VARCHAR, taken_at TIMESTAMP WITH TIME ZONE, commits BIGINT);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.enriched_marks (
+    model VARCHAR, built_from VARCHAR, built_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.feeder_cursors (
+    source VARCHAR, stream VARCHAR, cursor_path VARCHAR, transformed_snapshot BIGINT,
+    updated_at TIMESTAMP WITH TIME ZONE);

@@ -1,0 +1,266 @@
+"""The composition root: settings become adapters, adapters become ports. Nothing else knows which adapter is used."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from lakeray import feed, validate
+from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
+from lakeray.adapters.ducklake.committer import DuckLakeCommitter
+from lakeray.adapters.ducklake.connection import LakeAddress
+from lakeray.adapters.ducklake.reader import DuckLakeReader
+from lakeray.adapters.inline_executor import InlineExecutor
+from lakeray.adapters.lease_file import FileLease
+from lakeray.adapters.object_store import ObstoreStore, open_store
+from lakeray.adapters.system import SystemClock, holder_name, new_id
+from lakeray.adapters.telemetry import open_sink
+from lakeray.adapters.validation import BatchValidator
+from lakeray.config import Secret, Settings, StreamSettings
+from lakeray.errors import UsageError
+from lakeray.generate import landing_ddl
+from lakeray.model import StreamName, StreamReport
+from lakeray.ports import Clock, Committer, EventSink, Executor, LeaseHolder
+
+READER_MEMORY_BYTES = 512 * 1024 * 1024
+"""DuckDB's limit for bookkeeping queries: a ledger of 10⁶ files takes about 300 MB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lakeray:
+    """The opened application of one command."""
+
+    settings: Settings
+    store: ObstoreStore
+    reader: DuckLakeReader
+    clock: Clock
+    events: EventSink
+
+    def looks(self) -> feed.Looks:
+        """The ports that reading and planning need."""
+        return feed.Looks(store=self.store, reader=self.reader, clock=self.clock, events=self.events)
+
+    def ports(self, committer: Committer, executor: Executor, *, stop: Callable[[], bool]) -> feed.Ports:
+        """The ports of a feed."""
+        return feed.Ports(
+            store=self.store,
+            reader=self.reader,
+            clock=self.clock,
+            events=self.events,
+            committer=committer,
+            executor=executor,
+            new_id=new_id,
+            stop=stop,
+        )
+
+    def streams(self) -> list[StreamSettings]:
+        """The streams that the command is about, by name."""
+        return sorted(self.settings.streams.values(), key=lambda stream: stream.name)
+
+    def rules(self, stream: StreamSettings) -> feed.Rules:
+        """What a feed of the stream obeys."""
+        return rules_for(self.settings, stream)
+
+    @contextmanager
+    def committer(self) -> Iterator[DuckLakeCommitter]:
+        """The committer of this process, holding the lease.
+
+        Raises:
+            LeaseHeldError: another committer works on the lake.
+        """
+        with open_committer(self.settings) as committer:
+            yield committer
+
+
+@contextmanager
+def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[Lakeray]:
+    """Open what a command needs, and close it.
+
+    Raises:
+        UsageError: a setting contradicts another.
+    """
+    check_places(settings)
+    own = open_sink(settings.telemetry, output=settings.output) if events is None else None
+    sink = own or events
+    assert sink is not None
+    reader = DuckLakeReader(lake_address(settings, memory_bytes=READER_MEMORY_BYTES))
+    try:
+        yield Lakeray(settings=settings, store=raw_store(settings), reader=reader, clock=SystemClock(), events=sink)
+    finally:
+        reader.close()
+        if own is not None:
+            own.close()
+
+
+@contextmanager
+def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
+    """The lease, and the committer that it entitles to."""
+    clock = SystemClock()
+    with lease(settings, clock=clock).hold():
+        committer = DuckLakeCommitter(
+            lake_address(settings, memory_bytes=READER_MEMORY_BYTES),
+            holder=holder_name(),
+            clock=clock,
+            store=raw_store(settings),
+            transformer=DbtRunner(dbt_project(settings)),
+            landing_ddl=landing_ddl,
+        )
+        try:
+            yield committer
+        finally:
+            committer.close()
+
+
+def lease(settings: Settings, *, clock: Clock) -> LeaseHolder:
+    """The lease of the lake."""
+    return FileLease(lease_path(settings), holder=holder_name(), since=clock.now(), wait_s=settings.lake.lease_wait_s)
+
+
+def lease_path(settings: Settings) -> Path:
+    """The embedded lake's lease file."""
+    return absolute(settings.paths.root) / "lease"
+
+
+def feed_one(
+    settings: Settings, stream: StreamName, committer: Committer, executor: Executor, stop: Callable[[], bool]
+) -> StreamReport:
+    """Feed one stream with ports of its own: what a Ray feeder actor runs."""
+    with opened(settings) as app:
+        chosen = settings.streams[stream.slug]
+        return feed.feed_stream(app.rules(chosen), app.ports(committer, executor, stop=stop))
+
+
+def feed_one_with(
+    settings: Settings,
+) -> Callable[[StreamName, Committer, Executor, Callable[[], bool]], StreamReport]:
+    """``feed_one`` with its settings, to be sent to an actor."""
+    return functools.partial(feed_one, settings)
+
+
+def rules_for(settings: Settings, stream: StreamSettings) -> feed.Rules:
+    """What a feed of the stream obeys.
+
+    Raises:
+        UsageError: the stream's config is wrong.
+    """
+    batch = settings.batch_for(stream)
+    return feed.Rules(
+        stream=stream.name,
+        contract=stream.landing_contract(),
+        budget=batch.budget(max_in_flight=settings.feed.prefetch_batches),
+        oversize_policy=batch.oversize,
+        lookback_days=settings.feed.lookback_days,
+        retention_days=settings.retention.days,
+        snapshot_days=settings.retention.snapshot_days,
+        max_batches=settings.feed.max_batches,
+    )
+
+
+def inline_executor(settings: Settings) -> InlineExecutor:
+    """Validation in this process."""
+    return InlineExecutor(batch_validator(settings))
+
+
+def batch_validator(settings: Settings) -> BatchValidator:
+    """All that a validation task needs."""
+    return BatchValidator(
+        raw=raw_store(settings),
+        lake=lake_store(settings),
+        temp=temp_directory(settings),
+        concurrency=settings.storage.concurrency,
+        judge=validate.verdict,
+    )
+
+
+def raw_store(settings: Settings) -> ObstoreStore:
+    """The raw prefix."""
+    return _store(settings, settings.storage.url)
+
+
+def lake_store(settings: Settings) -> ObstoreStore:
+    """DuckLake's DATA_PATH, for converted copies."""
+    path = settings.lake.data_path.rstrip("/")
+    return _store(settings, path if "://" in path else Path(path).as_uri())
+
+
+def lake_address(settings: Settings, *, memory_bytes: int) -> LakeAddress:
+    """Where the lake is, and what DuckDB may use."""
+    return LakeAddress(
+        catalog=settings.lake.catalog.reveal(),
+        data_path=settings.lake.data_path,
+        extension_directory=absolute(settings.paths.root) / "extensions",
+        temp_directory=temp_directory(settings),
+        memory_bytes=memory_bytes,
+        threads=2,
+    )
+
+
+def dbt_project(settings: Settings) -> DbtProject:
+    """The dbt project, and the environment that its profile reads."""
+    address = lake_address(settings, memory_bytes=0)
+    allowed = int(settings.batch.memory_bytes) - int(settings.batch.reserved_bytes)
+    return DbtProject(
+        project_dir=absolute(settings.dbt.project_dir),
+        target_dir=absolute(settings.paths.root) / "dbt",
+        environment={
+            "LAKERAY_DBT_CATALOG": address.attach_path,
+            "LAKERAY_DBT_DATA_PATH": address.data_path,
+            "LAKERAY_DBT_EXTENSION_DIRECTORY": str(address.extension_directory),
+            "LAKERAY_DBT_TEMP_DIRECTORY": str(address.temp_directory),
+            "LAKERAY_DBT_MEMORY_LIMIT": f"{allowed}B",
+            "LAKERAY_DBT_THREADS": str(settings.dbt.threads),
+        },
+        tests=settings.dbt.tests,
+    )
+
+
+def temp_directory(settings: Settings) -> Path:
+    """Where DuckDB spills and copies are staged."""
+    return absolute(settings.paths.root) / "tmp"
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root of the file system, links left as they are."""
+    return Path(path).expanduser().absolute()
+
+
+def check_places(settings: Settings) -> None:
+    """Raw prefix and DATA_PATH must not contain each other (P13).
+
+    Raises:
+        UsageError: they do.
+    """
+    raw, lake = _place(settings.storage.url), _place(settings.lake.data_path)
+    if raw.startswith(lake) or lake.startswith(raw):
+        raise UsageError(
+            "lake.data_path",
+            expected="a place beside storage.url, neither inside the other",
+            found=f"{settings.lake.data_path} and {settings.storage.url}",
+            todo="DuckLake's clean-up would delete raw files, or the feed would take DuckLake's files in",
+        )
+
+
+def _place(address: str) -> str:
+    parts = urlsplit(address)
+    path = unquote(parts.path) if parts.scheme == "file" else address
+    return path.rstrip("/") + "/"
+
+
+def _store(settings: Settings, url: str) -> ObstoreStore:
+    storage = settings.storage
+    return open_store(
+        url,
+        endpoint_url=storage.endpoint_url,
+        region=storage.region,
+        access_key_id=_revealed(storage.access_key_id),
+        secret_access_key=_revealed(storage.secret_access_key),
+        timeout_s=storage.timeout_s,
+    )
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
