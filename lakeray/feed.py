@@ -27,6 +27,7 @@ from lakeray.model import (
     Budget,
     Column,
     Contract,
+    Cursor,
     LedgerEntry,
     Plan,
     StreamName,
@@ -34,7 +35,7 @@ from lakeray.model import (
     StreamStatus,
     Verdict,
 )
-from lakeray.ports import CatalogReader, Clock, Committer, EventSink, Executor, ObjectStore
+from lakeray.ports import CatalogReader, Clock, Committer, EventSink, Executor, ObjectStore, PlanningBooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,24 +54,30 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
-    """The ports that reading and planning need; no lease."""
+    """The ports that looking and planning need; no lease."""
+
+    store: ObjectStore
+    books: PlanningBooks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """All the ports of a feed."""
 
     store: ObjectStore
     reader: CatalogReader
     clock: Clock
     events: EventSink
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports(Looks):
-    """All the ports of a feed."""
-
     committer: Committer
     executor: Executor
     new_id: Callable[[], str]
     """A short text, another one at each call, for commit ids."""
     stop: Callable[[], bool]
     """Whether the operator asked to stop; asked between steps, never inside a commit."""
+
+    def looks(self) -> Looks:
+        """The ports that looking and planning need."""
+        return Looks(store=self.store, books=self.reader)
 
 
 def look(rules: Rules, ports: Looks, *, everything: bool = False) -> Plan:
@@ -79,13 +86,12 @@ def look(rules: Rules, ports: Looks, *, everything: bool = False) -> Plan:
     Args:
         everything: list the whole prefix, so that files too late for a feed are counted; else from the horizon on.
     """
-    cursor = ports.reader.cursor(rules.stream)
-    since = discover.horizon(cursor, lookback_days=rules.lookback_days, retention_days=rules.retention_days)
+    since = horizon_of(rules, ports.books.cursor(rules.stream))
     looked_since = None if everything else since
     found = discover.sift(
         discover.list_since(ports.store, rules.stream, since=looked_since),
-        known=ports.reader.known(rules.stream, since=looked_since),
-        quarantine=ports.reader.quarantined(rules.stream),
+        known=ports.books.known(rules.stream, since=looked_since),
+        quarantine=ports.books.quarantined(rules.stream),
         since=since,
         looked_since=looked_since,
         head=ports.store.head,
@@ -99,12 +105,17 @@ def look(rules: Rules, ports: Looks, *, everything: bool = False) -> Plan:
     )
 
 
+def horizon_of(rules: Rules, cursor: Cursor) -> date | None:
+    """The oldest day whose new files are taken in (P4)."""
+    return discover.horizon(cursor, lookback_days=rules.lookback_days, retention_days=rules.retention_days)
+
+
 def look_back(rules: Rules, ports: Looks, *, first: date, last: date) -> Plan:
     """Plan what a replay takes in: new, too late or rejected files of the days ``first`` to ``last``, inclusive."""
     found = discover.sift(
         discover.list_since(ports.store, rules.stream, since=first),
-        known=ports.reader.known(rules.stream, since=first),
-        quarantine=[entry for entry in ports.reader.quarantined(rules.stream) if entry.status == "ignored"],
+        known=ports.books.known(rules.stream, since=first),
+        quarantine=[entry for entry in ports.books.quarantined(rules.stream) if entry.status == "ignored"],
         since=None,
         looked_since=first,
     )
@@ -125,14 +136,14 @@ def replay_stream(rules: Rules, ports: Ports, *, first: date, last: date) -> Str
         taken = ports.reader.registered(rules.stream, first=first, last=last)
         if taken:
             ports.committer.rewind(rules.stream, to_snapshot=min(entry.snapshot for entry in taken) - 1)
-        return look_back(rules, ports, first=first, last=last)
+        return look_back(rules, ports.looks(), first=first, last=last)
 
     return _reported(rules, ports, look_again)
 
 
 def feed_stream(rules: Rules, ports: Ports) -> StreamReport:
     """Take one stream in, once, to the end. A failure is reported, never raised: it stops no other stream."""
-    return _reported(rules, ports, lambda: look(rules, ports))
+    return _reported(rules, ports, lambda: look(rules, ports.looks()))
 
 
 def _reported(rules: Rules, ports: Ports, plan_now: Callable[[], Plan]) -> StreamReport:
@@ -250,14 +261,14 @@ def _clean(rules: Rules, ports: Ports, tally: _Tally) -> None:
     )
     if not planned.files:
         return
-    clean_stream(planned.stream, ports, files=planned.files, older_than=snapshots_before(rules, ports))
+    clean_stream(planned.stream, ports, files=planned.files, older_than=snapshots_before(rules, ports.clock.now()))
     tally.cleaned += len(planned.files)
     tally.worked = True
 
 
-def snapshots_before(rules: Rules, ports: Looks) -> datetime:
+def snapshots_before(rules: Rules, now: datetime) -> datetime:
     """DuckLake snapshots older than this may be expired (P13)."""
-    return ports.clock.now() - timedelta(days=rules.snapshot_days)
+    return now - timedelta(days=rules.snapshot_days)
 
 
 def clean_stream(stream: StreamName, ports: Ports, *, files: tuple[LedgerEntry, ...], older_than: datetime) -> None:

@@ -89,8 +89,8 @@ class Known:
     """Whether its rows are in the landing table; False after clean-up."""
 
 
-class CatalogReader(Protocol):
-    """Reading the lake's bookkeeping. Never needs the lease. All calls raise ``CatalogError``."""
+class PlanningBooks(Protocol):
+    """What looking and planning read of the bookkeeping. All calls raise ``CatalogError``."""
 
     def cursor(self, stream: StreamName) -> Cursor:
         """The stream's cursor and marks; an empty one before the first batch."""
@@ -100,6 +100,10 @@ class CatalogReader(Protocol):
 
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files, of one stream or of all."""
+
+
+class CatalogReader(PlanningBooks, Protocol):
+    """Reading the lake's bookkeeping. Never needs the lease. All calls raise ``CatalogError``."""
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types; None when there is no table."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from lakeray import feed, validate
 from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
+from lakeray.adapters.ducklake.books import Books
 from lakeray.adapters.ducklake.committer import DuckLakeCommitter
 from lakeray.adapters.ducklake.connection import LakeAddress
 from lakeray.adapters.ducklake.reader import DuckLakeReader
@@ -42,7 +43,12 @@ class Lakeray:
 
     def looks(self) -> feed.Looks:
         """The ports that reading and planning need."""
-        return feed.Looks(store=self.store, reader=self.reader, clock=self.clock, events=self.events)
+        return feed.Looks(store=self.store, books=self.reader)
+
+    def books(self) -> Books:
+        """The bookkeeping of the command's streams at this moment, each from its horizon on."""
+        rules = {stream.name: self.rules(stream) for stream in self.streams()}
+        return self.reader.books(list(rules), since_of=lambda cursor: feed.horizon_of(rules[cursor.stream], cursor))
 
     def ports(self, committer: Committer, executor: Executor, *, stop: Callable[[], bool]) -> feed.Ports:
         """The ports of a feed."""

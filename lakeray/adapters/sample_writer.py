@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +17,7 @@ import pyarrow.parquet as pq
 from lakeray.adapters.arrow_types import arrow_type
 from lakeray.airbyte import AIRBYTE_COLUMNS
 from lakeray.model import Column
-from lakeray.sample import Row, SampleSettings, SampleStream, sample_files
+from lakeray.sample import Row, SampleFile, SampleSettings, SampleStream, sample_files
 
 _BATCH_VALUES = 100_000
 """Rows are converted so many values at a time: Python's objects are ten times the size of Arrow's."""
@@ -49,6 +51,16 @@ class SampleResult:
     """Rows of the files written."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """One file that was written, or kept."""
+
+    key: str
+    rows: int
+    size_bytes: int
+    kept: bool
+
+
 def write_sample(
     store: SampleStore,
     *,
@@ -60,29 +72,36 @@ def write_sample(
 ) -> SampleResult:
     """Write the stream's sample; a key that exists is kept as it is, so that a second run changes nothing (P15).
 
+    Two files are in the making at a time: while one is encoded, the next one's rows are made. An interruption lets
+    those end and leaves whole files only.
+
     Args:
-        store: where the files go; keys are relative to the raw prefix.
+        store: where the files go; keys are relative to the raw prefix. Called from two threads.
         stream: name, columns and keys of the stream.
         settings: how much to make.
-        directory: for one file at a time, before it is put; must exist.
-        on_file: called after each file with its key and size in bytes; 0 for a file that was kept.
+        directory: for the files until they are put; must exist.
+        on_file: called after each file, oldest first, with its key and size in bytes; 0 for a file that was kept.
         compression: as Parquet names it; Airbyte's default is none.
     """
     schema = sample_schema(stream.fields)
-    written = kept = size_bytes = rows = 0
+    batch_rows = _batch_rows(schema)
+
+    def make(file: SampleFile, path: Path) -> _Made:
+        if store.exists(file.key):
+            return _Made(key=file.key, rows=0, size_bytes=0, kept=True)
+        rows = write_rows(file.rows(), path=path, schema=schema, batch_rows=batch_rows, compression=compression)
+        size_bytes = path.stat().st_size
+        store.put_file(file.key, path)
+        path.unlink(missing_ok=True)
+        return _Made(key=file.key, rows=rows, size_bytes=size_bytes, kept=False)
+
+    written = kept = total_bytes = total_rows = 0
     with TemporaryDirectory(prefix="lakeray-sample-", dir=directory) as scratch:
-        path = Path(scratch) / "part.parquet"
-        for file in sample_files(stream, settings=settings):
-            if store.exists(file.key):
-                kept += 1
-                on_file(file.key, 0)
-                continue
-            rows += write_rows(file.rows(), path=path, schema=schema, compression=compression)
-            file_bytes = path.stat().st_size
-            store.put_file(file.key, path)
-            written, size_bytes = written + 1, size_bytes + file_bytes
-            on_file(file.key, file_bytes)
-    return SampleResult(written=written, kept=kept, size_bytes=size_bytes, rows=rows)
+        for made in _two_at_a_time(make, sample_files(stream, settings=settings), scratch=Path(scratch)):
+            written, kept = written + (not made.kept), kept + made.kept
+            total_bytes, total_rows = total_bytes + made.size_bytes, total_rows + made.rows
+            on_file(made.key, made.size_bytes)
+    return SampleResult(written=written, kept=kept, size_bytes=total_bytes, rows=total_rows)
 
 
 def sample_schema(fields: Sequence[Column]) -> pa.Schema:
@@ -95,17 +114,43 @@ def sample_schema(fields: Sequence[Column]) -> pa.Schema:
     return pa.schema(metadata + own)
 
 
-def write_rows(rows: Iterable[Row], *, path: Path, schema: pa.Schema, compression: str = "NONE") -> int:
-    """Write rows as one Parquet file, holding one row group's worth of them at most. Returns how many there were."""
-    batch_rows = max(32, min(_BATCH_ROWS, _BATCH_VALUES // _leaves(schema)))
+def write_rows(
+    rows: Iterable[Row], *, path: Path, schema: pa.Schema, batch_rows: int | None = None, compression: str = "NONE"
+) -> int:
+    """Write rows as one Parquet file, holding one row group's worth of them at most. Returns how many there were.
+
+    Args:
+        rows: column name to value; taken as they come.
+        path: the file to write.
+        schema: as `sample_schema` makes it.
+        batch_rows: how many rows are converted at a time; None: as many as the schema's width allows.
+        compression: as Parquet names it.
+    """
     total = 0
     # No Arrow schema in the footer: other writers have none, and readers must do without.
     with pq.ParquetWriter(path, schema, compression=compression, store_schema=False) as writer:
-        for group in _row_groups(_batches(rows, schema=schema, size=batch_rows)):
+        for group in _row_groups(_batches(rows, schema=schema, size=batch_rows or _batch_rows(schema))):
             table = pa.Table.from_batches(group)
-            writer.write_table(table, row_group_size=max(1, table.num_rows))
+            writer.write_table(table, row_group_size=table.num_rows)
             total += table.num_rows
     return total
+
+
+def _two_at_a_time(
+    make: Callable[[SampleFile, Path], _Made], files: Iterable[SampleFile], *, scratch: Path
+) -> Iterator[_Made]:
+    """What ``make`` returns for each file, in order."""
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="sample") as pool:
+        pending: deque[Future[_Made]] = deque()
+        try:
+            for number, file in enumerate(files):
+                pending.append(pool.submit(make, file, scratch / f"{number}.parquet"))
+                if len(pending) > 2:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _batches(rows: Iterable[Row], *, schema: pa.Schema, size: int) -> Iterator[pa.RecordBatch]:
@@ -117,7 +162,7 @@ def _batches(rows: Iterable[Row], *, schema: pa.Schema, size: int) -> Iterator[p
 
 def _array(values: list[Any], *, field: pa.Field) -> pa.Array:
     """The values of one column. A column that a user typed differently from the connector's is cast."""
-    if not any(value is not None for value in values):
+    if values.count(None) == len(values):
         return pa.nulls(len(values), field.type)
     try:
         return pa.array(values, field.type)
@@ -141,6 +186,11 @@ def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBat
             group, size_bytes = [], 0
     if group:
         yield group
+
+
+def _batch_rows(schema: pa.Schema) -> int:
+    """How many rows of the schema are converted at a time."""
+    return max(32, min(_BATCH_ROWS, _BATCH_VALUES // _leaves(schema)))
 
 
 def _leaves(kind: Any) -> int:

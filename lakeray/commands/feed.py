@@ -6,14 +6,15 @@ import functools
 from collections.abc import Sequence
 
 from lakeray import wiring
+from lakeray.adapters.ducklake.books import Books
 from lakeray.adapters.system import StopFlag
 from lakeray.adapters.terminal import Output
-from lakeray.clean import plan_clean
+from lakeray.clean import clean_before
 from lakeray.config import ExecutorChoice, Settings, StreamSettings
 from lakeray.errors import LakerayError
 from lakeray.events import ExecutorChosen, ModelsEnriched
 from lakeray.explain import feed_json, feed_table
-from lakeray.feed import feed_stream, look
+from lakeray.feed import Looks, feed_stream, look
 from lakeray.model import BuildResult, FeedReport, Plan, StreamReport, StreamStatus
 
 INTERRUPTED = 130
@@ -40,8 +41,9 @@ def feed_all(app: wiring.Lakeray, *, stop: StopFlag) -> FeedReport:
         LeaseHeldError: another committer works on the lake.
         LakerayError: the enriched models failed.
     """
-    looked = [(stream, *_look(app, stream)) for stream in app.streams()]
-    busy = [stream for stream, planned, _ in looked if planned is not None and _has_work(app, stream, planned)]
+    books = app.books()
+    looked = [(stream, *_look(app, stream, books)) for stream in app.streams()]
+    busy = [stream for stream, planned, _ in looked if planned is not None and _has_work(app, stream, planned, books)]
     reports = {
         stream.name: _idle(stream, error) for stream, _, error in looked if error is not None or stream not in busy
     }
@@ -63,28 +65,24 @@ def problems(report: FeedReport) -> str:
     )
 
 
-def _look(app: wiring.Lakeray, stream: StreamSettings) -> tuple[Plan | None, LakerayError | None]:
+def _look(app: wiring.Lakeray, stream: StreamSettings, books: Books) -> tuple[Plan | None, LakerayError | None]:
     try:
-        return look(app.rules(stream), app.looks()), None
+        return look(app.rules(stream), Looks(store=app.store, books=books)), None
     except LakerayError as error:
         if error.exit_code != 1:
             raise
         return None, error
 
 
-def _has_work(app: wiring.Lakeray, stream: StreamSettings, planned: Plan) -> bool:
-    if planned.batches or planned.oversize or app.reader.pending_transform(stream.name) is not None:
+def _has_work(app: wiring.Lakeray, stream: StreamSettings, planned: Plan, books: Books) -> bool:
+    if planned.batches or planned.oversize or books.pending_transform(stream.name) is not None:
         return True
-    columns = app.reader.landing_columns(stream.name)
+    columns = books.landing_columns(stream.name)
     if columns is not None and {name.lower() for name in stream.fields} - {name.lower() for name in columns}:
         return True
-    cleaning = plan_clean(
-        stream.name,
-        cursor=app.reader.cursor(stream.name),
-        reader=app.reader,
-        retention_days=app.settings.retention.days,
-    )
-    return bool(cleaning.files)
+    oldest = books.oldest_merged_day(stream.name)
+    before = clean_before(books.cursor(stream.name), retention_days=app.settings.retention.days)
+    return oldest is not None and before is not None and oldest < before
 
 
 def _idle(stream: StreamSettings, error: LakerayError | None) -> StreamReport:

@@ -135,7 +135,7 @@ def refunded_order(world: World, *, refund: int) -> int:
 
 
 def refunds_of(world: World, *, order: int) -> tuple[int, ...]:
-    """The order's refunds, oldest first: the inverse of ``refunded_order``."""
+    """The order's refunds, oldest first, those to come included: the inverse of ``refunded_order``."""
     refunds, orders = world.populations["shopify/order_refunds"], world.populations["shopify/orders"]
     earlier = orders.introduced_in(order)
     position = order - orders.first(earlier)
@@ -153,7 +153,7 @@ def refunds_of(world: World, *, order: int) -> tuple[int, ...]:
 
 
 def _refunds_in(world: World, *, file: int) -> int:
-    return world.populations["shopify/order_refunds"].introduced(file) if file < world.settings.files else 0
+    return world.populations["shopify/order_refunds"].introduced(file)
 
 
 def _stride(world: World, *, file: int) -> int:

@@ -7,9 +7,10 @@ A record's version is the number of the file that carries it: a later file, a ne
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from lakeray.model import StreamName
@@ -17,6 +18,8 @@ from lakeray.model import StreamName
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US = 24 * 60 * 60 * 1_000_000
 _MINUTE_US = 60 * 1_000_000
+_AHEAD = 3
+"""How many files after the last one a population still tells of: what an order is, must not depend on ``days``."""
 _RESEND_EVERY = 5
 """Every so many files, one starts with the end of the file before it: a retried sync."""
 
@@ -70,11 +73,16 @@ class Emission(NamedTuple):
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeline:
     """When each sync starts and what each file of it covers. Times in ``_us`` are microseconds since 1970."""
 
     settings: SampleSettings
+
+    @cached_property
+    def windows_us(self) -> Sequence[tuple[int, int]]:
+        """By file: from when (inclusive) to when (exclusive) its records changed, a share of the time since a sync."""
+        return [self._window_us(file) for file in range(self.settings.files)]
 
     @property
     def syncs_per_day(self) -> int:
@@ -95,14 +103,6 @@ class Timeline:
         midnight_us = (self.settings.first_day - _EPOCH.date()).days * _DAY_US
         return midnight_us + day * _DAY_US + (number + 1) * _DAY_US // self.syncs_per_day - lead_us
 
-    def window_us(self, file: int) -> tuple[int, int]:
-        """From when (inclusive) to when (exclusive) the file's records changed: a share of the time since a sync."""
-        sync = self.sync_number(file)
-        place, files = self._place(file)
-        start_us, end_us = self.sync_us(sync - 1), self.sync_us(sync)
-        width_us = end_us - start_us
-        return start_us + width_us * place // files, start_us + width_us * (place + 1) // files
-
     def extraction_us(self, file: int) -> tuple[int, int]:
         """From when (inclusive) to when (exclusive) the file's records were read: inside the sync."""
         sync = self.sync_number(file)
@@ -117,6 +117,13 @@ class Timeline:
         day, part = divmod(file, self.settings.files_per_day)
         folder = (self.settings.first_day + timedelta(days=day)).strftime("year=%Y/month=%m/day=%d")
         return f"{name}/{folder}/part_{part}.parquet"
+
+    def _window_us(self, file: int) -> tuple[int, int]:
+        sync = self.sync_number(file)
+        place, files = self._place(file)
+        start_us, end_us = self.sync_us(sync - 1), self.sync_us(sync)
+        width_us = end_us - start_us
+        return start_us + width_us * place // files, start_us + width_us * (place + 1) // files
 
     def _place(self, file: int) -> tuple[int, int]:
         """The file's place among the files of its sync, and how many those are."""
@@ -135,21 +142,34 @@ class Population:
     settings: SampleSettings
     rows: int
     """Rows in a full file."""
+    updates: int
+    """How many of them are newer versions of earlier records."""
+    late: int
+    """How many are older versions that arrive after a newer one: two in a hundred, and one in a small file."""
+    resent: int
+    """How many rows a retried sync sends again."""
+    firsts: tuple[int, ...]
+    """By file, and a few more: how many records there are before it."""
 
     @classmethod
     def of(cls, shape: Shape, *, settings: SampleSettings) -> Population:
         """The population of a stream of this shape."""
         rows = max(1, settings.rows_per_file // shape.rows_divisor)
-        return cls(shape, settings, rows if shape.capacity is None else min(rows, shape.capacity))
+        rows = rows if shape.capacity is None else min(rows, shape.capacity)
+        updates = rows * shape.update_percent // 100
+        late = max(rows // 50, int(rows >= 10)) if updates and shape.moving_cursor else 0
+        resent = max(rows // 10, int(rows >= 5))
+        # The first file is all new; in the others the rows that repeat something take the place of new ones.
+        grown = (
+            rows + (file - 1) * (rows - updates - late) - resent * (file // _RESEND_EVERY)
+            for file in range(1, settings.files + _AHEAD)
+        )
+        firsts = tuple(count if shape.capacity is None else min(count, shape.capacity) for count in grown)
+        return cls(shape, settings, rows, updates, late, resent, (0, *firsts))
 
     def first(self, file: int) -> int:
         """How many records there are before the file: the number of the first one it introduces."""
-        if file <= 0:
-            return 0
-        grown = (
-            self.rows + (file - 1) * (self.rows - self._updates - self._late) - self._resent * (file // _RESEND_EVERY)
-        )
-        return grown if self.shape.capacity is None else min(grown, self.shape.capacity)
+        return self.firsts[file]
 
     def introduced(self, file: int) -> int:
         """How many records the file introduces."""
@@ -157,13 +177,13 @@ class Population:
 
     def introduced_in(self, record: int) -> int:
         """The file that introduces the record."""
-        return bisect_right(range(self.settings.files), record, key=self.first) - 1
+        return bisect_right(self.firsts, record) - 1
 
     def emissions(self, file: int) -> Iterator[Emission]:
         """The file's rows in order: what a retry sends again, late older versions, newer versions, new records."""
         if file > 0 and file % _RESEND_EVERY == _RESEND_EVERY - 1:
             end = self._fresh(file - 1)
-            for place in range(max(0, end - self._resent), end):
+            for place in range(max(0, end - self.resent), end):
                 yield self._fresh_at(file - 1, place=place)
         for place in range(self._late_in(file)):
             record = self._updated(file - 1, place=place)
@@ -171,26 +191,13 @@ class Population:
         for place in range(self._fresh(file)):
             yield self._fresh_at(file, place=place)
 
-    @property
-    def _updates(self) -> int:
-        return self.rows * self.shape.update_percent // 100
-
-    @property
-    def _late(self) -> int:
-        """Late older versions per file: two in a hundred, and one in a small file."""
-        return max(self.rows // 50, int(self.rows >= 10)) if self._updates and self.shape.moving_cursor else 0
-
-    @property
-    def _resent(self) -> int:
-        return max(self.rows // 10, int(self.rows >= 5))
-
     def _late_in(self, file: int) -> int:
-        return min(self._late, self._updates_in(file - 1)) if file > 1 else 0
+        return self.late if file > 1 else 0
 
     def _updates_in(self, file: int) -> int:
         if file <= 0:
             return 0
-        wanted = self._updates + self._late - self._late_in(file)
+        wanted = self.updates + self.late - self._late_in(file)
         return min(max(wanted, int(self.introduced(file) == 0)), self.first(file))
 
     def _fresh(self, file: int) -> int:

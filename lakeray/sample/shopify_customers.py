@@ -36,9 +36,8 @@ def customer(world: World, record: int, *, version: int) -> dict[str, Any]:
     }
 
 
-def embedded_customer(world: World, record: int, *, version: int) -> dict[str, Any]:
+def embedded_customer(world: World, record: int, *, person: Person, version: int) -> dict[str, Any]:
     """The customer as an order repeats it."""
-    person = world.customer(record)
     common = _common(world, record, version=version, person=person)
     consented_at = common.pop("consented_at")
     return common | {

@@ -199,7 +199,7 @@ def _progress(
 def _customer(world: World, buyer: int, *, version: int) -> dict[str, Any]:
     person = world.customer(buyer)
     # A customer's versions are numbered by file as well: the order shows the customer of its own time.
-    shown = embedded_customer(world, buyer, version=version)
+    shown = embedded_customer(world, buyer, person=person, version=version)
     flat = {f"customer_{name}": value for name, value in shown.items()}
     flat["customer_accepts_marketing_updated_at"] = shown["created_at"]
     at = _address(person, buyer=buyer)

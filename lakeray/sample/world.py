@@ -79,7 +79,7 @@ class World:
         if file == 0:
             start_us, end_us = (self.timeline.sync_us(0) - days * _DAY_US for days in population.shape.backlog_days)
         else:
-            start_us, end_us = self.timeline.window_us(file)
+            start_us, end_us = self.timeline.windows_us[file]
         place, places = record - population.first(file), population.introduced(file)
         return moment(start_us + (end_us - start_us) * (2 * place + 1) // (2 * places))
 
@@ -87,7 +87,7 @@ class World:
         """When the version came to be: the later the version, the later this is."""
         if version <= self.populations[stream].introduced_in(record):
             return self.created_at(stream, record)
-        start_us, end_us = self.timeline.window_us(version)
+        start_us, end_us = self.timeline.windows_us[version]
         return moment(start_us + int((end_us - start_us) * scatter(record, version)))
 
     def age(self, stream: str, record: int, *, version: int) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 import duckdb
 
 from lakeray import sql
+from lakeray.adapters.ducklake.books import Books, quarantine_entry
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
+from lakeray.audit import RegisteredPath
 from lakeray.errors import CatalogError
 from lakeray.model import Cursor, LastBatch, LedgerEntry, PendingTransform, QuarantineEntry, StreamName
 from lakeray.ports import Known
@@ -29,6 +31,10 @@ class DuckLakeReader:
             self._connection.close()
             self._connection = None
 
+    def books(self, streams: Sequence[StreamName], *, since_of: Callable[[Cursor], date | None]) -> Books:
+        """The bookkeeping of these streams at this moment, each from the day that ``since_of`` its cursor says."""
+        return Books(streams, fetch=self._rows, since_of=since_of)
+
     def cursor(self, stream: StreamName) -> Cursor:
         """The stream's cursor and marks."""
         rows = self._rows("cursor", [stream.source, stream.stream])
@@ -45,12 +51,7 @@ class DuckLakeReader:
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files."""
         named = {"source": None, "stream": None} if stream is None else _named(stream)
-        return [
-            QuarantineEntry(
-                key=key, etag=etag, size_bytes=size, reason=reason, detail=detail, status=status, seen_at=_utc(seen_at)
-            )
-            for key, etag, size, reason, detail, status, seen_at in self._rows("quarantined", named)
-        ]
+        return [quarantine_entry(row[2:]) for row in self._rows("quarantined", named)]
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types."""
@@ -109,6 +110,16 @@ class DuckLakeReader:
     def processed_marks(self) -> dict[str, int]:
         """transformed_through of every stream that has one."""
         return dict(self._rows("streams_marks", []))
+
+    def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
+        """The live data files of the landing table, as the catalog has them."""
+        rows = self._rows("landing_paths", [stream.landing_table])
+        return [RegisteredPath(path=path, times=times, rows=int(count)) for path, times, count in rows]
+
+    def catalog_version(self) -> str | None:
+        """DuckLake's catalog format; None when there is no lake yet."""
+        rows = self._fetch("SELECT value FROM lakehouse.options() WHERE option_name = 'version'", [])
+        return str(rows[0][0]) if rows else None
 
     def table_rows(self, schema: str, table: str) -> int | None:
         """How many rows a table of the lake has; None when there is no such table."""

@@ -1,0 +1,83 @@
+"""A feed of the in-memory lake, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from itertools import count
+
+from lakeray import feed
+from lakeray.model import Budget, SourceFile, StreamReport
+from tests.fakes.lake import MemoryCatalog, MemoryLake
+from tests.fakes.records import CONTRACT, STREAM, Row, content
+from tests.fakes.store import MemoryStore
+from tests.fakes.world import FakeClock, PlainExecutor, RecordingSink
+
+MB = 1_000_000
+BUDGET = Budget(
+    allowed_bytes=1000 * MB, reserved_bytes=100 * MB, target_bytes=50 * MB, max_files=1000, max_in_flight=2
+)
+RULES = feed.Rules(
+    stream=STREAM,
+    contract=CONTRACT,
+    budget=BUDGET,
+    oversize_policy="spill",
+    lookback_days=3,
+    retention_days=7,
+    snapshot_days=1.0,
+)
+
+
+def key_for(day: date, name: str = "part_0.parquet", *, padded: bool = True) -> str:
+    """A key of the test stream in a day's folder."""
+    month, number = (f"{day.month:02d}", f"{day.day:02d}") if padded else (str(day.month), str(day.day))
+    return f"{STREAM}/year={day.year}/month={month}/day={number}/{name}"
+
+
+class FeedWorld:
+    """A store, a catalog and a clock that outlive crashes; `reopen` is the next process."""
+
+    def __init__(self, rules: feed.Rules = RULES) -> None:
+        self.rules = rules
+        self.clock = FakeClock()
+        self.store = MemoryStore()
+        self.catalog = MemoryCatalog(at=self.clock.now())
+        self.sink = RecordingSink()
+        self._ids = count(1)
+        self.stop: Callable[[], bool] = lambda: False
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Start the next process: a new token, nothing in memory."""
+        self.lake = MemoryLake(self.catalog, store=self.store, clock=self.clock)
+        self.executor = PlainExecutor(self.store)
+
+    def put(self, key: str, *rows: Row) -> SourceFile:
+        """A good file lands."""
+        return self.store.put(key, content(rows), at=self.clock.now())
+
+    def put_bytes(self, key: str, data: bytes) -> SourceFile:
+        """Any bytes land."""
+        return self.store.put(key, data, at=self.clock.now())
+
+    def ports(self) -> feed.Ports:
+        """The ports of a feed by the process that is open now."""
+        return feed.Ports(
+            store=self.store,
+            reader=self.lake,
+            clock=self.clock,
+            events=self.sink,
+            committer=self.lake,
+            executor=self.executor,
+            new_id=lambda: f"{next(self._ids):04d}",
+            stop=lambda: self.stop(),
+        )
+
+    def feed(self, **changes: object) -> StreamReport:
+        """Feed the stream once."""
+        return feed.feed_stream(replace(self.rules, **changes), self.ports())  # type: ignore[arg-type]
+
+    def replay(self, first: date, last: date) -> StreamReport:
+        """Replay a range of days."""
+        return feed.replay_stream(self.rules, self.ports(), first=first, last=last)
