@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import sys
@@ -20,7 +21,7 @@ from lakeray.help import COMMANDS, command_help, overview
 PROJECT = Path(os.environ.get("LAKERAY_HOME") or Path(__file__).resolve().parent.parent)
 """Where conf/ and dbt/ are: the checkout, or what LAKERAY_HOME says."""
 INTERRUPTED = 130
-_WITH_PATHS = ("why", "quarantine", "generate")
+_WITH_PATHS = ("why", "quarantine", "generate", "services")
 _SECRET = re.compile(r"secret|password|access_key|token|catalog$", re.IGNORECASE)
 
 
@@ -114,6 +115,7 @@ def compose(call: Call) -> Any:
     OmegaConf.register_new_resolver("absolute", _absolute, replace=True)
     OmegaConf.register_new_resolver("file_url", _file_url, replace=True)
     OmegaConf.register_new_resolver("project", lambda *parts: str(PROJECT.joinpath(*parts)), replace=True)
+    OmegaConf.register_new_resolver("service", _service, replace=True)
     names = list(stream_names(call.config_dir))
     _check_streams(call.overrides, names)
     overrides = list(call.overrides)
@@ -177,8 +179,6 @@ def _run(call: Call) -> int:
 
 def _complain(error: LakerayError, *, as_json: bool) -> None:
     if as_json:
-        import json
-
         print(json.dumps({"error": error.as_dict()}))
     print(f"lakeray: {error}", file=sys.stderr)
 
@@ -239,6 +239,15 @@ def _known_keys(call: Call) -> list[str]:
 
 def _absolute(*parts: str) -> str:
     return str(Path(*parts).expanduser().absolute())
+
+
+def _service(root: str, name: str) -> Any:
+    """What ``services up`` wrote down; None when it never ran here."""
+    path = Path(root, "services", "services.json")
+    if not path.exists():
+        return None
+    state = json.loads(path.read_text(encoding="utf-8"))
+    return f"http://127.0.0.1:{state['s3_port']}" if name == "s3_endpoint" else state[name]
 
 
 def _file_url(*parts: str) -> str:

@@ -26,5 +26,5 @@ def next_mark(current_snapshot: int, reached_snapshot: int) -> int:
     return max(current_snapshot, reached_snapshot)
 
 
-def _rank(key: str) -> tuple[date, tuple[tuple[int, int | str], ...]]:
-    return day_of(key, otherwise=date.min), natural_order(key)
+def _rank(key: str) -> tuple[date, tuple[tuple[int, int | str], ...], str]:
+    return day_of(key, otherwise=date.min), natural_order(key), key

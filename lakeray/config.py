@@ -92,6 +92,10 @@ class LakeSettings:
     catalog: Secret
     """``sqlite:/path`` or ``postgres:`` and a libpq string; secret, for it may hold a password."""
     data_path: str
+    schema: str = "public"
+    """The schema of a Postgres catalog; made when missing."""
+    password: Secret | None = None
+    """Of a Postgres catalog."""
     lease_wait_s: float = 10.0
     """How long to wait for a lease whose holder may just be ending."""
 
@@ -138,6 +142,14 @@ class RetentionSettings:
     """Raw files and landing rows stay this many days behind the cursor."""
     snapshot_days: float
     """DuckLake snapshots stay this long; storage loses an object when no snapshot shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicesSettings:
+    """``services``: ports of SeaweedFS's S3 and of Postgres; 0 takes a free one, once."""
+
+    s3_port: int = 0
+    postgres_port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +278,7 @@ class Settings:
     batch: BatchSettings
     feed: FeedSettings
     retention: RetentionSettings
+    services: ServicesSettings
     ray: RaySettings
     dbt: DbtSettings
     telemetry: TelemetrySettings

@@ -77,6 +77,8 @@ def sift(
     changed: list[Changed] = []
     seen: set[str] = set()
     for file in listed:
+        if file.key in seen:
+            continue  # a listing may show an object twice: it is one file
         seen.add(file.key)
         entry = known.get(file.key)
         if entry is not None and entry.live and (entry.etag, entry.size_bytes) != (file.etag, file.size_bytes):
@@ -91,7 +93,7 @@ def sift(
             new.append(file)
     new.extend(_retried(records, seen=seen, head=head))
     return Discovery(
-        new=tuple(sorted(new, key=lambda file: (file_day(file), natural_order(file.key)))),
+        new=tuple(sorted(new, key=lambda file: (file_day(file), natural_order(file.key), file.key))),
         too_late=tuple(too_late),
         skipped=tuple(skipped),
         changed=tuple(changed),

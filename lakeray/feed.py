@@ -20,6 +20,7 @@ from lakeray.events import (
     StreamPlanned,
     StreamStarted,
 )
+from lakeray.faults import Fault, FaultPoint, no_fault
 from lakeray.keys import file_day
 from lakeray.model import (
     Accepted,
@@ -74,6 +75,7 @@ class Ports:
     """A short text, another one at each call, for commit ids."""
     stop: Callable[[], bool]
     """Whether the operator asked to stop; asked between steps, never inside a commit."""
+    fault: Fault = no_fault
 
     def looks(self) -> Looks:
         """The ports that looking and planning need."""
@@ -177,16 +179,20 @@ def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], P
         ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
     tally.worked |= _transform(rules, ports)  # P12: first what an earlier run left
     planned = plan_now()  # P2, P3, P4, P14
+    ports.fault(FaultPoint.AFTER_DISCOVER)
     _tell_plan(planned, ports)
     plan.refuse_oversize(planned, oversize_policy=rules.oversize_policy)  # P5
     checked = ports.executor.validate(
         planned.batches, contract=_effective_contract(rules, ports), ahead=rules.budget.max_in_flight
     )
     for batch, verdicts in checked:  # P6
+        ports.fault(FaultPoint.AFTER_VALIDATE)
         _commit(batch, verdicts, rules, ports, tally)  # P1, P7–P11
+        ports.fault(FaultPoint.AFTER_REGISTER)
         if ports.stop():
             return StreamStatus.INTERRUPTED
         _transform(rules, ports)  # P11, P12
+        ports.fault(FaultPoint.AFTER_ADVANCE)
         if ports.stop():
             return StreamStatus.INTERRUPTED
     tally.worked |= _transform(rules, ports)  # P12: what a replay rewound

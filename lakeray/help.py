@@ -56,6 +56,11 @@ retention.days=7        what the clean-up at the end leaves behind the cursor"""
         "lakeray generate          write what drifted\n"
         "lakeray generate check    only tell; exits 1 when something drifted",
     ),
+    "services": (
+        "real SeaweedFS and Postgres on this machine, for env=dev",
+        "lakeray services up env=dev\nlakeray services status env=dev\nlakeray services down env=dev\n\nData, logs "
+        "and credentials are under paths.root; services.s3_port and services.postgres_port choose ports, 0 a free one.",
+    ),
     "sample": (
         "write realistic Airbyte-shaped Parquet",
         "lakeray sample sample.days=3 sample.files_per_day=4 sample.rows_per_file=200 sample.seed=42\n\n"

@@ -91,6 +91,10 @@ def _packed(files: Iterable[SourceFile], *, budget: Budget, alone: set[str]) -> 
     size = 0
     for file in files:
         if file.key in alone:
+            # Batches stay in the files' order: a batch that overtook older files would move the cursor past them (P3).
+            if open_batch:
+                yield open_batch
+                open_batch, size = [], 0
             yield [file]
             continue
         if open_batch and not _fits(len(open_batch) + 1, size + file.size_bytes, budget):

@@ -10,15 +10,18 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lakeray import feed, validate
+from lakeray.adapters.aws import credentials
 from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
+from lakeray.adapters.ducklake import postgres_catalog
 from lakeray.adapters.ducklake.books import Books
 from lakeray.adapters.ducklake.committer import DuckLakeCommitter
-from lakeray.adapters.ducklake.connection import LakeAddress
+from lakeray.adapters.ducklake.connection import LakeAddress, S3Access
 from lakeray.adapters.ducklake.reader import DuckLakeReader
 from lakeray.adapters.inline_executor import InlineExecutor
-from lakeray.adapters.lease_file import FileLease
+from lakeray.adapters.lease_file import FileLease, holder_of
+from lakeray.adapters.lease_postgres import PostgresLease
 from lakeray.adapters.object_store import ObstoreStore, open_store
-from lakeray.adapters.system import SystemClock, holder_name, new_id
+from lakeray.adapters.system import SystemClock, fault_from_environment, holder_name, new_id
 from lakeray.adapters.telemetry import open_sink
 from lakeray.adapters.validation import BatchValidator
 from lakeray.config import Secret, Settings, StreamSettings
@@ -61,6 +64,7 @@ class Lakeray:
             executor=executor,
             new_id=new_id,
             stop=stop,
+            fault=fault_from_environment(),
         )
 
     def streams(self) -> list[StreamSettings]:
@@ -107,15 +111,21 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
     """The lease, and the committer that it entitles to."""
     clock = SystemClock()
     with lease(settings, clock=clock).hold():
+        address = lake_address(settings, memory_bytes=READER_MEMORY_BYTES)
+        if address.sqlite_path is None:
+            postgres_catalog.make_schema(address)
         committer = DuckLakeCommitter(
-            lake_address(settings, memory_bytes=READER_MEMORY_BYTES),
+            address,
             holder=holder_name(),
             clock=clock,
             store=raw_store(settings),
             transformer=DbtRunner(dbt_project(settings)),
             landing_ddl=landing_ddl,
+            fault=fault_from_environment(),
         )
         try:
+            if address.sqlite_path is None:
+                postgres_catalog.make_index(address)
             yield committer
         finally:
             committer.close()
@@ -123,7 +133,28 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
 
 def lease(settings: Settings, *, clock: Clock) -> LeaseHolder:
     """The lease of the lake."""
+    if settings.lake.catalog.reveal().startswith("postgres:"):
+        return postgres_lease(settings)
     return FileLease(lease_path(settings), holder=holder_name(), since=clock.now(), wait_s=settings.lake.lease_wait_s)
+
+
+def postgres_lease(settings: Settings) -> PostgresLease:
+    """The lease of a lake whose catalog is in Postgres."""
+    address = lake_address(settings, memory_bytes=READER_MEMORY_BYTES)
+    return PostgresLease(
+        postgres_catalog.conninfo(address),
+        password=address.password,
+        name=f"{address.schema} {address.data_path}",
+        holder=holder_name(),
+        wait_s=settings.lake.lease_wait_s,
+    )
+
+
+def lease_holder(settings: Settings) -> str | None:
+    """Who holds the lease; None when nobody does."""
+    if settings.lake.catalog.reveal().startswith("postgres:"):
+        return postgres_lease(settings).holder()
+    return holder_of(lease_path(settings))
 
 
 def lease_path(settings: Settings) -> Path:
@@ -202,12 +233,31 @@ def lake_address(settings: Settings, *, memory_bytes: int) -> LakeAddress:
         temp_directory=temp_directory(settings),
         memory_bytes=memory_bytes,
         threads=2,
+        schema=settings.lake.schema,
+        password=_revealed(settings.lake.password),
+        s3=s3_access(settings),
+    )
+
+
+def s3_access(settings: Settings) -> S3Access | None:
+    """How DuckDB reaches the raw files and the lake; None when both are folders."""
+    storage = settings.storage
+    if not storage.url.startswith("s3://") and not settings.lake.data_path.startswith("s3://"):
+        return None
+    keys = credentials(_revealed(storage.access_key_id), _revealed(storage.secret_access_key))
+    return S3Access(
+        endpoint_url=storage.endpoint_url,
+        region=storage.region or "us-east-1",
+        access_key_id=keys.access_key_id,
+        secret_access_key=keys.secret_access_key,
+        session_token=keys.session_token,
     )
 
 
 def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project, and the environment that its profile reads."""
     address = lake_address(settings, memory_bytes=0)
+    object_storage = {} if address.s3 is None else _dbt_object_storage(address.s3, address)
     allowed = int(settings.batch.memory_bytes) - int(settings.batch.reserved_bytes)
     return DbtProject(
         project_dir=absolute(settings.dbt.project_dir),
@@ -219,9 +269,28 @@ def dbt_project(settings: Settings) -> DbtProject:
             "LAKERAY_DBT_TEMP_DIRECTORY": str(address.temp_directory),
             "LAKERAY_DBT_MEMORY_LIMIT": f"{allowed}B",
             "LAKERAY_DBT_THREADS": str(settings.dbt.threads),
+            **object_storage,
         },
         tests=settings.dbt.tests,
     )
+
+
+def _dbt_object_storage(access: S3Access, address: LakeAddress) -> dict[str, str]:
+    environment = {
+        "LAKERAY_DBT_TARGET": "object_storage",
+        "LAKERAY_DBT_METADATA_SCHEMA": address.schema,
+        "LAKERAY_DBT_S3_REGION": access.region,
+        "LAKERAY_DBT_S3_URL_STYLE": "path" if access.host else "vhost",
+        "LAKERAY_DBT_S3_USE_SSL": "true" if access.use_ssl else "false",
+        "DBT_ENV_SECRET_LAKERAY_S3_KEY_ID": access.access_key_id or "",
+        "DBT_ENV_SECRET_LAKERAY_S3_SECRET": access.secret_access_key or "",
+        "DBT_ENV_SECRET_LAKERAY_S3_TOKEN": access.session_token or "",
+    }
+    if access.host is not None:
+        environment["LAKERAY_DBT_S3_ENDPOINT"] = access.host
+    if address.password is not None:
+        environment["PGPASSWORD"] = address.password
+    return environment
 
 
 def temp_directory(settings: Settings) -> Path:
@@ -240,6 +309,13 @@ def check_places(settings: Settings) -> None:
     Raises:
         UsageError: they do.
     """
+    if settings.env == "dev" and settings.storage.endpoint_url is None:
+        raise UsageError(
+            "env=dev",
+            expected="running services",
+            found="none that were ever up below paths.root",
+            todo="Run `lakeray services up env=dev` first",
+        )
     raw, lake = _place(settings.storage.url), _place(settings.lake.data_path)
     if raw.startswith(lake) or lake.startswith(raw):
         raise UsageError(
@@ -258,12 +334,16 @@ def _place(address: str) -> str:
 
 def _store(settings: Settings, url: str) -> ObstoreStore:
     storage = settings.storage
+    if not url.startswith("s3://"):
+        return open_store(url)
+    keys = credentials(_revealed(storage.access_key_id), _revealed(storage.secret_access_key))
     return open_store(
         url,
         endpoint_url=storage.endpoint_url,
         region=storage.region,
-        access_key_id=_revealed(storage.access_key_id),
-        secret_access_key=_revealed(storage.secret_access_key),
+        access_key_id=keys.access_key_id,
+        secret_access_key=keys.secret_access_key,
+        session_token=keys.session_token,
         timeout_s=storage.timeout_s,
     )
 

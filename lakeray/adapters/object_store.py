@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,12 @@ from lakeray.model import SourceFile
 from lakeray.ports import Level
 
 _PAGE = 1000
+_RETRIES: Any = {
+    "max_retries": 10,
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+    "retry_timeout": timedelta(seconds=90),
+}
+"""On 5xx, SlowDown, timeouts and resets: jittered, and never longer than the deadline."""
 
 
 class ObstoreStore:
@@ -109,6 +116,7 @@ def open_store(
     region: str | None = None,
     access_key_id: str | None = None,
     secret_access_key: str | None = None,
+    session_token: str | None = None,
     timeout_s: float = 30.0,
 ) -> ObstoreStore:
     """The store at ``file:///folder`` or ``s3://bucket/prefix``.
@@ -128,10 +136,12 @@ def open_store(
             "region": region,
             "access_key_id": access_key_id,
             "secret_access_key": secret_access_key,
+            "session_token": session_token,
         }
         store = S3Store(
             parts.netloc,
-            client_options={"allow_http": True, "timeout": f"{timeout_s:g}s"},
+            client_options={"allow_http": True, "timeout": f"{timeout_s:g}s", "connect_timeout": "5s"},
+            retry_config=_RETRIES,
             **{name: value for name, value in options.items() if value is not None},
         )
         return ObstoreStore(store, prefix=f"{prefix}/" if prefix else "", base_url=url.rstrip("/"))

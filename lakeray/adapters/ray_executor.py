@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,6 +46,8 @@ _POLL_S = 0.25
 def cluster(*, address: str | None, num_cpus: int | None) -> Iterator[None]:
     """A Ray to work in: the one at ``address``, or one on this machine that ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     # A short folder of its own: the path of a Unix socket may not exceed 107 bytes, and nothing is left behind.
     folder = None if address else tempfile.mkdtemp(prefix="lakeray-ray-")
     options: dict[str, Any] = {"address": address} if address else {"num_cpus": num_cpus, "_temp_dir": folder}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,9 +22,13 @@ from lakeray.sample import Row, SampleFile, SampleSettings, SampleStream, sample
 
 _BATCH_VALUES = 100_000
 """Rows are converted so many values at a time: Python's objects are ten times the size of Arrow's."""
-_BATCH_ROWS = 2_000
-_ROW_GROUP_BYTES = 4 << 20
+_BATCH_ROWS = 500
+_ROW_GROUP_BYTES = 2 << 20
 """A row group is written as soon as it holds so much, in Arrow's form."""
+_SINK_BYTES = 256 << 10
+"""Encoded pages are collected so far before they are written: a small file of a wide stream has a thousand pages."""
+_SMALL_FILE_ROWS = 2_000
+"""Files of at most so many rows are made two at a time: what costs then is encoding, outside Python."""
 _EXTRACTED_AT = pa.timestamp("ms", tz="UTC")
 
 
@@ -72,13 +77,11 @@ def write_sample(
 ) -> SampleResult:
     """Write the stream's sample; a key that exists is kept as it is, so that a second run changes nothing (P15).
 
-    Two files are in the making at a time: while one is encoded, the next one's rows are made. An interruption lets
-    those end and leaves whole files only.
+    Small files are made two at a time: one is encoded while the next one's rows are made. When interrupted, those end.
 
     Args:
-        store: where the files go; keys are relative to the raw prefix. Called from two threads.
-        stream: name, columns and keys of the stream.
-        settings: how much to make.
+        store: where the files go; keys are relative to the raw prefix. Called from up to two threads.
+        stream, settings: what to make, and how much of it.
         directory: for the files until they are put; must exist.
         on_file: called after each file, oldest first, with its key and size in bytes; 0 for a file that was kept.
         compression: as Parquet names it; Airbyte's default is none.
@@ -97,10 +100,14 @@ def write_sample(
 
     written = kept = total_bytes = total_rows = 0
     with TemporaryDirectory(prefix="lakeray-sample-", dir=directory) as scratch:
-        for made in _two_at_a_time(make, sample_files(stream, settings=settings), scratch=Path(scratch)):
-            written, kept = written + (not made.kept), kept + made.kept
-            total_bytes, total_rows = total_bytes + made.size_bytes, total_rows + made.rows
-            on_file(made.key, made.size_bytes)
+        files = sample_files(stream, settings=settings)
+        threads = 2 if settings.rows_per_file <= _SMALL_FILE_ROWS else 1
+        # Closed before the folder goes: whatever on_file raises, no thread still writes into it.
+        with closing(_in_order(make, files, scratch=Path(scratch), threads=threads)) as results:
+            for made in results:
+                written, kept = written + (not made.kept), kept + made.kept
+                total_bytes, total_rows = total_bytes + made.size_bytes, total_rows + made.rows
+                on_file(made.key, made.size_bytes)
     return SampleResult(written=written, kept=kept, size_bytes=total_bytes, rows=total_rows)
 
 
@@ -128,7 +135,10 @@ def write_rows(
     """
     total = 0
     # No Arrow schema in the footer: other writers have none, and readers must do without.
-    with pq.ParquetWriter(path, schema, compression=compression, store_schema=False) as writer:
+    with (
+        pa.BufferedOutputStream(pa.OSFile(str(path), "wb"), _SINK_BYTES) as sink,
+        pq.ParquetWriter(sink, schema, compression=compression, store_schema=False) as writer,
+    ):
         for group in _row_groups(_batches(rows, schema=schema, size=batch_rows or _batch_rows(schema))):
             table = pa.Table.from_batches(group)
             writer.write_table(table, row_group_size=table.num_rows)
@@ -136,16 +146,16 @@ def write_rows(
     return total
 
 
-def _two_at_a_time(
-    make: Callable[[SampleFile, Path], _Made], files: Iterable[SampleFile], *, scratch: Path
-) -> Iterator[_Made]:
-    """What ``make`` returns for each file, in order."""
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="sample") as pool:
+def _in_order(
+    make: Callable[[SampleFile, Path], _Made], files: Iterable[SampleFile], *, scratch: Path, threads: int
+) -> Generator[_Made, None, None]:
+    """What ``make`` returns for each file, in order, ``threads`` of them in the making."""
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sample") as pool:
         pending: deque[Future[_Made]] = deque()
         try:
             for number, file in enumerate(files):
                 pending.append(pool.submit(make, file, scratch / f"{number}.parquet"))
-                if len(pending) > 2:
+                if len(pending) > threads:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
@@ -155,24 +165,36 @@ def _two_at_a_time(
 
 def _batches(rows: Iterable[Row], *, schema: pa.Schema, size: int) -> Iterator[pa.RecordBatch]:
     remaining = iter(rows)
+    fields = [(field.name, field.type) for field in schema]
     while batch := list(islice(remaining, size)):
-        columns = [_array([row.get(field.name) for row in batch], field=field) for field in schema]
+        columns = [_array([row.get(name) for row in batch], name=name, arrow=arrow) for name, arrow in fields]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _array(values: list[Any], *, field: pa.Field) -> pa.Array:
+def _array(values: list[Any], *, name: str, arrow: pa.DataType) -> pa.Array:
     """The values of one column. A column that a user typed differently from the connector's is cast."""
     if values.count(None) == len(values):
-        return pa.nulls(len(values), field.type)
+        return pa.nulls(len(values), arrow)
     try:
-        return pa.array(values, field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        try:
-            return pa.array(values).cast(field.type)
-        except pa.ArrowException:
-            raise ValueError(
-                f"the sample's values of column {field.name!r} do not fit {field.type}: {error}"
-            ) from error
+        return pa.array(values, arrow)
+    except (pa.ArrowException, OverflowError) as error:
+        for stored in (_storage(arrow), None):
+            with suppress(pa.ArrowException, OverflowError):
+                return pa.array(values, stored).cast(arrow)
+        raise ValueError(f"the sample's values of column {name!r} do not fit {arrow}: {error}") from error
+
+
+def _storage(arrow: pa.DataType) -> pa.DataType:
+    """The type without extensions inside it: Arrow cannot make nested values of those, only cast to them."""
+    if isinstance(arrow, pa.BaseExtensionType):
+        return arrow.storage_type
+    if pa.types.is_struct(arrow):
+        return pa.struct([pa.field(part.name, _storage(part.type)) for part in arrow])
+    if pa.types.is_list(arrow):
+        return pa.list_(_storage(arrow.value_type))
+    if pa.types.is_map(arrow):
+        return pa.map_(_storage(arrow.key_type), _storage(arrow.item_type))
+    return arrow
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 
+from lakeray.faults import Fault, FaultPoint, no_fault
+
 
 class SystemClock:
     """The ``Clock`` port."""
@@ -39,6 +41,25 @@ def holder_name() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}, process {os.getpid()}"
+
+
+def fault_from_environment() -> Fault:
+    """What LAKERAY_FAULT says: ``after_commit`` or ``after_commit:3`` kills this process there, the third time.
+
+    For acceptance tests. Without the variable, nothing ever happens at a fault point.
+    """
+    wanted, _, times = os.environ.get("LAKERAY_FAULT", "").partition(":")
+    if not wanted:
+        return no_fault
+    left = [int(times or 1)]
+
+    def die(point: FaultPoint) -> None:
+        if point == wanted:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return die
 
 
 class StopFlag:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import date
 
 from lakeray import wiring
-from lakeray.adapters.lease_file import holder_of
 from lakeray.adapters.terminal import Output
 from lakeray.audit import Finding, FindingKind, audit
 from lakeray.config import Settings, StreamSettings
@@ -30,7 +29,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         **{name: _version(name) for name in _VERSIONS},
         "DuckLake catalog": catalog_version or "not made yet",
         "free disk under paths.root": human_bytes(shutil.disk_usage(root).free),
-        "lease": holder_of(wiring.lease_path(settings)) or "free",
+        "lease": wiring.lease_holder(settings) or "free",
     }
     document = {
         "facts": facts,

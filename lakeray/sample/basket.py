@@ -9,7 +9,7 @@ from lakeray.sample.world import World
 
 _DISCOUNTS = (("WELCOME10", 10), ("SUMMER15", 15), ("FREUNDE-20", 20))
 _SHIPPING_CENTS = (0, 490, 490, 795, 1290)
-_CURRENCIES = ("EUR", "EUR", "EUR", "USD", "CHF")
+_CURRENCIES = ("EUR", "EUR", "EUR", "EUR", "USD", "CHF")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Basket:
     tax_percent: int
     shipping_cents: int
     currency: str
+    """What the customer saw the prices in; the amounts here are in the shop's own currency."""
 
     @property
     def lines_cents(self) -> int:

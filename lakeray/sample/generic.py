@@ -48,7 +48,7 @@ def numbered(kind: ColumnType, *, number: int, name: str) -> Any:
         case Scalar(name="VARCHAR" | "JSON"):
             return f"{name}-{number:08d}"
         case Scalar(name="UUID"):
-            return f"00000000-0000-4000-a000-{number:012x}"
+            return number.to_bytes(16, "big")
         case Scalar(name="BLOB"):
             return number.to_bytes(8, "big")
         case Scalar(name="BOOLEAN"):
@@ -60,7 +60,7 @@ def numbered(kind: ColumnType, *, number: int, name: str) -> Any:
         case Scalar(name="TIME"):
             return (datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=number % 86_400)).time()
         case Scalar(name=text) if text.startswith("DECIMAL"):
-            return Decimal(number)
+            return Decimal(number % 10 ** _whole_digits(text))
         case Scalar(name=text) if text in _WIDTHS:
             return number % (1 << (_WIDTHS[text] - 1))
         case Struct(fields=fields):
@@ -91,6 +91,8 @@ def timed(kind: ColumnType, *, at: datetime) -> Any:
             return int(at.timestamp())
         case Scalar(name="DOUBLE"):
             return at.timestamp()
+        case Scalar(name=text) if text.startswith("DECIMAL") and _whole_digits(text) >= 10:
+            return Decimal(int(at.timestamp()))
     return None
 
 
@@ -123,7 +125,7 @@ def _scalar(scalar: str, *, draw: Draw, name: str, at: datetime) -> Any:
     if scalar == "BOOLEAN":
         return draw.chance(0.5)
     if scalar == "UUID":
-        return draw.uuid()
+        return bytes.fromhex(draw.hex(32))
     if scalar == "BLOB":
         return bytes.fromhex(draw.hex(16))
     if scalar == "TIME":
@@ -134,6 +136,12 @@ def _scalar(scalar: str, *, draw: Draw, name: str, at: datetime) -> Any:
         return None
     high = {"TINYINT": 100, "UTINYINT": 200}.get(scalar, 30_000)
     return draw.between(0, 20 if "count" in name or "quantity" in name else high)
+
+
+def _whole_digits(decimal: str) -> int:
+    """The digits before the point of a ``DECIMAL(precision,scale)``."""
+    precision, scale = decimal.removeprefix("DECIMAL(").removesuffix(")").split(",")
+    return int(precision) - int(scale)
 
 
 def _text(draw: Draw, *, name: str) -> str:

@@ -156,7 +156,7 @@ class Population:
         """The population of a stream of this shape."""
         rows = max(1, settings.rows_per_file // shape.rows_divisor)
         rows = rows if shape.capacity is None else min(rows, shape.capacity)
-        updates = rows * shape.update_percent // 100
+        updates = max(rows * shape.update_percent // 100, int(rows > 2 and shape.update_percent > 0))
         late = max(rows // 50, int(rows >= 10)) if updates and shape.moving_cursor else 0
         resent = max(rows // 10, int(rows >= 5))
         # The first file is all new; in the others the rows that repeat something take the place of new ones.

@@ -6,6 +6,10 @@ from typing import Any
 
 from lakeray.sample.basket import Basket, Line
 
+SHOP_CURRENCY = "EUR"
+_RATES = {"EUR": 100, "USD": 108, "CHF": 95}
+"""Hundredths of the currency for one of the shop's."""
+
 
 def order_id(record: int) -> int:
     """The Shopify id of an order."""
@@ -23,15 +27,18 @@ def line_item_id(order: int, *, line: int) -> int:
 
 
 def money(cents: int, *, currency: str) -> dict[str, Any]:
-    """An amount in the shop's and in the customer's currency, which are the same here."""
-    amount = {"amount": cents / 100, "currency_code": currency}
-    return {"shop_money": amount, "presentment_money": amount}
+    """An amount in the shop's currency and in ``currency``, the one that the customer saw."""
+    shown = cents * _RATES[currency] // 100
+    return {
+        "shop_money": {"amount": cents / 100, "currency_code": SHOP_CURRENCY},
+        "presentment_money": {"amount": shown / 100, "currency_code": currency},
+    }
 
 
 def money_text(cents: int, *, currency: str) -> dict[str, Any]:
-    """The same with the amount as text: the connector is not consistent about it."""
-    amount = {"amount": f"{cents / 100:.2f}", "currency_code": currency}
-    return {"shop_money": amount, "presentment_money": amount}
+    """The same with the amounts as text: the connector is not consistent about it."""
+    amounts = money(cents, currency=currency)
+    return {name: amount | {"amount": f"{amount['amount']:.2f}"} for name, amount in amounts.items()}
 
 
 def tax_lines(cents: int, *, percent: int, currency: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from lakeray.sample.basket import Basket, basket, refunds_of
 from lakeray.sample.draw import Draw
 from lakeray.sample.shopify_customers import SHOP, address, embedded_customer
-from lakeray.sample.shopify_lines import line_items, money, order_id, tax_lines
+from lakeray.sample.shopify_lines import SHOP_CURRENCY, line_items, money, order_id, tax_lines
 from lakeray.sample.shopify_refunds import embedded_refund
 from lakeray.sample.texts import AGENTS, LOCALES, NOTES, TAGS
 from lakeray.sample.world import Person, World
@@ -105,7 +105,7 @@ def _sums(held: Basket) -> dict[str, Any]:
         | sets
         | {
             "total_shipping_price_set": money(held.shipping_cents, currency=held.currency),
-            "currency": held.currency,
+            "currency": SHOP_CURRENCY,
             "presentment_currency": held.currency,
             "total_outstanding": 0.0,
             "total_tip_received": 0.0,

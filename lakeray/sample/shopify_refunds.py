@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lakeray.sample.basket import Basket, Return, basket, returned
+from lakeray.sample.basket import Return, basket, returned
 from lakeray.sample.shopify_customers import SHOP
-from lakeray.sample.shopify_lines import line_item, line_item_id, money, money_text, order_id, refund_id
+from lakeray.sample.shopify_lines import SHOP_CURRENCY, line_item, line_item_id, money, money_text, order_id, refund_id
 from lakeray.sample.texts import REFUND_NOTES
 from lakeray.sample.world import World
 
@@ -30,7 +30,7 @@ def refund(world: World, record: int, *, version: int) -> dict[str, Any]:
         "total_tax_set": money(back.tax_cents, currency=held.currency),
         "line_item": item,
     }
-    common = _common(world, back, held=held, version=version)
+    common = _common(world, back, version=version)
     common["refund_line_items"] = [common["refund_line_items"][0] | items]
     adjustments = [_shipping_adjustment(back)] if back.shipping_cents else []
     return common | {"shop_url": SHOP, "duties": "[]", "order_adjustments": adjustments}
@@ -40,7 +40,7 @@ def embedded_refund(world: World, record: int, *, version: int) -> dict[str, Any
     """The refund as its order repeats it, with the amounts of the sets as text."""
     back = returned(world, refund=record)
     held = basket(world, order=back.order)
-    common = _common(world, back, held=held, version=version)
+    common = _common(world, back, version=version)
     items = {
         "subtotal_set": money_text(back.subtotal_cents, currency=held.currency),
         "total_tax_set": money_text(back.tax_cents, currency=held.currency),
@@ -50,7 +50,7 @@ def embedded_refund(world: World, record: int, *, version: int) -> dict[str, Any
     return common | {"duties": [], "order_adjustments": adjustments}
 
 
-def _common(world: World, back: Return, *, held: Basket, version: int) -> dict[str, Any]:
+def _common(world: World, back: Return, *, version: int) -> dict[str, Any]:
     draw = world.draw(STREAM, back.refund)
     note = draw.pick(REFUND_NOTES) if draw.chance(0.7) else None
     if world.age(STREAM, back.refund, version=version) > 0:
@@ -67,11 +67,10 @@ def _common(world: World, back: Return, *, held: Basket, version: int) -> dict[s
     }
     payment = {
         "id": 6_400_000_000_000 + back.refund * 1_024,
-        "admin_graphql_api_id": f"gid://shopify/OrderTransaction/{6_400_000_000_000 + back.refund * 1_024}",
         "amount": f"{back.total_cents / 100:.2f}",
         "created_at": made_at,
         "processed_at": made_at,
-        "currency": held.currency,
+        "currency": SHOP_CURRENCY,
         "gateway": "shopify_payments",
         "kind": "refund",
         "order_id": order_id(back.order),

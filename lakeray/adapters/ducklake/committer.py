@@ -16,6 +16,7 @@ from lakeray.adapters.ducklake.registration import RawStore, Registration
 from lakeray.adapters.ducklake.retention import DeletesRaw, Retention
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.errors import CatalogError
+from lakeray.faults import Fault, FaultPoint, no_fault
 from lakeray.model import (
     BuildResult,
     CommitOutcome,
@@ -55,14 +56,16 @@ class DuckLakeCommitter:
         store: Store,
         transformer: Transformer,
         landing_ddl: LandingDdl,
+        fault: Fault = no_fault,
     ) -> None:
         self._clock = clock
         self._transformer = transformer
         self._connection = connect(address, read_only=False)
         self._ensure_meta()
         self._token = self._take_token(holder)
-        self._registration = Registration(self._connection, token=self._token, store=store)
-        self._retention = Retention(self._connection, token=self._token, store=store)
+        self._fault = fault
+        self._registration = Registration(self._connection, token=self._token, store=store, fault=fault)
+        self._retention = Retention(self._connection, token=self._token, store=store, fault=fault)
         self._landing = Landing(self._connection, token=self._token, ddl=landing_ddl)
 
     def close(self) -> None:
@@ -97,6 +100,7 @@ class DuckLakeCommitter:
 
     def advance(self, pending: PendingTransform) -> None:
         """Move transformed_through; never back (P11)."""
+        self._fault(FaultPoint.AFTER_TRANSFORM)
         self._write(
             f"{pending.stream}: transformed through {pending.to_snapshot}",
             "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = greatest(transformed_snapshot, ?), "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,27 @@ import duckdb
 
 from lakeray.adapters.ducklake import extensions
 from lakeray.errors import CatalogError, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class S3Access:
+    """How DuckDB reaches object storage. ``repr`` shows nothing."""
+
+    endpoint_url: str | None
+    region: str
+    access_key_id: str | None
+    secret_access_key: str | None
+    session_token: str | None = None
+
+    @property
+    def host(self) -> str | None:
+        """The endpoint without its scheme, as DuckDB wants it."""
+        return None if self.endpoint_url is None else self.endpoint_url.split("://", 1)[-1].rstrip("/")
+
+    @property
+    def use_ssl(self) -> bool:
+        """Whether the endpoint is https."""
+        return self.endpoint_url is None or self.endpoint_url.startswith("https://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -23,6 +45,11 @@ class LakeAddress:
     memory_bytes: int
     """DuckDB's memory limit."""
     threads: int
+    schema: str = "public"
+    """The schema of a Postgres catalog."""
+    password: str | None = None
+    """Of a Postgres catalog. libpq gets it from the environment: in the catalog's string it would show in errors."""
+    s3: S3Access | None = None
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -73,12 +100,45 @@ def connect(address: LakeAddress, *, read_only: bool) -> duckdb.DuckDBPyConnecti
 def _attach(connection: duckdb.DuckDBPyConnection, address: LakeAddress, *, read_only: bool) -> None:
     path = address.sqlite_path
     connection.execute("LOAD sqlite_scanner" if path is not None else "LOAD postgres_scanner")
+    if address.s3 is not None:
+        connection.execute("LOAD httpfs")
+        connection.execute(_s3_secret(address.s3))
     if path is not None and not path.exists() and not read_only:
         _create_sqlite(connection, path)
     options = f"DATA_PATH {literal(address.data_path)}"
+    if path is None:
+        _prepare_postgres(connection, address)
+        options += f", METADATA_SCHEMA {literal(address.schema)}"
     if read_only:
         options += ", READ_ONLY"
     connection.execute(f"ATTACH {literal(address.attach_path)} AS lakehouse ({options})")
+
+
+def _prepare_postgres(connection: duckdb.DuckDBPyConnection, address: LakeAddress) -> None:
+    if address.password is not None:
+        os.environ["PGPASSWORD"] = address.password
+    # One committer and its readers seldom conflict; production users of DuckLake set 100–200 retries.
+    connection.execute("SET ducklake_max_retry_count = 100")
+    connection.execute("SET ducklake_retry_wait_ms = 50")
+    connection.execute("SET ducklake_retry_backoff = 1.1")
+
+
+def _s3_secret(access: S3Access) -> str:
+    parts = [
+        "TYPE s3",
+        f"REGION {literal(access.region)}",
+        f"URL_STYLE {literal('path' if access.host else 'vhost')}",
+        f"USE_SSL {'true' if access.use_ssl else 'false'}",
+    ]
+    for name, value in (
+        ("ENDPOINT", access.host),
+        ("KEY_ID", access.access_key_id),
+        ("SECRET", access.secret_access_key),
+        ("SESSION_TOKEN", access.session_token),
+    ):
+        if value is not None:
+            parts.append(f"{name} {literal(value)}")
+    return f"CREATE OR REPLACE SECRET lakeray_s3 ({', '.join(parts)})"
 
 
 def _create_sqlite(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from lakeray import sql
+from lakeray.adapters.ducklake import postgres_catalog
 from lakeray.adapters.ducklake.books import Books, quarantine_entry
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
 from lakeray.audit import RegisteredPath
@@ -162,6 +163,8 @@ class DuckLakeReader:
             return True
         path = self._address.sqlite_path
         if path is not None and not path.exists():
+            return False
+        if path is None and not postgres_catalog.exists(self._address):
             return False
         self._connection = connect(self._address, read_only=True)
         return True

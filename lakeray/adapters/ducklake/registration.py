@@ -15,6 +15,7 @@ from lakeray.adapters.ducklake.connection import first_line
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.column_types import parse_type, quoted, same_type
 from lakeray.errors import CatalogError, LeaseLostError
+from lakeray.faults import Fault, FaultPoint
 from lakeray.keys import file_day
 from lakeray.model import (
     Accepted,
@@ -66,10 +67,11 @@ def glob_escaped(path: str) -> str:
 class Registration:
     """Commits batches on one connection, holding one fencing token."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, token: int, store: RawStore) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, token: int, store: RawStore, fault: Fault) -> None:
         self._connection = connection
         self._token = token
         self._store = store
+        self._fault = fault
 
     def commit(self, request: CommitRequest, *, at: datetime) -> CommitOutcome:
         """Register the batch. Files that DuckLake itself refuses are left out and rejected; the others go on (P6).
@@ -117,6 +119,8 @@ class Registration:
                 _add_column(cursor, request.stream.landing_table, column.name, str(column.type))
             self._write_books(cursor, request, at=at)
             self._register(cursor, request)
+            self._fault(FaultPoint.BEFORE_COMMIT)
+        self._fault(FaultPoint.AFTER_COMMIT)
 
     def _require(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, requirement: Requirement) -> None:
         named = {"source": request.stream.source, "stream": request.stream.stream}

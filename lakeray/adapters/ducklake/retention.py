@@ -13,6 +13,7 @@ from lakeray.adapters.ducklake.connection import first_line
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.column_types import quoted
 from lakeray.errors import CatalogError, DamageError
+from lakeray.faults import Fault, FaultPoint
 from lakeray.model import LedgerEntry, StreamName
 
 _CHUNK = 1000
@@ -32,10 +33,11 @@ class DeletesRaw(Protocol):
 class Retention:
     """Removal and expiry on one connection, holding one fencing token."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, token: int, store: DeletesRaw) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, token: int, store: DeletesRaw, fault: Fault) -> None:
         self._connection = connection
         self._token = token
         self._store = store
+        self._fault = fault
 
     def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
         """Take whole files out of landing. Metadata only: every row of a file goes, so no delete file is written.
@@ -52,6 +54,7 @@ class Retention:
             raise CatalogError(
                 f"{stream}: clean-up was cut off", found=first_line(error), todo="Run it again: it goes on from here"
             ) from error
+        self._fault(FaultPoint.AFTER_REMOVE)
         return removed
 
     def expire(self, *, older_than: datetime, dry_run: bool) -> list[str]:
@@ -105,6 +108,7 @@ class Retention:
         snapshots = [row[0] for row in cursor.execute(sql.load("expirable"), named).fetchall()]
         if snapshots and not dry_run:
             cursor.execute("CALL ducklake_expire_snapshots('lakehouse', versions => ?)", [snapshots])
+            self._fault(FaultPoint.AFTER_EXPIRE)
         live = cursor.execute(sql.load("scheduled_and_live")).fetchone()
         if live is not None:
             raise DamageError(
@@ -115,6 +119,7 @@ class Retention:
         option = "dry_run => true, cleanup_all => true" if dry_run else "cleanup_all => true"
         rows = cursor.execute(f"CALL ducklake_cleanup_old_files('lakehouse', {option})").fetchall()
         deleted = [str(row[0]) for row in rows]
+        self._fault(FaultPoint.AFTER_CLEAN_UP)
         if deleted and not dry_run:
             deleted += self._delete_originals(cursor, deleted)
         return deleted

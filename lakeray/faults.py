@@ -1,0 +1,38 @@
+"""Named points at which a process may die. Tests kill it there, in the in-memory lake and in the real process alike.
+
+Nothing happens at a fault point in production: the function that is called there is ``no_fault``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+
+class FaultPoint(StrEnum):
+    """In the order of a feed."""
+
+    AFTER_DISCOVER = "after_discover"
+    AFTER_VALIDATE = "after_validate"
+    BEFORE_COMMIT = "before_commit"
+    """Everything is written in the transaction, COMMIT is not sent."""
+    AFTER_COMMIT = "after_commit"
+    """COMMIT has landed, nobody knows yet."""
+    AFTER_REGISTER = "after_register"
+    """The batch is registered, dbt has not run."""
+    AFTER_TRANSFORM = "after_transform"
+    """dbt has merged, transformed_through has not moved."""
+    AFTER_ADVANCE = "after_advance"
+    AFTER_REMOVE = "after_remove"
+    """Clean-up: rows left landing, no DuckLake snapshot is expired."""
+    AFTER_EXPIRE = "after_expire"
+    """Clean-up: DuckLake snapshots are expired, storage has lost nothing."""
+    AFTER_CLEAN_UP = "after_clean_up"
+    """Clean-up: storage has lost what DuckLake deletes, not the originals of converted copies."""
+
+
+Fault = Callable[[FaultPoint], None]
+
+
+def no_fault(_point: FaultPoint) -> None:
+    """What happens at a fault point in production."""

@@ -1,0 +1,369 @@
+"""One lake to test through its ports, in memory or on disk: the same words for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lakeray import commit, feed, validate
+from lakeray.adapters.arrow_types import arrow_type
+from lakeray.adapters.ducklake.committer import DuckLakeCommitter
+from lakeray.adapters.ducklake.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.reader import DuckLakeReader
+from lakeray.adapters.inline_executor import InlineExecutor
+from lakeray.adapters.object_store import open_store
+from lakeray.adapters.validation import BatchValidator
+from lakeray.advance import next_path
+from lakeray.column_types import parse_type
+from lakeray.errors import LeaseLostError, TransformError
+from lakeray.generate import landing_ddl
+from lakeray.model import (
+    Accepted,
+    Batch,
+    BuildResult,
+    CommitRequest,
+    Landed,
+    PendingTransform,
+    SourceFile,
+    StreamReport,
+    Verdict,
+)
+from lakeray.plan import batch_id
+from lakeray.ports import CatalogReader, Clock, Committer, Executor, ObjectStore
+from tests.fakes.feeds import RULES
+from tests.fakes.lake import MemoryCatalog, MemoryLake
+from tests.fakes.records import COLUMNS, CONTRACT, STREAM, Row, content
+from tests.fakes.store import MemoryStore
+from tests.fakes.world import FakeClock, PlainExecutor, RecordingSink
+
+EVER = datetime(2100, 1, 1, tzinfo=UTC)
+"""Later than every snapshot of a test."""
+_MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Writable(ObjectStore, Protocol):
+    """A store that a test may write and delete in."""
+
+    def delete(self, key: str) -> None:
+        """Delete one object."""
+
+
+class Lake:
+    """What both lakes have in common: batches made, verdicts asked for, requests stated."""
+
+    store: Writable
+    reader: CatalogReader
+    committer: Committer
+    executor: Executor
+
+    def __init__(self) -> None:
+        self.clock: FakeClock = FakeClock()
+        self.sink = RecordingSink()
+        self.rules = RULES
+        self._ids = count(1)
+
+    # What each lake does its own way.
+
+    def put_bytes(self, key: str, data: bytes) -> SourceFile:
+        """Any bytes as an object."""
+        raise NotImplementedError
+
+    def put(self, key: str, *rows: Row, columns: Mapping[str, str] = COLUMNS) -> SourceFile:
+        """A good file."""
+        raise NotImplementedError
+
+    def reopen(self) -> Committer:
+        """The next process' committer, with the next token; the older one stays as it is."""
+        raise NotImplementedError
+
+    def keys(self) -> set[str]:
+        """Every object of the raw prefix."""
+        return {file.key for file in self.store.list_files("")}
+
+    def landing(self) -> list[tuple[Any, ...]]:
+        """(pk, value) of every landing row, scanned."""
+        raise NotImplementedError
+
+    def processed(self) -> dict[int, tuple[Any, ...]]:
+        """pk to (cursor, value), scanned."""
+        raise NotImplementedError
+
+    def head(self) -> int:
+        """The newest snapshot."""
+        raise NotImplementedError
+
+    # What they share.
+
+    def verdicts(self, *keys: str) -> tuple[Verdict, ...]:
+        """The executor's verdicts on objects that exist."""
+        ((_, verdicts),) = self.executor.validate(
+            [self.batch(*keys)], contract=feed._effective_contract(self.rules, self.ports()), ahead=1
+        )
+        return verdicts
+
+    def batch(self, *keys: str) -> Batch:
+        """The objects of these keys as a batch."""
+        found = [self.store.head(key) for key in keys]
+        files = tuple(file for file in found if file is not None)
+        assert len(files) == len(keys)
+        return Batch(id=batch_id(files), stream=STREAM, files=files, size_bytes=0, projected_bytes=0)
+
+    def request(self, *keys: str, verdicts: Sequence[Verdict] | None = None) -> CommitRequest:
+        """What a feed would state for these files."""
+        given = self.verdicts(*keys) if verdicts is None else verdicts
+        cursor = self.reader.cursor(STREAM)
+        return commit.prepare(
+            self.batch(*keys),
+            given,
+            id=f"commit-{next(self._ids)}",
+            cursor=cursor,
+            cursor_path=next_path(cursor, [item.file.key for item in given if isinstance(item, Accepted)]),
+            landing=self.reader.landing_columns(STREAM) or {},
+            token=self.committer.token,
+        )
+
+    def take_in(self, *keys: str) -> Landed:
+        """Commit these files."""
+        outcome = self.committer.commit(self.request(*keys))
+        assert isinstance(outcome, Landed), outcome
+        return outcome
+
+    def merge(self) -> None:
+        """Transform what is pending."""
+        pending = self.reader.pending_transform(STREAM)
+        assert pending is not None
+        self.committer.transform(pending)
+        self.committer.advance(pending)
+
+    def ports(self) -> feed.Ports:
+        """The ports of a feed."""
+        return feed.Ports(
+            store=self.store,
+            reader=self.reader,
+            clock=self.clock,
+            events=self.sink,
+            committer=self.committer,
+            executor=self.executor,
+            new_id=lambda: f"{next(self._ids):04d}",
+            stop=lambda: False,
+        )
+
+    def feed(self, **changes: Any) -> StreamReport:
+        """Feed the stream once."""
+        return feed.feed_stream(replace(self.rules, **changes), self.ports())
+
+    def state(self) -> tuple[Any, ...]:
+        """All that a reader can see."""
+        return (
+            self.head(),
+            self.landing(),
+            self.reader.cursor(STREAM),
+            dict(self.reader.known(STREAM, since=None)),
+            list(self.reader.quarantined(STREAM)),
+            self.reader.landing_columns(STREAM),
+        )
+
+
+class InMemory(Lake):
+    """The fake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store: MemoryStore = MemoryStore()
+        self.catalog = MemoryCatalog(at=self.clock.now())
+        self.reader = self.committer = MemoryLake(self.catalog, store=self.store, clock=self.clock)
+        self.executor = PlainExecutor(self.store)
+
+    def put_bytes(self, key: str, data: bytes) -> SourceFile:
+        """See ``Lake``."""
+        return self.store.put(key, data)
+
+    def put(self, key: str, *rows: Row, columns: Mapping[str, str] = COLUMNS) -> SourceFile:
+        """See ``Lake``."""
+        return self.store.put(key, content(rows, columns=columns))
+
+    def reopen(self) -> MemoryLake:
+        """See ``Lake``."""
+        return MemoryLake(self.catalog, store=self.store, clock=self.clock)
+
+    def landing(self) -> list[tuple[Any, ...]]:
+        """See ``Lake``."""
+        return sorted((row["pk"], row["value"]) for row in self.reader.landing_rows(STREAM))
+
+    def processed(self) -> dict[int, tuple[Any, ...]]:
+        """See ``Lake``."""
+        return {pk: (row["cursor"], row["value"]) for pk, row in self.reader.processed_rows(STREAM).items()}
+
+    def head(self) -> int:
+        """See ``Lake``."""
+        return self.catalog.head.snapshot
+
+
+class OnDisk(Lake):
+    """DuckLake on an SQLite catalog, and a folder as the raw prefix."""
+
+    def __init__(self, root: Path, extension_directory: Path) -> None:
+        super().__init__()
+        self._stack = ExitStack()
+        self._root = root
+        (root / "tmp").mkdir(parents=True)
+        self.address = LakeAddress(
+            catalog=f"sqlite:{root / 'catalog.sqlite'}",
+            data_path=f"{root / 'lake'}/",
+            extension_directory=extension_directory,
+            temp_directory=root / "tmp",
+            memory_bytes=256 * 1024 * 1024,
+            threads=2,
+        )
+        self.store = open_store((root / "raw").as_uri())
+        self.transformer = SqlTransformer(self.address)
+        self._stack.callback(self.transformer.close)
+        self.validator = BatchValidator(
+            raw=self.store,
+            lake=open_store((root / "lake").as_uri()),
+            temp=root / "tmp",
+            concurrency=4,
+            judge=validate.verdict,
+        )
+        self.executor = InlineExecutor(self.validator)
+        self.committer = self.reopen()
+        self.reader: DuckLakeReader = DuckLakeReader(self.address)
+        self._stack.callback(self.reader.close)
+
+    def close(self) -> None:
+        """Let everything go."""
+        self._stack.close()
+
+    def put_bytes(self, key: str, data: bytes) -> SourceFile:
+        """See ``Lake``."""
+        path = self._root / "tmp" / "object"
+        path.write_bytes(data)
+        self.store.put_file(key, path)
+        found = self.store.head(key)
+        assert found is not None
+        return found
+
+    def put(self, key: str, *rows: Row, columns: Mapping[str, str] = COLUMNS) -> SourceFile:
+        """See ``Lake``."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(_table(rows, columns), sink)
+        return self.put_bytes(key, sink.getvalue().to_pybytes())
+
+    def reopen(self) -> DuckLakeCommitter:
+        """See ``Lake``."""
+        committer = DuckLakeCommitter(
+            self.address,
+            holder="a test",
+            clock=self.clock,
+            store=self.store,
+            transformer=self.transformer,
+            landing_ddl=landing_ddl,
+        )
+        self._stack.callback(committer.close)
+        return committer
+
+    def landing(self) -> list[tuple[Any, ...]]:
+        """See ``Lake``."""
+        return self._query(f"SELECT pk, value FROM lakehouse.staging.{STREAM.landing_table} ORDER BY ALL")
+
+    def processed(self) -> dict[int, tuple[Any, ...]]:
+        """See ``Lake``."""
+        rows = self._query(f'SELECT pk, "cursor", value FROM lakehouse.main.{STREAM.processed_table}')
+        assert len({row[0] for row in rows}) == len(rows)
+        return {pk: (cursor, value) for pk, cursor, value in rows}
+
+    def head(self) -> int:
+        """See ``Lake``."""
+        return int(self._query("SELECT max(snapshot_id) FROM lakehouse.snapshots()")[0][0])
+
+    def _query(self, statement: str) -> list[tuple[Any, ...]]:
+        return self.transformer.query(statement)
+
+
+class SqlTransformer:
+    """Merges by SQL on a connection of its own, as dbt does; dbt itself is tested elsewhere."""
+
+    def __init__(self, address: LakeAddress) -> None:
+        self._address = address
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self.fails = False
+        self.by_rowscan: list[bool] = []
+
+    def close(self) -> None:
+        """Let the catalog go."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement; an absent table has none."""
+        if self._connection is None:
+            self._connection = connect(self._address, read_only=False)
+        try:
+            return self._connection.execute(statement).fetchall()
+        except duckdb.CatalogException:
+            return []
+
+    def run_processed(self, pending: PendingTransform, *, by_rowscan: bool, token: int) -> BuildResult:
+        """See ``committer.Transformer``."""
+        if self.fails:
+            raise TransformError(f"{pending.stream}: dbt failed", found="a model that does not compile")
+        self.by_rowscan.append(by_rowscan)
+        landing, table = f"lakehouse.staging.{STREAM.landing_table}", f"lakehouse.main.{STREAM.processed_table}"
+        ends = f"{pending.from_snapshot}, {pending.to_snapshot}"
+        rows = (
+            f"(FROM {landing} WHERE snapshot_id BETWEEN {pending.from_snapshot} AND {pending.to_snapshot})"
+            if by_rowscan
+            else f"ducklake_table_insertions('lakehouse', 'staging', '{STREAM.landing_table}', {ends})"
+        )
+        columns = '_airbyte_raw_id, _airbyte_extracted_at, pk, "cursor", value'
+        rank = "coalesce({0}.\"cursor\", -1), {0}._airbyte_extracted_at, {0}._airbyte_raw_id"
+        self.query("BEGIN")
+        try:
+            fence = self.query(f"UPDATE lakehouse.meta.committer SET commits = commits + 1 WHERE token = {token}")
+            if fence[0][0] != 1:
+                raise LeaseLostError("the lease is lost")
+            self.query(f"CREATE TABLE IF NOT EXISTS {table} AS SELECT {columns} FROM {landing} LIMIT 0")
+            self.query(
+                f"MERGE INTO {table} AS t USING (SELECT {columns} FROM {rows} AS n QUALIFY row_number() OVER "
+                f"(PARTITION BY pk ORDER BY ({rank.format('n')}) DESC) = 1) AS n ON t.pk = n.pk "
+                f"WHEN MATCHED AND ({rank.format('n')}) > ({rank.format('t')}) THEN UPDATE SET "
+                "_airbyte_raw_id = n._airbyte_raw_id, _airbyte_extracted_at = n._airbyte_extracted_at, "
+                '"cursor" = n."cursor", value = n.value WHEN NOT MATCHED THEN INSERT '
+                f'({columns}) VALUES (n._airbyte_raw_id, n._airbyte_extracted_at, n.pk, n."cursor", n.value)'
+            )
+            self.query("COMMIT")
+        except BaseException:
+            self.query("ROLLBACK")
+            raise
+        return BuildResult(models=(STREAM.processed_table,), rows_affected=0, seconds=0.0)
+
+    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
+        """See ``committer.Transformer``."""
+        return BuildResult(models=("fct_sales",), rows_affected=0, seconds=0.0)
+
+
+def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> pa.Table:
+    def values(name: str) -> list[Any]:
+        match name:
+            case "_airbyte_raw_id":
+                return [row["raw_id"] for row in rows]
+            case "_airbyte_extracted_at":
+                return [_MIDNIGHT + timedelta(seconds=row["extracted_at"]) for row in rows]
+            case _:
+                return [row.get(name) for row in rows]
+
+    return pa.table(
+        {name: pa.array(values(name), type=arrow_type(parse_type(kind))) for name, kind in columns.items()}
+    )
+
+
+__all__ = ["CONTRACT", "EVER", "Clock", "InMemory", "Lake", "OnDisk"]

@@ -1,0 +1,102 @@
+"""``Executor``: the same verdicts in the same order, in this process and as Ray tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from lakeray.adapters.inline_executor import InlineExecutor
+from lakeray.errors import StorageError
+from lakeray.model import Accepted, Batch, SourceFile, Verdict
+from lakeray.ports import Executor
+from tests.contract.lakes import OnDisk
+from tests.fakes.feeds import key_for
+from tests.fakes.records import COLUMNS, CONTRACT, row
+
+
+@pytest.fixture
+def lake(tmp_path: Path, extension_directory: Path) -> Iterator[OnDisk]:
+    opened = OnDisk(tmp_path / "lake", extension_directory)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["inline", "ray"])
+def executor(request: pytest.FixtureRequest, lake: OnDisk) -> Executor:
+    if request.param == "inline":
+        return InlineExecutor(lake.validator)
+    request.getfixturevalue("ray_cluster")
+    from lakeray.adapters.ray_executor import RayExecutor
+
+    return RayExecutor(lake.validator)
+
+
+def batches(lake: OnDisk) -> list[Batch]:
+    made = []
+    for day in range(1, 4):
+        good, bad, empty, wide, gone = (key_for(date(2026, 3, day), f"{name}.parquet") for name in "abcde")
+        lake.put(good, row(day))
+        lake.put_bytes(bad, b"this is no Parquet at all")
+        lake.put_bytes(empty, b"")
+        lake.put(wide, row(day), columns=COLUMNS | {"extra": "DOUBLE"})
+        lake.put(gone, row(day))
+        made.append(lake.batch(good, bad, empty, wide, gone))
+        lake.store.delete(gone)
+    return made
+
+
+def shown(verdict: Verdict) -> tuple[str, str]:
+    if isinstance(verdict, Accepted):
+        return verdict.file.key, " ".join(["accepted", *(column.name for column in verdict.new_columns)])
+    return verdict.file.key, verdict.reason
+
+
+def test_the_verdicts_are_per_file_and_in_order(lake: OnDisk, executor: Executor) -> None:
+    given = batches(lake)
+    found = list(executor.validate(given, contract=CONTRACT, ahead=2))
+    assert [batch for batch, _ in found] == given
+    for batch, verdicts in found:
+        assert [shown(verdict) for verdict in verdicts] == list(
+            zip(
+                [file.key for file in batch.files],
+                ["accepted", "not_parquet", "empty", "accepted extra", "vanished"],
+                strict=True,
+            )
+        )
+    assert found == list(InlineExecutor(lake.validator).validate(given, contract=CONTRACT, ahead=1))
+
+
+def test_no_more_than_ahead_batches_are_asked_for(lake: OnDisk, executor: Executor) -> None:
+    asked: list[str] = []
+
+    def one_by_one() -> Iterator[Batch]:
+        for batch in batches(lake):
+            asked.append(batch.id)
+            yield batch
+
+    results = executor.validate(one_by_one(), contract=CONTRACT, ahead=2)
+    assert len(asked) == 0
+    next(results)
+    assert len(asked) <= 2
+    results.close()  # type: ignore[attr-defined]
+    assert len(asked) <= 3
+
+
+def test_nothing_to_validate_is_nothing(executor: Executor) -> None:
+    assert list(executor.validate([], contract=CONTRACT, ahead=2)) == []
+
+
+def test_a_storage_that_fails_is_an_error_and_no_verdict(lake: OnDisk, executor: Executor) -> None:
+    key = key_for(date(2026, 3, 1))
+    file: SourceFile = lake.put(key, row(1))
+    longer = replace(file, size_bytes=file.size_bytes + 1000)
+    batch = replace(lake.batch(key), files=(longer,))
+    try:
+        ((_, (verdict,)),) = executor.validate([batch], contract=CONTRACT, ahead=1)
+    except StorageError:
+        return
+    assert not isinstance(verdict, Accepted)

@@ -1,0 +1,581 @@
+"""``CatalogReader`` and ``Committer``: what both the in-memory lake and DuckLake promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from lakeray.column_types import parse_type
+from lakeray.errors import ContractError, DamageError, LakerayError, LeaseLostError, TransformError
+from lakeray.model import (
+    Column,
+    CommitRequest,
+    ContractIs,
+    CursorIs,
+    Landed,
+    LeaseIs,
+    LedgerLacks,
+    Refused,
+    StreamName,
+    StreamStatus,
+)
+from lakeray.ports import Known
+from tests.contract.lakes import CONTRACT, EVER, InMemory, Lake, OnDisk
+from tests.fakes.feeds import BUDGET, key_for
+from tests.fakes.records import COLUMNS, STREAM, row
+
+A, B, C, D = (key_for(date(2026, 3, day)) for day in (1, 2, 10, 11))
+ODD = ["it's.parquet", "a b.parquet", "é–ü.parquet", "100%25.parquet", "a#b?.parquet", "g*.parquet", 'q".parquet']
+
+
+@pytest.fixture(params=["memory", "ducklake"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
+    if request.param == "memory":
+        yield InMemory()
+        return
+    opened = OnDisk(tmp_path / "it's 100% a lake", request.getfixturevalue("extension_directory"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ready(lake: Lake) -> Lake:
+    """With its landing table."""
+    lake.committer.ensure_landing(STREAM, CONTRACT)
+    return lake
+
+
+def without(request: CommitRequest, kind: type) -> CommitRequest:
+    return replace(request, requirements=tuple(item for item in request.requirements if not isinstance(item, kind)))
+
+
+# ---- an empty lake -------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_lake_reads_as_empty(lake: Lake) -> None:
+    reader = lake.reader
+    assert (reader.cursor(STREAM).path, reader.cursor(STREAM).transformed_snapshot) == (None, 0)
+    assert dict(reader.known(STREAM, since=None)) == {}
+    assert list(reader.quarantined(None)) == []
+    assert (reader.landing_columns(STREAM), reader.pending_transform(STREAM)) == (None, None)
+    assert (reader.totals(STREAM), reader.last_batch(STREAM)) == ((0, None), None)
+    assert list(reader.history(A)) == []
+    assert not reader.enriched_is_stale()
+
+
+# ---- landing tables ------------------------------------------------------------------------------------------------
+
+
+def test_a_landing_table_is_made_once(lake: Lake) -> None:
+    assert len(lake.committer.ensure_landing(STREAM, CONTRACT)) == 1
+    before = lake.head()
+    assert list(lake.committer.ensure_landing(STREAM, CONTRACT)) == []
+    assert lake.head() == before
+    columns = lake.reader.landing_columns(STREAM)
+    assert columns is not None
+    assert {name: parse_type(kind) for name, kind in columns.items()} == {
+        name: parse_type(kind) for name, kind in COLUMNS.items()
+    }
+
+
+def test_a_landing_table_gets_missing_columns_and_keeps_others(ready: Lake) -> None:
+    wider = replace(CONTRACT, columns=(*CONTRACT.columns, Column(name="Extra", type=parse_type("DOUBLE"))))
+    (change,) = ready.committer.ensure_landing(STREAM, wider)
+    assert "Extra" in change
+    assert list(ready.committer.ensure_landing(STREAM, CONTRACT)) == []
+    assert list(ready.reader.landing_columns(STREAM) or {}) == [*COLUMNS, "Extra"]
+
+
+def test_a_landing_column_is_never_narrowed_or_changed(ready: Lake) -> None:
+    before = ready.state()
+    for kind in ("INTEGER", "VARCHAR"):
+        columns = tuple(replace(c, type=parse_type(kind)) if c.name == "pk" else c for c in CONTRACT.columns)
+        with pytest.raises(ContractError):
+            ready.committer.ensure_landing(STREAM, replace(CONTRACT, columns=columns))
+    assert ready.state() == before
+
+
+# ---- a commit ------------------------------------------------------------------------------------------------------
+
+
+def test_a_commit_lands_data_ledger_and_cursor_in_one_snapshot(ready: Lake) -> None:
+    ready.put(A, row(1, "a"), row(2, "b"))
+    ready.put(B, row(3, "c"))
+    before = ready.head()
+    landed = ready.take_in(A, B)
+    assert landed.snapshot == ready.head() == before + 1
+    assert ready.landing() == [(1, "a"), (2, "b"), (3, "c")]
+    assert ready.reader.cursor(STREAM).path == B
+    assert {key: entry.live for key, entry in ready.reader.known(STREAM, since=None).items()} == {A: True, B: True}
+    assert ready.reader.totals(STREAM) == (2, landed.snapshot)
+    pending = ready.reader.pending_transform(STREAM)
+    assert pending is not None and (pending.from_snapshot, pending.to_snapshot) == (landed.snapshot,) * 2
+
+
+def test_the_ledger_tells_everything_of_a_file(ready: Lake) -> None:
+    file = ready.put(A, row(1), row(2))
+    request = ready.request(A)
+    landed = ready.committer.commit(request)
+    assert isinstance(landed, Landed)
+    (entry,) = ready.reader.history(A)
+    assert (entry.key, entry.etag, entry.size_bytes, entry.rows) == (A, file.etag, file.size_bytes, 2)
+    assert (entry.day, entry.batch_id, entry.commit_id) == (date(2026, 3, 1), request.batch_id, request.commit_id)
+    assert (entry.snapshot, entry.registered_path) == (landed.snapshot, ready.store.url(A))
+    assert (entry.taken_at, entry.removed_at, entry.removed_because) == (ready.clock.now(), None, None)
+    batch = ready.reader.last_batch(STREAM)
+    assert batch is not None and (batch.files, batch.rows, batch.size_bytes) == (1, 2, file.size_bytes)
+    assert (batch.commit_id, batch.snapshot, batch.committed_at) == (
+        request.commit_id,
+        landed.snapshot,
+        ready.clock.now(),
+    )
+
+
+def test_a_commit_of_rejected_files_alone_records_them_and_moves_nothing(ready: Lake) -> None:
+    ready.put_bytes(A, b"this is no Parquet at all")
+    ready.take_in(A)
+    (entry,) = ready.reader.quarantined(STREAM)
+    assert (entry.key, entry.reason, entry.status, entry.seen_at) == (A, "not_parquet", "rejected", ready.clock.now())
+    assert ready.reader.cursor(STREAM).path is None
+    assert ready.reader.totals(STREAM)[0] == 0
+    assert ready.reader.pending_transform(STREAM) is None
+
+
+def test_read_back_finds_what_landed_and_nothing_else(ready: Lake) -> None:
+    ready.put(A, row(1))
+    request = ready.request(A)
+    assert ready.committer.read_back(request.commit_id) is None
+    landed = ready.committer.commit(request)
+    found = ready.committer.read_back(request.commit_id)
+    assert isinstance(landed, Landed) and found is not None and found.snapshot == landed.snapshot
+    assert ready.committer.read_back("another") is None
+
+
+def lease(request: CommitRequest) -> CommitRequest:
+    return replace(without(request, LeaseIs), requirements=(*without(request, LeaseIs).requirements, LeaseIs(token=99)))
+
+
+def cursor(request: CommitRequest) -> CommitRequest:
+    return replace(request, requirements=(*without(request, CursorIs).requirements, CursorIs(path="elsewhere")))
+
+
+def contract(request: CommitRequest) -> CommitRequest:
+    other = ContractIs(columns={"pk": "BIGINT"})
+    return replace(request, requirements=(*without(request, ContractIs).requirements, other))
+
+
+def ledger(request: CommitRequest) -> CommitRequest:
+    lacks = LedgerLacks(keys=(A, *(item.file.key for item in request.files)))
+    return replace(request, requirements=(*without(request, LedgerLacks).requirements, lacks))
+
+
+def test_a_requirement_that_fails_writes_nothing_and_says_what_was_found(ready: Lake) -> None:
+    ready.put(A, row(1))
+    ready.take_in(A)
+    ready.put(B, row(2), columns=COLUMNS | {"extra": "VARCHAR"})
+    ready.put_bytes(C, b"no Parquet, for the record")
+    good, before = ready.request(B, C), ready.state()
+    for change, kind, expected, found in (
+        (lease, LeaseIs, "token 99", "token"),
+        (cursor, CursorIs, "elsewhere", A),
+        (contract, ContractIs, "1 landing columns", "other columns"),
+        (ledger, LedgerLacks, "not taken in", A),
+    ):
+        outcome = ready.committer.commit(change(good))
+        assert isinstance(outcome, Refused) and isinstance(outcome.requirement, kind)
+        assert expected in outcome.expected and found in outcome.found
+    assert ready.state() == before
+    assert ready.committer.read_back(good.commit_id) is None
+    assert isinstance(ready.committer.commit(good), Landed)
+
+
+def test_the_same_request_twice_is_once(ready: Lake) -> None:
+    ready.put(A, row(1))
+    request = ready.request(A)
+    assert isinstance(ready.committer.commit(request), Landed)
+    before = ready.state()
+    assert isinstance(ready.committer.commit(request), Refused)
+    assert isinstance(ready.committer.commit(without(request, CursorIs)), Refused)
+    assert ready.state() == before
+
+
+def test_streams_do_not_see_each_other(ready: Lake) -> None:
+    ready.put(A, row(1))
+    ready.take_in(A)
+    other = StreamName("shop", "refunds")
+    assert (ready.reader.cursor(other).path, dict(ready.reader.known(other, since=None))) == (None, {})
+    assert (ready.reader.totals(other), ready.reader.pending_transform(other)) == ((0, None), None)
+
+
+# ---- the fence -----------------------------------------------------------------------------------------------------
+
+
+def test_a_newer_committer_fences_the_older_one_in_everything_it_writes(ready: Lake) -> None:
+    ready.put(A, row(1))
+    ready.put(B, row(2))
+    ready.take_in(A)
+    old, pending = ready.committer, ready.reader.pending_transform(STREAM)
+    assert pending is not None
+    newer = ready.reopen()
+    assert newer.token > old.token
+    request, before = ready.request(B), ready.state()
+    outcome = old.commit(request)
+    assert isinstance(outcome, Refused) and isinstance(outcome.requirement, LeaseIs)
+    assert str(old.token) in outcome.expected and str(newer.token) in outcome.found
+    entries = ready.reader.registered(STREAM, first=date.min, last=date.max)
+    for write in (
+        lambda: old.transform(pending),
+        lambda: old.advance(pending),
+        lambda: old.rewind(STREAM, to_snapshot=0),
+        lambda: old.remove(STREAM, entries, reason="retention"),
+        lambda: old.ensure_landing(StreamName("shop", "refunds"), CONTRACT),
+    ):
+        with pytest.raises(LeaseLostError):
+            write()
+    assert ready.state() == before
+    assert ready.processed() == {}
+
+
+def test_a_stale_committer_expires_nothing(ready: Lake) -> None:
+    ready.put(A, row(1))
+    ready.take_in(A)
+    ready.merge()
+    ready.committer.remove(STREAM, ready.reader.registered(STREAM, first=date.min, last=date.max), reason="retention")
+    ready.reopen()
+    with pytest.raises(LakerayError):
+        ready.committer.expire(older_than=EVER)
+    assert ready.keys() == {A}
+
+
+# ---- files that turn bad, and odd names ----------------------------------------------------------------------------
+
+
+def test_files_that_changed_or_vanished_since_validation_are_left_out_and_the_others_land(ready: Lake) -> None:
+    for number, key in enumerate((A, B, C)):
+        ready.put(key, row(number))
+    request = ready.request(A, B, C)
+    ready.put_bytes(A, b"overwritten by something that is no Parquet")
+    ready.store.delete(C)
+    landed = ready.committer.commit(request)
+    assert isinstance(landed, Landed) and landed.request is not None
+    assert [item.file.key for item in landed.request.files] == [B]
+    assert {entry.key: entry.reason for entry in ready.reader.quarantined(STREAM)} == {A: "changed", C: "vanished"}
+    assert ready.landing() == [(1, "")]
+    assert set(ready.reader.known(STREAM, since=None)) == {B}
+
+
+def test_a_key_may_hold_any_character(ready: Lake) -> None:
+    keys = [key_for(date(2026, 3, 1), name) for name in ODD]
+    for number, key in enumerate(keys):
+        ready.put(key, row(number, key))
+    ready.put(A, row(99))
+    everything = [(number, key) for number, key in enumerate(keys)]
+    ready.take_in(*keys)
+    assert ready.landing() == everything
+    ready.take_in(A)
+    assert ready.landing() == [*everything, (99, "")]
+    assert set(ready.reader.known(STREAM, since=None)) == {*keys, A}
+    ready.merge()
+    entries = [entry for key in keys for entry in ready.reader.history(key)]
+    assert ready.committer.remove(STREAM, entries, reason="retention") == len(keys)
+    ready.committer.expire(older_than=EVER)
+    assert ready.landing() == [(99, "")] and ready.keys() == {A}
+
+
+def test_a_name_that_reads_as_a_glob_takes_in_itself_alone(ready: Lake) -> None:
+    glob, plain = (key_for(date(2026, 3, 1), name) for name in ("g[1].parquet", "g1.parquet"))
+    ready.put(glob, row(1, "glob"))
+    ready.put(plain, row(2, "plain"))
+    ready.take_in(glob)
+    assert ready.landing() == [(1, "glob")]
+    ready.take_in(plain)
+    assert ready.landing() == [(1, "glob"), (2, "plain")]
+    ready.merge()
+    ready.committer.remove(STREAM, ready.reader.history(glob), reason="retention")
+    ready.committer.expire(older_than=EVER)
+    assert (ready.landing(), ready.keys()) == ([(2, "plain")], {plain})
+
+
+def test_a_hive_named_column_keeps_the_values_of_the_file(ready: Lake) -> None:
+    ready.put(A, {**row(1), "day": 77}, columns=COLUMNS | {"day": "BIGINT"})
+    ready.take_in(A)
+    assert "day" in (ready.reader.landing_columns(STREAM) or {})
+    if isinstance(ready, OnDisk):
+        assert ready._query(f"SELECT day FROM lakehouse.staging.{STREAM.landing_table}") == [(77,)]
+
+
+def test_new_columns_come_with_the_commit(ready: Lake) -> None:
+    ready.put(A, row(1), columns=COLUMNS | {"Extra one": "VARCHAR"})
+    ready.put(B, row(2))
+    before = ready.head()
+    ready.take_in(A, B)
+    assert ready.head() == before + 1
+    assert list(ready.reader.landing_columns(STREAM) or {}) == [*COLUMNS, "Extra one"]
+    ready.put(C, row(3), columns=COLUMNS | {"extra ONE": "VARCHAR"})
+    ready.take_in(C)
+    assert list(ready.reader.landing_columns(STREAM) or {}) == [*COLUMNS, "Extra one"]
+    assert len(ready.landing()) == 3
+
+
+# ---- marks and transforms ------------------------------------------------------------------------------------------
+
+
+def test_a_transform_moves_no_mark_and_repeating_it_changes_nothing(ready: Lake) -> None:
+    ready.put(A, row(1, "old", cursor=1), row(1, "new", cursor=2), row(2, "none", cursor=None))
+    ready.take_in(A)
+    pending = ready.reader.pending_transform(STREAM)
+    assert pending is not None
+    ready.committer.transform(pending)
+    first = ready.processed()
+    assert first == {1: (2, "new"), 2: (None, "none")}
+    assert ready.reader.pending_transform(STREAM) == pending
+    ready.committer.transform(pending)
+    assert ready.processed() == first
+    ready.committer.advance(pending)
+    assert ready.reader.pending_transform(STREAM) is None
+
+
+def test_transformed_through_never_goes_back_but_by_rewind(ready: Lake) -> None:
+    for number, key in enumerate((A, B)):
+        ready.put(key, row(number))
+        ready.take_in(key)
+    pending = ready.reader.pending_transform(STREAM)
+    assert pending is not None and pending.from_snapshot < pending.to_snapshot
+    ready.committer.advance(pending)
+    ready.committer.advance(replace(pending, to_snapshot=pending.from_snapshot))
+    assert ready.reader.cursor(STREAM).transformed_snapshot == pending.to_snapshot
+    assert ready.reader.cursor(STREAM).path == B
+    ready.committer.rewind(STREAM, to_snapshot=pending.to_snapshot + 5)
+    assert ready.reader.cursor(STREAM).transformed_snapshot == pending.to_snapshot
+    ready.committer.rewind(STREAM, to_snapshot=pending.from_snapshot)
+    again = ready.reader.pending_transform(STREAM)
+    assert again is not None and again.from_snapshot == again.to_snapshot == pending.to_snapshot
+
+
+def test_only_the_pending_rows_are_merged_and_an_older_record_overwrites_nothing(ready: Lake) -> None:
+    ready.put(A, row(1, "new", cursor=9))
+    ready.take_in(A)
+    ready.merge()
+    ready.put(B, row(1, "old", cursor=1), row(2, "two"))
+    ready.take_in(B)
+    ready.merge()
+    assert ready.processed() == {1: (9, "new"), 2: (0, "two")}
+
+
+def test_rows_whose_snapshots_expired_are_merged_again_by_a_replay(ready: Lake) -> None:
+    for number, key in enumerate((A, B)):
+        ready.put(key, row(number, str(number)))
+        ready.take_in(key)
+        ready.merge()
+    ready.committer.expire(older_than=EVER)
+    ready.committer.rewind(STREAM, to_snapshot=0)
+    ready.merge()
+    assert ready.processed() == {0: (0, "0"), 1: (0, "1")}
+    if isinstance(ready, OnDisk):
+        assert ready.transformer.by_rowscan == [False, False, True]
+
+
+def test_enriched_models_are_stale_until_they_are_built(ready: Lake) -> None:
+    ready.put(A, row(1))
+    ready.take_in(A)
+    assert not ready.reader.enriched_is_stale()
+    ready.merge()
+    assert ready.reader.enriched_is_stale()
+    assert ready.committer.enrich().models == ("fct_sales",)
+    assert not ready.reader.enriched_is_stale()
+    assert ready.committer.enrich().models == ()
+
+
+# ---- reading the ledger --------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_is_read_from_a_day_on_and_by_range(ready: Lake) -> None:
+    for number, key in enumerate((A, B, C)):
+        ready.put(key, row(number))
+    ready.take_in(A, B, C)
+    assert set(ready.reader.known(STREAM, since=date(2026, 3, 2))) == {B, C}
+    within = ready.reader.registered(STREAM, first=date(2026, 3, 2), last=date(2026, 3, 9))
+    assert [entry.key for entry in within] == [B]
+
+
+def test_only_merged_live_files_of_older_days_are_cleanable(ready: Lake) -> None:
+    for number, key in enumerate((A, B, C)):
+        ready.put(key, row(number))
+    ready.take_in(A, B)
+    assert list(ready.reader.cleanable(STREAM, before=date(2026, 3, 3))) == []
+    ready.merge()
+    ready.take_in(C)
+    assert [e.key for e in ready.reader.cleanable(STREAM, before=date(2026, 3, 2))] == [A]
+    assert {e.key for e in ready.reader.cleanable(STREAM, before=date(2026, 4, 1))} == {A, B}
+    ready.committer.remove(STREAM, ready.reader.cleanable(STREAM, before=date(2026, 3, 2)), reason="retention")
+    assert {e.key for e in ready.reader.cleanable(STREAM, before=date(2026, 4, 1))} == {B}
+
+
+# ---- removal and expiry --------------------------------------------------------------------------------------------
+
+
+def test_storage_loses_exactly_the_expired_objects_and_landing_stays_readable(ready: Lake) -> None:
+    for number, key in enumerate((A, B, C)):
+        ready.put(key, row(number))
+    ready.put(D, row(9))
+    ready.take_in(A, B, C)
+    ready.merge()
+    assert ready.committer.remove(STREAM, ready.reader.cleanable(STREAM, before=date(2026, 3, 3)), reason="retention")
+    assert ready.landing() == [(2, "")] and ready.keys() == {A, B, C, D}
+    deleted = ready.committer.expire(older_than=EVER)
+    assert set(deleted) == {ready.store.url(A), ready.store.url(B)}
+    assert ready.keys() == {C, D}
+    assert ready.landing() == [(2, "")]
+    assert {key: known.live for key, known in ready.reader.known(STREAM, since=None).items()} == {
+        A: False,
+        B: False,
+        C: True,
+    }
+    (entry,) = ready.reader.history(A)
+    assert (entry.removed_at, entry.removed_because) == (ready.clock.now(), "retention")
+    assert ready.committer.expire(older_than=EVER) == []
+    assert set(ready.processed()) == {0, 1, 2}
+
+
+def test_a_dry_run_of_expiry_writes_and_deletes_nothing(ready: Lake) -> None:
+    ready.put(A, row(1))
+    ready.take_in(A)
+    ready.merge()
+    ready.committer.remove(STREAM, ready.reader.history(A), reason="retention")
+    before = ready.state()
+    ready.committer.expire(older_than=EVER, dry_run=True)
+    assert (ready.state(), ready.keys()) == (before, {A})
+
+
+def test_a_snapshot_that_a_transform_waits_for_does_not_expire(ready: Lake) -> None:
+    ready.put(A, row(1))
+    ready.put(B, row(2))
+    ready.take_in(A)
+    ready.merge()
+    ready.take_in(B)
+    ready.committer.remove(STREAM, ready.reader.history(B), reason="a mistake")
+    ready.committer.expire(older_than=EVER)
+    assert ready.keys() == {A, B}
+    ready.merge()
+    assert set(ready.processed()) == {1, 2}
+
+
+def test_what_landing_and_ledger_disagree_about_is_not_removed(ready: Lake) -> None:
+    ready.put(A, row(1))
+    ready.take_in(A)
+    ready.merge()
+    wrong = [replace(entry, rows=entry.rows + 1) for entry in ready.reader.history(A)]
+    before = ready.state()
+    with pytest.raises(DamageError):
+        ready.committer.remove(STREAM, wrong, reason="retention")
+    assert ready.state() == before
+
+
+def test_an_object_that_waits_for_its_deletion_is_not_taken_in_again(ready: Lake) -> None:
+    ready.put(A, row(1, "old"))
+    ready.take_in(A)
+    ready.merge()
+    ready.committer.remove(STREAM, ready.reader.history(A), reason="retention")
+    ready.put(A, row(1, "rewritten and longer", cursor=5))
+    before = ready.state()
+    outcome = ready.committer.commit(ready.request(A))
+    assert isinstance(outcome, Refused) and isinstance(outcome.requirement, LedgerLacks)
+    assert ready.state() == before
+    ready.committer.expire(older_than=EVER)
+    ready.put(A, row(1, "rewritten and longer", cursor=5))
+    ready.take_in(A)
+    assert ready.landing() == [(1, "rewritten and longer")]
+    assert [entry.removed_at is None for entry in ready.reader.history(A)] == [False, True]
+
+
+# ---- quarantine ----------------------------------------------------------------------------------------------------
+
+
+def test_a_quarantine_entry_lives_until_its_file_is_taken_in(ready: Lake) -> None:
+    first = ready.put_bytes(A, b"this is no Parquet at all")
+    ready.put_bytes(B, b"")
+    ready.take_in(A, B)
+    assert {e.key: e.reason for e in ready.reader.quarantined(STREAM)}[A] == "not_parquet"
+    assert list(ready.committer.set_quarantine([A, "unknown"], status="retry")) == [A]
+    assert {e.key: e.status for e in ready.reader.quarantined(None)} == {A: "retry", B: "rejected"}
+    second = ready.put_bytes(A, b"this is another text, no Parquet either")
+    ready.take_in(A)
+    (entry,) = [e for e in ready.reader.quarantined(STREAM) if e.key == A]
+    assert (entry.status, entry.etag) == ("rejected", second.etag) and first.etag != second.etag
+    ready.put(A, row(1))
+    ready.take_in(A)
+    assert [e.key for e in ready.reader.quarantined(STREAM)] == [B]
+    assert list(ready.committer.set_quarantine(["unknown"], status="ignored")) == []
+
+
+# ---- whole feeds ---------------------------------------------------------------------------------------------------
+
+
+def test_a_feed_takes_everything_in_and_the_second_takes_nothing(lake: Lake) -> None:
+    lake.put(A, row(1, "old", cursor=1))
+    lake.put(B, row(1, "new", cursor=2))
+    lake.put_bytes(key_for(date(2026, 3, 2), "bad.parquet"), b"this is no Parquet at all")
+    report = lake.feed(budget=replace(BUDGET, max_files=1))
+    assert (report.error, report.files, report.quarantined, report.rows) == (None, 2, 1, 2)
+    assert lake.processed() == {1: (2, "new")}
+    before = lake.state()
+    assert lake.feed().status is StreamStatus.NOTHING_NEW
+    assert lake.state() == before
+
+
+def test_a_failed_transform_leaves_the_batch_and_the_next_feed_merges_it(lake: Lake) -> None:
+    lake.put(A, row(1))
+    faults = lake.transformer if isinstance(lake, OnDisk) else None
+    if faults is not None:
+        faults.fails = True
+    elif isinstance(lake, InMemory):
+        lake.catalog.fail_transform = True
+    report = lake.feed()
+    assert report.error is not None and report.error["kind"] == TransformError.kind
+    assert lake.landing() == [(1, "")] and lake.processed() == {}
+    if faults is not None:
+        faults.fails = False
+    elif isinstance(lake, InMemory):
+        lake.catalog.fail_transform = False
+    assert lake.feed().error is None
+    assert lake.processed() == {1: (0, "")}
+
+
+def test_a_feed_cleans_behind_the_cursor_and_storage_follows(lake: Lake) -> None:
+    for number, key in enumerate((A, B, C)):
+        lake.put(key, row(number))
+    assert lake.feed(snapshot_days=-36500).cleaned == 2
+    assert (lake.keys(), lake.landing()) == ({C}, [(2, "")])
+    assert set(lake.processed()) == {0, 1, 2}
+    assert lake.feed().status is StreamStatus.NOTHING_NEW
+
+
+def test_the_books_of_all_streams_say_what_the_reader_says(lake: Lake) -> None:
+    if not isinstance(lake, OnDisk):
+        pytest.skip("the in-memory lake has one way of reading")
+    other = StreamName("shop", "refunds")
+    empty = lake.reader.books([STREAM, other], since_of=lambda _: None)
+    assert (empty.cursor(STREAM).path, dict(empty.known(other, since=None))) == (None, {})
+    lake.put(A, row(1))
+    lake.put(C, row(2))
+    lake.put_bytes(B, b"this is no Parquet at all")
+    lake.feed(retention_days=99)
+    lake.put(D, row(3))
+    lake.take_in(D)
+    since = date(2026, 3, 5)
+    books = lake.reader.books([STREAM, other], since_of=lambda _: since)
+    for stream in (STREAM, other):
+        assert books.cursor(stream) == lake.reader.cursor(stream)
+        assert books.known(stream, since=since) == lake.reader.known(stream, since=since)
+        assert list(books.quarantined(stream)) == list(lake.reader.quarantined(stream))
+        assert books.landing_columns(stream) == lake.reader.landing_columns(stream)
+        assert books.pending_transform(stream) == lake.reader.pending_transform(stream)
+    assert books.oldest_merged_day(STREAM) == date(2026, 3, 1)
+    assert set(books.known(STREAM, since=since).values()) <= {
+        Known(etag=e.etag, size_bytes=e.size_bytes, live=True)
+        for e in lake.reader.registered(STREAM, first=since, last=date.max)
+    }

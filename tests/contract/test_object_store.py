@@ -1,0 +1,151 @@
+"""``ObjectStore``: what the in-memory prefix and a folder both promise."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lakeray.adapters.object_store import open_store
+from lakeray.discover import list_since
+from lakeray.errors import StorageError, UsageError
+from lakeray.model import StreamName
+from tests.contract.lakes import Writable
+from tests.fakes.store import MemoryStore
+
+NAMES = [
+    "plain.parquet",
+    "part_0.parquet-1",
+    "it's.parquet",
+    'q".parquet',
+    "a b.parquet",
+    " leading.parquet",
+    "é–ü-日本.parquet",
+    "100%25.parquet",
+    "50%.parquet",
+    "a#b?c&d=e+f.parquet",
+    "g[1].parquet",
+    "g*.parquet",
+    "{curly}~`^|<>.parquet",
+    "back\\slash.parquet",
+]
+ODD = [f"shop/orders/year=2026/month=01/day=01/{name}" for name in NAMES]
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Writable:
+    return MemoryStore() if request.param == "memory" else open_store((tmp_path / "a raw 100% 'folder'").as_uri())
+
+
+@pytest.fixture
+def put(store: Writable, tmp_path: Path) -> Callable[[str, bytes], None]:
+    def put(key: str, data: bytes) -> None:
+        path = tmp_path / "upload"
+        path.write_bytes(data)
+        store.put_file(key, path)
+
+    return put
+
+
+def keys(store: Writable, prefix: str = "", start_after: str | None = None) -> list[str]:
+    return sorted(file.key for file in store.list_files(prefix, start_after=start_after))
+
+
+@pytest.mark.parametrize("key", ODD, ids=NAMES)
+def test_any_key_is_listed_read_and_deleted_as_it_was_written(store: Writable, put, key: str) -> None:
+    put(key, b"0123456789")
+    put("shop/orders/other.parquet", b"x")
+    assert keys(store) == sorted([key, "shop/orders/other.parquet"])
+    assert [file.key for file in store.list_level(key.rsplit("/", 1)[0] + "/").files] == [key]
+    found = store.head(key)
+    assert found is not None and (found.key, found.size_bytes) == (key, 10)
+    assert store.exists(key)
+    assert store.read_range(key, start=3, length=4) == b"3456"
+    assert store.url(key).endswith(key)
+    store.delete(key)
+    assert keys(store) == ["shop/orders/other.parquet"]
+
+
+def test_an_object_that_is_not_there_is_none_and_deleting_it_twice_is_once(store: Writable, put) -> None:
+    assert store.head("shop/none.parquet") is None
+    assert not store.exists("shop/none.parquet")
+    with pytest.raises(FileNotFoundError):
+        store.read_range("shop/none.parquet", start=0, length=1)
+    put("shop/a.parquet", b"x")
+    store.delete("shop/a.parquet")
+    store.delete("shop/a.parquet")
+    store.delete("shop/never.parquet")
+    assert keys(store) == []
+
+
+def test_an_empty_prefix_lists_as_nothing(store: Writable) -> None:
+    assert keys(store, "shop/orders/") == []
+    level = store.list_level("shop/orders/")
+    assert (level.prefixes, level.files) == ((), ())
+
+
+def test_a_prefix_ends_at_its_slash(store: Writable, put) -> None:
+    for key in ("shop/orders/a.parquet", "shop/orders/deep/b.parquet", "shop/orders_old/c.parquet"):
+        put(key, b"x")
+    assert keys(store, "shop/orders/") == ["shop/orders/a.parquet", "shop/orders/deep/b.parquet"]
+    level = store.list_level("shop/orders/")
+    assert level.prefixes == ("shop/orders/deep/",)
+    assert [file.key for file in level.files] == ["shop/orders/a.parquet"]
+    assert store.list_level("shop/").prefixes == ("shop/orders/", "shop/orders_old/")
+
+
+def test_start_after_leaves_out_the_key_itself_and_all_before_it(store: Writable, put) -> None:
+    names = [f"s/o/year=2026/month={month}/day={day}/x.parquet" for month in ("01", "1", "10", "2") for day in ("9", "10")]
+    for key in names:
+        put(key, b"x")
+    ordered = sorted(names)
+    for at, key in enumerate(ordered):
+        assert keys(store, "s/o/year=2026/", key) == ordered[at + 1 :]
+    assert keys(store, "s/o/year=2026/", "s/o/year=2026/month=01/day=05") == [
+        key for key in ordered if key > "s/o/year=2026/month=01/day=05"
+    ]
+
+
+def test_an_overwritten_object_has_another_etag(store: Writable, put) -> None:
+    put("shop/a.parquet", b"one")
+    first = store.head("shop/a.parquet")
+    put("shop/a.parquet", b"another")
+    second = store.head("shop/a.parquet")
+    assert first is not None and second is not None and first.etag and second.etag
+    assert first.identity != second.identity and first.etag != second.etag
+
+
+def test_a_listing_and_a_lookup_agree(store: Writable, put) -> None:
+    put("shop/a.parquet", b"one")
+    (listed,) = store.list_files("")
+    assert listed == store.head("shop/a.parquet") == store.list_level("shop/").files[0]
+    assert listed.last_modified.tzinfo is not None
+    assert abs((listed.last_modified - datetime.now(UTC)).days) < 10_000
+
+
+def test_reading_past_the_end_is_a_storage_error(store: Writable, put) -> None:
+    put("shop/a.parquet", b"one")
+    with pytest.raises(StorageError):
+        store.read_range("shop/a.parquet", start=9, length=4)
+
+
+def test_a_page_is_not_the_end(store: Writable, put) -> None:
+    for number in range(1050):
+        put(f"shop/orders/year=2026/month=01/day=01/part_{number}.parquet", b"x")
+    listed = [file.key for file in list_since(store, StreamName("shop", "orders"), since=None)]
+    assert len(listed) == len(set(listed)) == 1050
+
+
+def test_a_folder_store_works_in_another_process(tmp_path: Path) -> None:
+    store = open_store(tmp_path.as_uri())
+    (tmp_path / "a.parquet").write_bytes(b"x")
+    assert keys(pickle.loads(pickle.dumps(store))) == ["a.parquet"]
+
+
+@pytest.mark.parametrize("url", ["ftp://host/raw", "raw", "s3://", ""])
+def test_an_address_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        open_store(url)

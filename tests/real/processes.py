@@ -1,0 +1,131 @@
+"""lakeray as a process: run to its end, watched by its log, interrupted or killed; always ended by its pid."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.real.lake import PROJECT, Lake, Ran, plain_environment
+
+DEADLINE_S = 240.0
+"""A process that takes so long hangs; it is killed, and the test that waits for it fails."""
+
+
+def lakeray(
+    *words: str, cwd: Path = PROJECT, environment: Mapping[str, str] | None = None, python: tuple[str, ...] = ()
+) -> Ran:
+    """``python -m lakeray WORDS`` from the project's root, to its end."""
+    done = subprocess.run(
+        [sys.executable, *python, "-m", "lakeray", *words],
+        cwd=cwd,
+        env=plain_environment(**(environment or {})),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+class Running:
+    """``python -m lakeray WORDS`` on a lake, its log read line by line as it comes."""
+
+    def __init__(self, lake: Lake, *words: str) -> None:
+        self.lines: list[str] = []
+        self._out = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "lakeray", *words, *lake.settings],
+            cwd=PROJECT,
+            env=plain_environment(),
+            stdout=self._out,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._watchdog = threading.Timer(DEADLINE_S, self._process.kill)
+        self._watchdog.start()
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def until(self, reached: Callable[[dict[str, Any]], bool]) -> bool:
+        """Read the log up to the event; False when the process ended before."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.lines.append(line)
+            if line.startswith("{") and reached(json.loads(line)):
+                return True
+        return False
+
+    def until_event(self, name: str, *, times: int = 1) -> bool:
+        """Read the log up to the event of this name, so many times; False when the process ended before."""
+        return all(self.until(lambda event: event.get("event") == name) for _ in range(times))
+
+    def until_line(self, number: int) -> bool:
+        """Read so many events; False when the process ended before."""
+        return all(self.until(lambda _: True) for _ in range(number))
+
+    def ends_within(self, seconds: float) -> bool:
+        """Let it work on, at most so long."""
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        os.kill(self.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone. One that has ended is left alone."""
+        self._watchdog.cancel()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        self._out.close()
+
+    def end(self) -> Ran:
+        """Let it come to its end."""
+        self.until(lambda _: False)
+        code = self._process.wait(timeout=DEADLINE_S)
+        self._out.seek(0)
+        return Ran(code=code, out=self._out.read(), err="".join(self.lines))
+
+
+def marked_processes(mark: str) -> list[int]:
+    """The ids of the processes whose environment holds ``mark``: what a command started, and what those started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            continue  # it ended meanwhile, or is not ours
+        if mark.encode() in environment:
+            found.append(int(folder.name))
+    return found

@@ -1,0 +1,244 @@
+"""What storage has that the ledger lacks: nothing lost, nothing twice, whatever the names are (P3, P4, P6, P14)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lakeray.discover import horizon, list_since, sift
+from lakeray.errors import StorageError
+from lakeray.keys import file_day
+from lakeray.model import Cursor, QuarantineEntry, SourceFile, StreamName
+from lakeray.ports import Known
+from tests.fakes.store import MemoryStore
+
+STREAM = StreamName("shop", "orders")
+EDGES = [
+    date(2025, 1, 1),
+    date(2025, 9, 30),
+    date(2025, 12, 31),
+    date(2026, 1, 1),
+    date(2026, 2, 28),
+    date(2026, 9, 9),
+    date(2026, 10, 10),
+    date(2026, 12, 1),
+]
+days = st.builds(lambda edge, off: edge + timedelta(days=off), st.sampled_from(EDGES), st.integers(-12, 12))
+NAMES = ["part_0.parquet", "part_2.parquet", "part_10.parquet", "part_0.parquet-1", "01.parquet", "é '%[1].parquet"]
+SPELLINGS = [
+    "year={0.year}/month={0.month:02d}/day={0.day:02d}/",
+    "year={0.year}/month={0.month}/day={0.day}/",
+    "year={0.year}/month={0.month:02d}/day={0.day}/",
+    "year={0.year}/month={0.month}/day={0.day:02d}/",
+    "year={0.year}/month={0.month}/day={0.day}/more/",
+    "{0.year}_{0.month:02d}_{0.day:02d}_1767916800000_",
+]
+spelt = st.tuples(days, st.sampled_from(SPELLINGS), st.sampled_from(NAMES))
+
+
+def key_of(day: date, spelling: str, name: str) -> str:
+    return f"{STREAM}/{spelling.format(day)}{name}"
+
+
+def file(key: str, etag: str = "e", size: int = 1) -> SourceFile:
+    return SourceFile(key=key, etag=etag, size_bytes=size, last_modified=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def held(key: str, status: str = "rejected", etag: str = "e") -> QuarantineEntry:
+    return QuarantineEntry(
+        key=key,
+        etag=etag,
+        size_bytes=1,
+        reason="empty",
+        detail="",
+        status=status,
+        seen_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def on(number: int, name: str = "part_0.parquet") -> str:
+    return key_of(date(2026, 1, number), SPELLINGS[0], name)
+
+
+# ---- listing -------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(spelt, max_size=25), days)
+@example([(date(2026, 10, 9), SPELLINGS[1], NAMES[0])], date(2026, 9, 30))
+@example([(date(2026, 1, 9), SPELLINGS[1], NAMES[0])], date(2026, 1, 9))
+@example([(date(2026, 12, 31), SPELLINGS[1], NAMES[0])], date(2026, 12, 4))
+def test_every_file_of_a_day_at_or_after_since_is_listed_once_however_it_is_spelt(
+    files: list[tuple[date, str, str]], since: date
+) -> None:
+    store = MemoryStore()
+    for parts in files:
+        store.put(key_of(*parts), b"x")
+    listed = [item.key for item in list_since(store, STREAM, since=since)]
+    wanted = {key_of(*parts) for parts in files if parts[0] >= since}
+    assert wanted <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+@given(st.lists(spelt, max_size=25))
+def test_without_a_day_everything_is_listed(files: list[tuple[date, str, str]]) -> None:
+    store = MemoryStore()
+    wanted = {store.put(key_of(*parts), b"x").key for parts in files}
+    assert {item.key for item in list_since(store, STREAM, since=None)} == wanted
+
+
+def test_only_data_of_the_stream_is_listed() -> None:
+    store = MemoryStore()
+    for key in (
+        on(1),
+        f"{STREAM}/_SUCCESS",
+        on(1, "notes.txt"),
+        f"{STREAM}/__airbyte_tmp/x.parquet",
+        "shop/orders_old/x.parquet",
+    ):
+        store.put(key, b"x")
+    assert [item.key for item in list_since(store, STREAM, since=None)] == [on(1)]
+
+
+def test_older_years_cost_no_request() -> None:
+    store = MemoryStore()
+    for year in range(2015, 2027):
+        store.put(f"{STREAM}/year={year}/month=01/day=01/x.parquet", b"x")
+    assert len(list(list_since(store, STREAM, since=date(2026, 1, 1)))) == 1
+    assert len(store.requests) == 2
+
+
+@pytest.mark.parametrize("shown", [0, 1, 2])
+def test_a_partial_listing_is_an_error_and_never_an_end(shown: int) -> None:
+    store = MemoryStore()
+    for number in (1, 2):
+        store.put(on(number), b"x")
+    store.fail_after = shown
+    with pytest.raises(StorageError):
+        list(list_since(store, STREAM, since=None))
+
+
+# ---- horizon -------------------------------------------------------------------------------------------------------
+
+
+def test_the_horizon_is_behind_the_cursor_by_the_longer_of_lookback_and_retention() -> None:
+    cursor = Cursor(stream=STREAM, path=on(20))
+    assert horizon(cursor, lookback_days=3, retention_days=7) == date(2026, 1, 13)
+    assert horizon(cursor, lookback_days=9, retention_days=7) == date(2026, 1, 11)
+
+
+def test_there_is_no_horizon_before_the_first_batch() -> None:
+    assert horizon(Cursor(stream=STREAM), lookback_days=3, retention_days=7) is None
+
+
+# ---- sifting -------------------------------------------------------------------------------------------------------
+
+situations = st.sampled_from(["new", "same", "changed", "cleaned", "rewritten", "held", "mended", "retry", "ignored"])
+
+
+def sifted(cases: Sequence[tuple[tuple[date, str, str], str]], *, order: Sequence[int], since: date | None):
+    listed, known, records = [], {}, []
+    for parts, situation in cases:
+        key = key_of(*parts)
+        listed.append(file(key))
+        if situation in ("same", "changed", "cleaned", "rewritten"):
+            etag = "e" if situation in ("same", "cleaned") else "before"
+            known[key] = Known(etag=etag, size_bytes=1, live=situation in ("same", "changed"))
+        elif situation != "new":
+            status = situation if situation in ("retry", "ignored") else "rejected"
+            records.append(held(key, status, "before" if situation == "mended" else "e"))
+    return sift([listed[at] for at in order], known=known, quarantine=records, since=since, looked_since=None)
+
+
+
+
+def by_key(case: tuple[tuple[date, str, str], str]) -> str:
+    return key_of(*case[0])
+
+
+def with_an_order(cases: list) -> st.SearchStrategy:
+    return st.tuples(st.just(cases), st.permutations(range(len(cases))))
+
+
+cases_and_order = st.lists(st.tuples(spelt, situations), max_size=20, unique_by=by_key).flatmap(with_an_order)
+
+
+@given(cases_and_order, st.one_of(st.none(), days))
+def test_every_listed_file_is_in_exactly_one_place(case, since: date | None) -> None:
+    cases, order = case
+    found = sifted(cases, order=order, since=since)
+    placed = [item.key for item in (*found.new, *found.too_late, *found.skipped)]
+    placed += [item.file.key for item in found.changed]
+    taken_in = [key_of(*parts) for parts, situation in cases if situation in ("same", "cleaned")]
+    assert sorted(placed + taken_in) == sorted(key_of(*parts) for parts, _ in cases)
+    for item in found.new:
+        situation = next(s for parts, s in cases if key_of(*parts) == item.key)
+        assert situation in ("new", "rewritten", "mended", "retry")
+        assert situation == "retry" or since is None or file_day(item) >= since
+    assert all(since is not None and file_day(item) < since for item in found.too_late)
+
+
+@given(cases_and_order, st.one_of(st.none(), days))
+def test_the_order_of_the_listing_never_matters(case, since: date | None) -> None:
+    cases, order = case
+    one, other = sifted(cases, order=range(len(cases)), since=since), sifted(cases, order=order, since=since)
+    assert one.new == other.new
+    for name in ("too_late", "skipped"):
+        assert {item.key for item in getattr(one, name)} == {item.key for item in getattr(other, name)}
+    assert {item.file.key for item in one.changed} == {item.file.key for item in other.changed}
+
+
+def test_names_that_differ_only_in_zeros_have_one_order() -> None:
+    pair = [file(on(1, "part_01.parquet")), file(on(1, "part_1.parquet"))]
+    found = [
+        sift(listed, known={}, quarantine=[], since=None, looked_since=None).new for listed in (pair, pair[::-1])
+    ]
+    assert found[0] == found[1]
+
+
+def test_a_file_that_a_listing_shows_twice_is_one_file() -> None:
+    found = sift([file(on(1)), file(on(1))], known={}, quarantine=[], since=None, looked_since=None)
+    assert found.new == (file(on(1)),)
+    assert found.listed_files == 1
+
+
+def test_ten_after_two_was_taken_in_is_new() -> None:
+    known = {on(1, "part_2.parquet"): Known(etag="e", size_bytes=1, live=True)}
+    listed = [file(on(1, "part_10.parquet")), file(on(1, "part_2.parquet"))]
+    found = sift(listed, known=known, quarantine=[], since=date(2026, 1, 1), looked_since=date(2026, 1, 1))
+    assert [item.key for item in found.new] == [on(1, "part_10.parquet")]
+
+
+def test_a_size_alone_tells_a_changed_file() -> None:
+    known = {on(1): Known(etag="e", size_bytes=2, live=True)}
+    found = sift([file(on(1))], known=known, quarantine=[], since=None, looked_since=None)
+    assert [(item.registered_etag, item.registered_size_bytes) for item in found.changed] == [("e", 2)]
+    assert not found.new
+
+
+def test_a_missing_live_file_is_vanished_only_where_the_listing_looked() -> None:
+    known = {
+        on(1): Known(etag="e", size_bytes=1, live=True),
+        on(5): Known(etag="e", size_bytes=1, live=True),
+        on(6): Known(etag="e", size_bytes=1, live=False),
+    }
+    found = sift([], known=known, quarantine=[], since=date(2026, 1, 3), looked_since=date(2026, 1, 3))
+    assert found.vanished == (on(5),)
+    assert set(sift([], known=known, quarantine=[], since=None, looked_since=None).vanished) == {on(1), on(5)}
+
+
+def test_a_file_to_retry_is_looked_up_where_the_listing_did_not_reach() -> None:
+    store = MemoryStore()
+    old = store.put(on(1), b"x")
+    found = sift(
+        [],
+        known={},
+        quarantine=[held(on(1), "retry"), held(on(2), "retry"), held(on(3))],
+        since=date(2026, 1, 10),
+        looked_since=date(2026, 1, 10),
+        head=store.head,
+    )
+    assert found.new == (old,)

@@ -1,0 +1,46 @@
+"""The core and its fakes run where Ray, DuckDB, pyarrow, dbt and the rest of the world cannot be imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NOT_THERE = "('ray', 'duckdb', 'pyarrow', 'dbt', 'obstore', 'hydra', 'omegaconf', 'boto3', 'rich', 'psycopg')"
+PROGRAM = f"""
+import importlib, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {NOT_THERE}:
+            raise ImportError(name + ' must not be imported by the core')
+
+sys.meta_path.insert(0, Blocked())
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+CORE = [
+    *("model", "errors", "memory", "column_types", "keys", "events", "ports", "airbyte", "config", "generate"),
+    *("discover", "plan", "validate", "commit", "transform", "advance", "clean", "explain", "feed"),
+]
+FAKES = sorted(path.stem for path in (ROOT / "tests" / "fakes").glob("*.py") if path.stem != "__init__")
+TESTS = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py") if path.stem != "test_sample")
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        [f"lakeray.{name}" for name in CORE],
+        [f"tests.fakes.{name}" for name in FAKES],
+        [f"tests.unit.{name}" for name in TESTS],
+    ],
+    ids=["core", "fakes", "unit tests"],
+)
+def test_nothing_of_the_outside_world_is_imported(modules: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *modules], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
