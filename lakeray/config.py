@@ -17,7 +17,16 @@ from typing import Any, TypeVar
 from lakeray.airbyte import AIRBYTE_COLUMNS
 from lakeray.column_types import parse_type
 from lakeray.errors import UsageError
-from lakeray.model import Budget, Column, Contract, OnMissingColumn, OnNewColumn, OnTypeChange, StreamName
+from lakeray.model import (
+    Budget,
+    Column,
+    Contract,
+    ObjectPolicy,
+    OnMissingColumn,
+    OnNewColumn,
+    OnTypeChange,
+    StreamName,
+)
 
 _T = TypeVar("_T")
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)\s*$", re.IGNORECASE)
@@ -130,6 +139,8 @@ class FeedSettings:
     prefetch_batches: int
     max_batches: int | None = None
     executor: ExecutorChoice = ExecutorChoice.AUTO
+    on_changed: ObjectPolicy = ObjectPolicy.REPORT
+    on_vanished: ObjectPolicy = ObjectPolicy.REPORT
     watch: bool = False
     poll_s: float = 60.0
 
@@ -205,6 +216,14 @@ class CleanOptions:
     """``clean``."""
 
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorOptions:
+    """``doctor``."""
+
+    dry_run: bool = False
+    """Only tell what ``repair`` would mend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +304,9 @@ class Settings:
     sample: SampleOptions
     replay: ReplayOptions
     clean: CleanOptions
+    doctor: DoctorOptions
+    repair: str | None = None
+    """``doctor repair=KIND``: a kind of finding, or ``all``."""
     streams: Mapping[str, StreamSettings]
 
     def batch_for(self, stream: StreamSettings) -> BatchSettings:

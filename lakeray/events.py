@@ -110,6 +110,16 @@ class FilesCleaned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectsDropped(Event):
+    """Rows of objects that changed or vanished left a landing table, by policy (P14)."""
+
+    stream: str
+    what: str
+    files: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFinished(Event):
     """A stream's feed ended."""
 

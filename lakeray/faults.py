@@ -27,8 +27,8 @@ class FaultPoint(StrEnum):
     """Clean-up: rows left landing, no DuckLake snapshot is expired."""
     AFTER_EXPIRE = "after_expire"
     """Clean-up: DuckLake snapshots are expired, storage has lost nothing."""
-    AFTER_CLEAN_UP = "after_clean_up"
-    """Clean-up: storage has lost what DuckLake deletes, not the originals of converted copies."""
+    AFTER_ORIGINALS = "after_originals"
+    """Clean-up: the originals of converted copies are deleted, DuckLake's clean-up has not run."""
 
 
 Fault = Callable[[FaultPoint], None]

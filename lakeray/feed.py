@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from lakeray import advance, clean, commit, discover, plan, transform
 from lakeray.column_types import parse_type
-from lakeray.errors import LakerayError
+from lakeray.errors import DataError, LakerayError
 from lakeray.events import (
     BatchCommitted,
     BatchTransformed,
@@ -16,6 +16,7 @@ from lakeray.events import (
     FilesCleaned,
     LandingChanged,
     Noted,
+    ObjectsDropped,
     StreamFinished,
     StreamPlanned,
     StreamStarted,
@@ -30,6 +31,7 @@ from lakeray.model import (
     Contract,
     Cursor,
     LedgerEntry,
+    ObjectPolicy,
     Plan,
     StreamName,
     StreamReport,
@@ -51,6 +53,8 @@ class Rules:
     retention_days: int
     snapshot_days: float
     max_batches: int | None = None
+    on_changed: ObjectPolicy = ObjectPolicy.REPORT
+    on_vanished: ObjectPolicy = ObjectPolicy.REPORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +182,9 @@ def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], P
     for change in ports.committer.ensure_landing(rules.stream, rules.contract):
         ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
     tally.worked |= _transform(rules, ports)  # P12: first what an earlier run left
-    planned = plan_now()  # P2, P3, P4, P14
+    planned = plan_now()  # P2, P3, P4
+    if _settle_objects(planned, rules, ports):  # P14
+        tally.worked, planned = True, plan_now()
     ports.fault(FaultPoint.AFTER_DISCOVER)
     _tell_plan(planned, ports)
     plan.refuse_oversize(planned, oversize_policy=rules.oversize_policy)  # P5
@@ -198,6 +204,29 @@ def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], P
     tally.worked |= _transform(rules, ports)  # P12: what a replay rewound
     _clean(rules, ports, tally)  # P13
     return StreamStatus.OK if tally.worked else StreamStatus.NOTHING_NEW
+
+
+def _settle_objects(planned: Plan, rules: Rules, ports: Ports) -> bool:
+    """Handle registered objects that changed or vanished by policy; says whether the plan is now another one."""
+    dropped = False
+    for policy, keys, what in (
+        (rules.on_changed, [change.file.key for change in planned.changed], "changed"),
+        (rules.on_vanished, list(planned.vanished), "vanished"),
+    ):
+        if not keys or policy is ObjectPolicy.REPORT:
+            continue
+        if policy is ObjectPolicy.FAIL:
+            raise DataError(
+                f"{rules.stream}: {len(keys)} registered object(s) {what}; the first is {keys[0]}",
+                expected="the objects that were taken in",
+                todo=f"feed.on_{what} says fail; report lets the stream go on, drop takes their rows out of landing",
+            )
+        entries = [entry for key in keys for entry in ports.reader.history(key) if entry.removed_at is None]
+        paths = [entry.registered_path for entry in entries]
+        rows = ports.committer.forget(rules.stream, paths=paths, entries=entries, reason=what)
+        ports.events.emit(ObjectsDropped(stream=str(rules.stream), what=what, files=len(paths), rows=rows))
+        dropped = True
+    return dropped
 
 
 def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: _Tally) -> None:

@@ -49,7 +49,9 @@ retention.days=7        what the clean-up at the end leaves behind the cursor"""
     ),
     "doctor": (
         "do storage, ledger and catalog agree?",
-        "lakeray doctor\n\nReads only; exits 1 when something is wrong.",
+        "lakeray doctor                                      reads only; exits 1 when something is wrong\n"
+        "lakeray doctor repair=all doctor.dry_run=true       what would be mended\n"
+        "lakeray doctor repair=registered_but_gone           mend one kind of finding",
     ),
     "generate": (
         "landing DDL and models from the stream configs",

@@ -76,6 +76,16 @@ class Column:
     type: ColumnType
 
 
+class ObjectPolicy(StrEnum):
+    """What happens when a registered object vanished or became another one (P14)."""
+
+    REPORT = "report"
+    """The stream goes on; ``status`` shows it."""
+    DROP = "drop"
+    """The rows leave the landing table; a changed object is then taken in as the new file that it is."""
+    FAIL = "fail"
+
+
 class OnNewColumn(StrEnum):
     """What happens to a file that has a column the landing table lacks."""
 

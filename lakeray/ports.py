@@ -162,6 +162,14 @@ class Committer(Protocol):
     def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
         """Take whole files out of the landing table; returns the rows removed (P13)."""
 
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """Take files whose bytes are gone out of the landing table; returns the rows removed (P14).
+
+        Args:
+            paths: registered paths.
+            entries: the live ledger entries of these paths; they are marked removed.
+        """
+
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up; returns the paths that storage loses (P13)."""
 

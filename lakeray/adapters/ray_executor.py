@@ -211,6 +211,10 @@ class RayCommitter:
         """See ``Committer``."""
         return int(self._call("remove", stream, files, reason=reason))
 
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """See ``Committer``."""
+        return int(self._call("forget", stream, paths=paths, entries=entries, reason=reason))
+
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """See ``Committer``."""
         return list(self._call("expire", older_than=older_than, dry_run=dry_run))

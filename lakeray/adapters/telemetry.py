@@ -15,13 +15,14 @@ from lakeray.events import (
     FileRejected,
     LandingChanged,
     Noted,
+    ObjectsDropped,
     SampleFileWritten,
     StreamFinished,
     StreamStarted,
 )
 
 _QUIET = (StreamStarted, SampleFileWritten)
-_WARNINGS = (FileRejected, Noted)
+_WARNINGS = (FileRejected, Noted, ObjectsDropped)
 
 
 class Exporter(Protocol):

@@ -15,7 +15,7 @@ from lakeray.errors import LakerayError
 from lakeray.events import ExecutorChosen, ModelsEnriched
 from lakeray.explain import feed_json, feed_table
 from lakeray.feed import Looks, feed_stream, look
-from lakeray.model import BuildResult, FeedReport, Plan, StreamReport, StreamStatus
+from lakeray.model import BuildResult, FeedReport, ObjectPolicy, Plan, StreamReport, StreamStatus
 
 INTERRUPTED = 130
 
@@ -75,6 +75,11 @@ def _look(app: wiring.Lakeray, stream: StreamSettings, books: Books) -> tuple[Pl
 
 
 def _has_work(app: wiring.Lakeray, stream: StreamSettings, planned: Plan, books: Books) -> bool:
+    rules = app.rules(stream)
+    if (planned.changed and rules.on_changed is not ObjectPolicy.REPORT) or (
+        planned.vanished and rules.on_vanished is not ObjectPolicy.REPORT
+    ):
+        return True
     if planned.batches or planned.oversize or books.pending_transform(stream.name) is not None:
         return True
     columns = books.landing_columns(stream.name)

@@ -90,7 +90,7 @@ def test_nothing_to_validate_is_nothing(executor: Executor) -> None:
     assert list(executor.validate([], contract=CONTRACT, ahead=2)) == []
 
 
-def test_a_storage_that_fails_is_an_error_and_no_verdict(lake: OnDisk, executor: Executor) -> None:
+def test_an_object_that_shrank_since_it_was_listed_is_not_accepted(lake: OnDisk, executor: Executor) -> None:
     key = key_for(date(2026, 3, 1))
     file: SourceFile = lake.put(key, row(1))
     longer = replace(file, size_bytes=file.size_bytes + 1000)

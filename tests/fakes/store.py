@@ -85,7 +85,7 @@ class MemoryStore:
     def read_range(self, key: str, *, start: int, length: int) -> bytes:
         """Bytes of an object."""
         data = self.read(key)
-        if length <= 0 or start >= len(data):
+        if length <= 0 or start + length > len(data):
             raise StorageError(f"reading {key} failed", expected=f"{length} bytes from {start}", found=str(len(data)))
         return data[start : start + length]
 

@@ -57,10 +57,15 @@ class Ran:
 class Lake:
     """A lake at ``root``. ``raw`` may be shared by several lakes: the same files, the same ETags, the same paths."""
 
-    def __init__(self, root: Path, *, extensions: Path, raw: Path | None = None) -> None:
+    def __init__(self, root: Path, *, raw: Path | None = None) -> None:
         self.root, self.raw = root, raw or root / "raw"
+
+    @classmethod
+    def new(cls, root: Path, *, extensions: Path, raw: Path | None = None) -> Lake:
+        """A lake to be, with DuckDB's extensions in place already."""
         root.mkdir(parents=True)
         (root / "extensions").symlink_to(extensions)
+        return cls(root, raw=raw)
 
     @property
     def settings(self) -> list[str]:

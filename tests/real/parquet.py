@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -37,8 +36,7 @@ def write(path: Path, *records: Mapping[str, Any], types: Mapping[str, pa.DataTy
     staged = path.parent / f".{next(_numbers)}"
     staged.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), staged)
-    os.replace(staged, path)
-    return path
+    return staged.replace(path)
 
 
 def _delivered(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,12 +40,11 @@ class Running:
 
     def __init__(self, lake: Lake, *words: str) -> None:
         self.lines: list[str] = []
-        self._out = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lakeray", *words, *lake.settings],
             cwd=PROJECT,
             env=plain_environment(),
-            stdout=self._out,
+            stdout=subprocess.PIPE,  # one document: it fits in the pipe
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -106,16 +104,16 @@ class Running:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
-        self._out.close()
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
 
     def end(self) -> Ran:
         """Let it come to its end."""
         self.until(lambda _: False)
-        code = self._process.wait(timeout=DEADLINE_S)
-        self._out.seek(0)
-        return Ran(code=code, out=self._out.read(), err="".join(self.lines))
+        assert self._process.stdout is not None
+        out = self._process.stdout.read()
+        return Ran(code=self._process.wait(timeout=DEADLINE_S), out=out, err="".join(self.lines))
 
 
 def marked_processes(mark: str) -> list[int]:

@@ -11,6 +11,7 @@ import duckdb
 
 from lakeray import sql
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
+from lakeray.adapters.ducklake.forget import forget
 from lakeray.adapters.ducklake.landing import Landing, LandingDdl
 from lakeray.adapters.ducklake.registration import RawStore, Registration
 from lakeray.adapters.ducklake.retention import DeletesRaw, Retention
@@ -120,6 +121,18 @@ class DuckLakeCommitter:
     def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
         """Take whole files out of the landing table (P13)."""
         return self._retention.remove(stream, files, reason=reason, at=self._clock.now())
+
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """Take files whose bytes are gone out of the catalog, whatever their objects are now (P14)."""
+        return forget(
+            self._connection,
+            token=self._token,
+            stream=stream,
+            paths=paths,
+            entries=entries,
+            reason=reason,
+            at=self._clock.now(),
+        )
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up (P13)."""

@@ -116,20 +116,22 @@ class Retention:
                 found=str(live[0]),
                 todo="Nothing was deleted. Run `lakeray doctor`",
             )
-        option = "dry_run => true, cleanup_all => true" if dry_run else "cleanup_all => true"
-        rows = cursor.execute(f"CALL ducklake_cleanup_old_files('lakehouse', {option})").fetchall()
-        deleted = [str(row[0]) for row in rows]
-        self._fault(FaultPoint.AFTER_CLEAN_UP)
-        if deleted and not dry_run:
-            deleted += self._delete_originals(cursor, deleted)
-        return deleted
+        rows = cursor.execute("CALL ducklake_cleanup_old_files('lakehouse', dry_run => true, cleanup_all => true)")
+        scheduled = [str(row[0]) for row in rows.fetchall()]
+        if dry_run or not scheduled:
+            return scheduled
+        # Before DuckLake's own clean-up: cut off in between, the next run finds the same files scheduled.
+        originals = self._delete_originals(cursor, scheduled)
+        self._fault(FaultPoint.AFTER_ORIGINALS)
+        cursor.execute("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+        return scheduled + originals
 
-    def _delete_originals(self, cursor: duckdb.DuckDBPyConnection, deleted: list[str]) -> list[str]:
+    def _delete_originals(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:
         """A converted copy stood for its raw object; when the copy goes, so does the object."""
         statement = (
             "SELECT file_key, registered_path FROM lakehouse.meta.ledger WHERE registered_path IN (SELECT unnest(?))"
         )
-        rows = cursor.execute(statement, [deleted]).fetchall()
+        rows = cursor.execute(statement, [scheduled]).fetchall()
         keys = [key for key, path in rows if path != self._store.url(key)]
         for key in keys:
             self._store.delete(key)

@@ -1,0 +1,148 @@
+"""``lakeray feed`` as a process: beside readers, beside another feed, run again, interrupted, and on Ray."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.real.lake import Lake, Ran
+from tests.real.processes import DEADLINE_S, Running, lakeray, marked_processes
+
+STREAM = "klaviyo/events"
+FEED = ("feed", f"+stream={STREAM}", "batch.max_files=40")
+SAMPLE = ("sample.days=10", "sample.files_per_day=12", "sample.rows_per_file=8")
+FILES = 120
+REPORT = {"source", "stream", "status", "batches", "files", "bytes", "rows", "quarantined", "seconds", "error"}
+STATE = {
+    "source", "stream", "cursor_path", "pending_files", "pending_bytes", "registered_files", "registered_snapshot",
+    "transformed_snapshot", "lag_seconds", "quarantined", "too_late", "last_batch",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fed:
+    """A lake that a feed took in to its end while others looked at it."""
+
+    lake: Lake
+    pid: int
+    feed: Ran
+    beside: Ran
+    """Another feed, begun while the first one worked."""
+    statuses: list[Ran]
+    """Begun before, while and after the feed worked."""
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory, extension_directory: Path) -> Path:
+    lake = Lake.new(tmp_path_factory.mktemp("sample") / "lake", extensions=extension_directory)
+    lake.ok("sample", f"+stream={STREAM}", *SAMPLE)
+    return lake.raw
+
+
+@pytest.fixture(scope="module")
+def fed(tmp_path_factory: pytest.TempPathFactory, extension_directory: Path, raw: Path) -> Fed:
+    lake = Lake.new(tmp_path_factory.mktemp("fed") / "lake", extensions=extension_directory, raw=raw)
+    status = ("status", f"+stream={STREAM}", *lake.settings)
+    statuses = [lakeray(*status)]
+    with Running(lake, *FEED) as feed:
+        assert feed.until_event("stream_planned"), "".join(feed.lines)
+        beside = lakeray(*FEED, *lake.settings, "lake.lease_wait_s=0")
+        while feed.alive:
+            statuses.append(lakeray(*status))
+        ended = feed.end()
+    statuses.append(lakeray(*status))
+    return Fed(lake=lake, pid=feed.pid, feed=ended, beside=beside, statuses=statuses)
+
+
+def test_a_feed_reports_every_stream_as_the_interface_says(fed: Fed) -> None:
+    assert fed.feed.code == 0, fed.feed.err
+    report = fed.feed.stream(STREAM)
+    assert report.keys() >= REPORT
+    assert (report["status"], report["files"], report["batches"], report["error"]) == ("ok", FILES, 3, None)
+    assert report["rows"] == sum(rows for (rows,) in fed.lake.query("SELECT row_count FROM lakehouse.meta.ledger"))
+
+
+def test_a_feed_takes_every_file_in_once(fed: Fed) -> None:
+    assert fed.lake.ledger_keys() == sorted(fed.lake.objects())
+    ids = fed.lake.landing(STREAM, "_airbyte_raw_id")
+    assert len(ids) == len(set(ids))
+    keys = fed.lake.processed(STREAM, "id")
+    assert len(keys) == len(set(keys))
+
+
+def test_status_answers_at_any_moment_of_a_feed(fed: Fed) -> None:
+    assert len(fed.statuses) >= 3
+    assert [ran.code for ran in fed.statuses] == [0] * len(fed.statuses), [ran.err for ran in fed.statuses]
+    states = [ran.stream(STREAM) for ran in fed.statuses]
+    assert all(state.keys() >= STATE and state["error"] is None for state in states)
+    taken_in = [state["registered_files"] for state in states]
+    assert taken_in == sorted(taken_in)
+    assert (taken_in[0], taken_in[-1]) == (0, FILES)
+    assert (states[0]["pending_files"], states[-1]["pending_files"]) == (FILES, 0)
+    assert states[-1]["transformed_snapshot"] == states[-1]["registered_snapshot"]
+
+
+def test_a_second_feed_at_once_leaves_the_first_alone_and_names_it(fed: Fed) -> None:
+    assert fed.beside.code == 3, fed.beside.err
+    assert f"process {fed.pid}" in fed.beside.err
+    assert f"process {fed.pid}" in fed.beside.document["error"]["found"]
+
+
+def test_a_feed_with_nothing_new_says_so_and_starts_neither_ray_nor_dbt(fed: Fed) -> None:
+    before = fed.lake.contents()
+    snapshots = fed.lake.query("SELECT max(snapshot_id) FROM lakehouse.snapshots()")
+    settings = (*FEED, *fed.lake.settings, "feed.executor=ray")
+    again = lakeray(*settings, python=("-X", "importtime"))
+    assert again.code == 0
+    assert again.document == {
+        "streams": [
+            {
+                "source": "klaviyo",
+                "stream": "events",
+                "status": "nothing_new",
+                **dict.fromkeys(("batches", "files", "bytes", "rows", "quarantined", "cleaned", "seconds"), 0),
+                "error": None,
+            }
+        ]
+    }
+    imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in again.err.splitlines() if "|" in line}
+    assert "duckdb" in imported  # the import trace is what it is taken for
+    assert imported.isdisjoint({"ray", "dbt"})
+    assert fed.lake.contents() == before
+    assert fed.lake.query("SELECT max(snapshot_id) FROM lakehouse.snapshots()") == snapshots
+
+
+def test_an_interrupted_feed_ends_its_commit_and_the_next_one_takes_in_the_rest(
+    fed: Fed, raw: Path, tmp_path: Path, extension_directory: Path
+) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory, raw=raw)
+    with Running(lake, *FEED) as feed:
+        assert feed.until_event("batch_committed"), "".join(feed.lines)
+        feed.interrupt()
+        interrupted = feed.end()
+    assert interrupted.code == 130, interrupted.err
+    assert 0 < len(lake.ledger_keys()) < FILES
+    doctor = lakeray("doctor", f"+stream={STREAM}", *lake.settings)
+    assert doctor.code == 0, doctor.out
+    assert lake.ok(*FEED).stream(STREAM)["status"] == "ok"
+    assert lake.contents() == fed.lake.contents()
+
+
+def test_ray_and_this_process_make_the_same_tables(
+    fed: Fed, raw: Path, tmp_path: Path, extension_directory: Path
+) -> None:
+    lake, mark = Lake.new(tmp_path / "lake", extensions=extension_directory, raw=raw), f"lakeray-test-{uuid4().hex}"
+    settings = (*FEED, *lake.settings, "feed.executor=ray", "ray.num_cpus=2")
+    on_ray = lakeray(*settings, environment={"LAKERAY_TEST_MARK": mark})
+    assert on_ray.code == 0, on_ray.err
+    assert {"executor": "ray", "because": "feed.executor says so"}.items() <= on_ray.events[0].items()
+    report = {**on_ray.stream(STREAM), "seconds": 0}
+    assert report == {**fed.feed.stream(STREAM), "seconds": 0}
+    assert lake.contents() == fed.lake.contents()
+    deadline = time.monotonic() + DEADLINE_S
+    while left := marked_processes(mark):
+        assert time.monotonic() < deadline, f"left behind: {left}"

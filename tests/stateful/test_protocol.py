@@ -1,0 +1,416 @@
+"""Random days of a stream: files come, feeds run and die, operators act. P1–P15 hold after every step.
+
+The model is a list of what was put into storage; everything else is looked up through the ports and compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from lakeray.discover import horizon
+from lakeray.feed import clean_stream, look, snapshots_before
+from lakeray.keys import day_of
+from lakeray.model import LedgerEntry, StreamReport, StreamStatus
+from tests.contract.lakes import OnDisk
+from tests.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
+from tests.fakes.lake import CRASH_POINTS, Crash
+from tests.fakes.records import STREAM, Row, newest, row
+
+SMALL = replace(RULES, budget=replace(BUDGET, max_files=2), lookback_days=2, retention_days=3, snapshot_days=0.5)
+BAD = b"this is no Parquet at all"
+NAMES = ["part_0.parquet", "part_2.parquet", "part_10.parquet", "part_0.parquet-1", "it's é [1].parquet"]
+
+records = st.builds(
+    row,
+    st.integers(0, 5),
+    st.text("abc", max_size=2),
+    cursor=st.one_of(st.none(), st.integers(0, 5)),
+    extracted_at=st.integers(0, 5),
+)
+contents = st.lists(records, min_size=1, max_size=3)
+
+
+def _id(record: Row) -> str:
+    return str(record["raw_id"])
+
+
+class Stream(RuleBasedStateMachine):
+    """One stream of the in-memory lake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = FeedWorld(SMALL)
+        self.rows: dict[tuple[str, str], list[Row]] = {}
+        """(key, ETag) to the rows of every good file that was ever put."""
+        self.ids = 0
+        self.marks = (date.min, 0)
+        self.replayed = False
+
+    # ---- what comes ------------------------------------------------------------------------------------------------
+
+    @property
+    def today(self) -> date:
+        """The day in which a sync that starts now lands."""
+        return self.world.clock.now().date()
+
+    def put(self, key: str, rows: list[Row]) -> None:
+        """A file lands whose every record was sent on its own: no two have one id."""
+        sent = []
+        for item in rows:
+            self.ids += 1
+            sent.append({**item, "raw_id": f"{self.ids:05d}"})
+        file = self.world.put(key, *sent)
+        self.rows[(key, file.etag)] = sent
+
+    @rule(rows=contents, name=st.sampled_from(NAMES), back=st.integers(0, 12), padded=st.booleans())
+    def a_file_arrives(self, rows: list[Row], name: str, back: int, padded: bool) -> None:
+        """Today, yesterday, late or too late; an existing name is left alone, as Airbyte does."""
+        key = key_for(self.today - timedelta(days=back), name, padded=padded)
+        if not self.world.store.exists(key) and key not in self.ever_taken():
+            self.put(key, rows)
+
+    @rule(name=st.sampled_from(NAMES))
+    def a_bad_file_arrives(self, name: str) -> None:
+        """It holds no Parquet."""
+        key = key_for(self.today, f"bad_{name}")
+        if not self.world.store.exists(key):
+            self.world.put_bytes(key, BAD)
+
+    @rule(data=st.data())
+    def a_sync_is_sent_again(self, data: st.DataObject) -> None:
+        """The same records once more, under another name and other ids."""
+        if self.rows:
+            rows = data.draw(st.sampled_from(sorted(self.rows.values(), key=str)))
+            self.ids += 1
+            self.put(key_for(self.today, f"again_{self.ids}.parquet"), rows)
+
+    @rule(days=st.integers(1, 3))
+    def time_passes(self, days: int) -> None:
+        """Some days."""
+        self.world.clock.move(days=days)
+
+    # ---- what runs -------------------------------------------------------------------------------------------------
+
+    def finished(self, run: Callable[[], StreamReport]) -> StreamReport | None:
+        """Run to the end, or to the crash that was asked for; then a new process begins."""
+        try:
+            report = run()
+        except Crash:
+            self.world.reopen()
+            return None
+        return report
+
+    @rule()
+    def feed(self) -> None:
+        """A feed ends well; run again, it changes nothing (P15)."""
+        self.world.catalog.crash_at = None
+        report = self.world.feed()
+        assert report.error is None, report.error
+        self.everything_in_view_is_in()
+        before = self.world.catalog.head
+        assert self.world.feed().status is StreamStatus.NOTHING_NEW
+        assert self.world.catalog.head == before
+
+    @rule(point=st.sampled_from(CRASH_POINTS))
+    def feed_and_crash(self, point: str) -> None:
+        """The process may end at this point."""
+        self.world.catalog.crash_at = point
+        self.finished(self.world.feed)
+        self.world.catalog.crash_at = None
+
+    @rule(landed=st.sampled_from(["landed", "not_landed"]))
+    def feed_and_lose_an_answer(self, landed: str) -> None:
+        """An answer to a commit is lost (P9)."""
+        self.world.catalog.lose_answer = landed
+        report = self.world.feed()
+        assert report.error is None or report.error["kind"] == "catalog"
+        self.world.catalog.lose_answer = None
+
+    @rule()
+    def feed_while_dbt_fails(self) -> None:
+        """What was registered stays, the mark too (P12)."""
+        self.world.catalog.fail_transform = True
+        report = self.world.feed()
+        assert report.error is None or report.error["kind"] == "transform"
+        self.world.catalog.fail_transform = False
+
+    @rule(shown=st.integers(0, 3))
+    def feed_while_the_listing_fails(self, shown: int) -> None:
+        """A partial listing takes nothing in (P3)."""
+        taken = self.ever_taken()
+        self.world.store.fail_after = shown
+        report = self.world.feed()
+        self.world.store.fail_after = None
+        if report.error is not None:
+            assert report.error["kind"] == "storage"
+            assert self.ever_taken() == taken
+
+    @rule(asked=st.integers(0, 3))
+    def feed_and_stop(self, asked: int) -> None:
+        """The operator stops it between steps."""
+        answers = iter([False] * asked)
+        self.world.stop = lambda: next(answers, True)
+        assert self.world.feed().error is None
+        self.world.stop = lambda: False
+
+    @rule(first=st.integers(0, 14), days=st.integers(0, 5), point=st.one_of(st.none(), st.sampled_from(CRASH_POINTS)))
+    def replay(self, first: int, days: int, point: str | None) -> None:
+        """A range of days again, perhaps with a crash; what was too late comes in (P4, P11)."""
+        start = self.today - timedelta(days=first)
+        last = start + timedelta(days=days)
+        self.world.catalog.crash_at = point
+        self.replayed = True
+        report = self.finished(lambda: self.world.replay(start, last))
+        self.world.catalog.crash_at = None
+        if report is not None:
+            assert report.error is None, report.error
+            listed = {key for key, _ in self.good_in_storage() if start <= day_of(key, otherwise=date.min) <= last}
+            assert listed <= self.ever_taken()
+
+    @rule(point=st.one_of(st.none(), st.sampled_from(CRASH_POINTS)))
+    def clean(self, point: str | None) -> None:
+        """The operator cleans earlier than the feed would."""
+        files = tuple(self.world.lake.cleanable(STREAM, before=self.today - timedelta(days=2)))
+        self.world.catalog.crash_at = point
+        try:
+            older_than = snapshots_before(self.world.rules, now=self.world.clock.now())
+            clean_stream(STREAM, self.world.ports(), files=files, older_than=older_than)
+        except Crash:
+            self.world.reopen()
+        self.world.catalog.crash_at = None
+
+    @rule()
+    def another_committer_takes_over(self) -> None:
+        """The older one can write nothing (P10)."""
+        old = self.world.ports()
+        self.world.reopen()
+        before = self.world.catalog.head
+        pending = self.world.lake.pending_transform(STREAM)
+        if pending is not None:
+            with pytest.raises(Exception, match="lease"):
+                old.committer.transform(pending)
+        with pytest.raises(Exception, match="lease"):
+            old.committer.rewind(STREAM, to_snapshot=0)
+        assert self.world.catalog.head == before
+
+    @precondition(lambda self: self.world.lake.quarantined(STREAM))
+    @rule(data=st.data(), rows=contents, mend=st.booleans(), status=st.sampled_from(["retry", "ignored"]))
+    def an_operator_looks_at_the_quarantine(
+        self, data: st.DataObject, rows: list[Row], mend: bool, status: str
+    ) -> None:
+        """A rejected file is mended, retried or ignored (P6)."""
+        entry = data.draw(st.sampled_from(list(self.world.lake.quarantined(STREAM))))
+        if mend:
+            self.put(entry.key, rows)
+        self.world.lake.set_quarantine([entry.key], status=status)
+
+    # ---- what must hold --------------------------------------------------------------------------------------------
+
+    def ledger(self) -> list[LedgerEntry]:
+        return [entry for _, entry in self.world.catalog.head.ledger]
+
+    def ever_taken(self) -> set[str]:
+        return {entry.key for entry in self.ledger()}
+
+    def good_in_storage(self) -> set[tuple[str, str]]:
+        listed = {(file.key, file.etag) for file in self.world.store.list_files("")}
+        return listed & set(self.rows)
+
+    def everything_in_view_is_in(self) -> None:
+        """Nothing lost: every good file within the horizon is in, or held on purpose (P3, P6)."""
+        cursor = self.world.lake.cursor(STREAM)
+        since = horizon(cursor, lookback_days=SMALL.lookback_days, retention_days=SMALL.retention_days)
+        held = {(entry.key, entry.etag) for entry in self.world.lake.quarantined(STREAM)}
+        taken = {(entry.key, entry.etag) for entry in self.ledger()}
+        for key, etag in self.good_in_storage() - held - taken:
+            assert since is not None and day_of(key, otherwise=date.max) < since, key
+        planned = look(self.world.rules, self.world.ports().looks(), everything=True)
+        assert planned.batches == ()
+        assert {file.key for file in planned.too_late} >= {key for key, _ in self.good_in_storage() - held - taken}
+        assert self.world.lake.pending_transform(STREAM) is None
+
+    @invariant()
+    def the_ledger_is_what_is_registered(self) -> None:
+        """P2, P7: in every snapshot that still can be read."""
+        for state in self.world.catalog.snapshots.values():
+            live = sorted((e.key, e.etag, e.snapshot) for _, e in state.ledger if e.removed_at is None)
+            assert live == sorted((file.key, file.etag, file.snapshot) for file in state.files)
+            for stream, batch in state.batches:
+                assert stream == STREAM
+                assert batch.files == sum(entry.commit_id == batch.commit_id for _, entry in state.ledger)
+
+    @invariant()
+    def no_file_is_in_twice(self) -> None:
+        """P3: by identity ever, by key among the live ones."""
+        identities = [(entry.key, entry.etag) for entry in self.ledger()]
+        assert len(identities) == len(set(identities))
+        live = [entry.key for entry in self.ledger() if entry.removed_at is None]
+        assert len(live) == len(set(live))
+
+    @invariant()
+    def the_processed_table_is_the_newest_of_all_that_was_taken_in(self) -> None:
+        """P12, row for row; rows above the mark may be merged already, when the mark's move was lost."""
+        mark = self.world.lake.cursor(STREAM).transformed_snapshot
+        merged = [r for e in self.ledger() if e.snapshot <= mark for r in self.rows[(e.key, e.etag)]]
+        every = [r for e in self.ledger() for r in self.rows[(e.key, e.etag)]]
+        processed = self.world.lake.processed_rows(STREAM)
+        if self.world.lake.pending_transform(STREAM) is None:
+            assert processed == newest(every)
+        else:
+            assert newest([*processed.values(), *merged]) == processed
+            assert all(item in every for item in processed.values())
+
+    @invariant()
+    def landing_can_be_read_and_is_the_live_ledger(self) -> None:
+        """P13: no object that a live row needs is gone, in any snapshot that can be read."""
+        rows = self.world.lake.landing_rows(STREAM)
+        live = [r for e in self.ledger() if e.removed_at is None for r in self.rows[(e.key, e.etag)]]
+        assert sorted(rows, key=_id) == sorted(live, key=_id)
+        for state in self.world.catalog.snapshots.values():
+            for file in state.files:
+                found = self.world.store.head(file.key)
+                assert found is not None and found.etag == file.etag
+
+    @invariant()
+    def only_expired_objects_are_gone(self) -> None:
+        """P13: storage loses what was removed and nothing else."""
+        there = {file.key for file in self.world.store.list_files("")}
+        removed = {entry.key for entry in self.ledger() if entry.removed_at is not None}
+        assert {key for key, _ in self.rows} - there <= removed
+
+    @invariant()
+    def marks_go_forward_and_never_lead(self) -> None:
+        """P2, P11."""
+        cursor = self.world.lake.cursor(STREAM)
+        day = date.min if cursor.path is None else day_of(cursor.path, otherwise=date.min)
+        mark = cursor.transformed_snapshot
+        assert day >= self.marks[0]
+        assert mark >= self.marks[1] or self.replayed
+        self.marks, self.replayed = (day, mark), False
+        assert cursor.path is None or cursor.path in self.ever_taken()
+        assert mark <= max((entry.snapshot for entry in self.ledger()), default=0)
+        assert day == max((entry.day for entry in self.ledger()), default=date.min)
+
+    @invariant()
+    def what_is_rejected_is_not_in(self) -> None:
+        """P6."""
+        held = {(entry.key, entry.etag) for entry in self.world.lake.quarantined(STREAM)}
+        assert not held & {(entry.key, entry.etag) for entry in self.ledger()}
+
+    def teardown(self) -> None:
+        """Whatever happened: one more process, one more feed, and all is as it should be (P15)."""
+        self.world.catalog.crash_at = None
+        self.world.reopen()
+        self.feed()
+
+
+class TestProtocol(Stream.TestCase):  # type: ignore[name-defined,misc]
+    """The machine above."""
+
+    settings = settings(  # about 20 s
+        max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+
+
+class _Killed(BaseException):
+    """The process ended here."""
+
+
+class EmbeddedStream(RuleBasedStateMachine):
+    """The same stream on a real DuckLake: fewer rules, the same promises."""
+
+    extension_directory: Path
+
+    @initialize()
+    def open(self) -> None:
+        """An empty lake."""
+        self.folder = TemporaryDirectory()
+        self.lake = OnDisk(Path(self.folder.name) / "lake", self.extension_directory)
+        self.lake.rules = SMALL
+        self.rows: dict[str, list[Row]] = {}
+        self.bad: set[str] = set()
+
+    @rule(rows=contents, name=st.sampled_from(NAMES), back=st.integers(0, 4), padded=st.booleans())
+    def files_arrive(self, rows: list[Row], name: str, back: int, padded: bool) -> None:
+        """A good one and a bad one."""
+        key = key_for(self.lake.clock.now().date() - timedelta(days=back), name, padded=padded)
+        if key in self.rows:
+            return
+        self.rows[key] = [{**item, "raw_id": f"{len(self.rows):03d}-{at}"} for at, item in enumerate(rows)]
+        self.lake.put(key, *self.rows[key])
+        self.bad.add(f"{key.rsplit('/', 1)[0]}/bad.parquet")
+        self.lake.put_bytes(f"{key.rsplit('/', 1)[0]}/bad.parquet", BAD)
+
+    @rule(days=st.integers(1, 4))
+    def time_passes(self, days: int) -> None:
+        """Some days."""
+        self.lake.clock.move(days=days)
+
+    @rule(step=st.sampled_from(["commit", "transform", "advance", "remove", "expire"]), after=st.booleans())
+    def feed_and_die(self, step: str, after: bool) -> None:
+        """The process ends right before or right after a call that writes; the next one goes on."""
+        committer, real = self.lake.committer, getattr(self.lake.committer, step)
+
+        def dying(*arguments: object, **named: object) -> None:
+            if after:
+                real(*arguments, **named)
+            raise _Killed
+
+        setattr(committer, step, dying)
+        try:
+            self.lake.feed()
+        except _Killed:
+            pass
+        finally:
+            delattr(committer, step)
+            self.lake.committer = self.lake.reopen()
+
+    @rule()
+    def feed(self) -> None:
+        """A feed ends well, all is in, and running it again changes nothing."""
+        report = self.lake.feed()
+        assert report.error is None, report.error
+        before = self.lake.state()
+        assert self.lake.feed().status is StreamStatus.NOTHING_NEW
+        assert self.lake.state() == before
+        known = self.lake.reader.known(STREAM, since=None)
+        late = {file.key for file in look(SMALL, self.lake.ports().looks(), everything=True).too_late}
+        assert set(known) | late >= set(self.rows) and not set(known) & late
+        taken = newest(item for key in known for item in self.rows[key])
+        assert self.lake.processed() == {pk: (item["cursor"], item["value"]) for pk, item in taken.items()}
+        live = sorted((r["pk"], r["value"]) for key, entry in known.items() if entry.live for r in self.rows[key])
+        assert self.lake.landing() == live
+        assert {entry.key for entry in self.lake.reader.quarantined(STREAM)} <= self.bad
+
+    def teardown(self) -> None:
+        """Once more, to the end."""
+        if hasattr(self, "lake"):
+            self.feed()
+            self.lake.close()
+            self.folder.cleanup()
+
+
+def test_the_protocol_holds_on_a_real_lake_too(extension_directory: Path) -> None:
+    machine = type("Embedded", (EmbeddedStream,), {"extension_directory": extension_directory})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=4, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+        ),
+    )
