@@ -9,14 +9,15 @@ from lakeray.keys import day_of, natural_order
 from lakeray.model import Cursor
 
 
-def next_path(cursor: Cursor, keys: Iterable[str]) -> str | None:
+def next_path(cursor: Cursor, keys: Iterable[str], *, until: date = date.max) -> str | None:
     """Where the cursor stands after these keys were taken in: the newest by (day, name), never behind where it was.
 
-    A key without a day of its own never moves the cursor: the cursor's day saves listing, so it must be sure.
+    A key without a day of its own never moves the cursor: the cursor's day saves listing, so it must be sure. Nor does
+    a key of a day after ``until``: one file named ``year=2099`` would make every later file too late (P4).
     """
     best = cursor.path
     for key in keys:
-        if day_of(key, otherwise=date.min) != date.min and (best is None or _rank(key) > _rank(best)):
+        if date.min < day_of(key, otherwise=date.min) <= until and (best is None or _rank(key) > _rank(best)):
             best = key
     return best
 

@@ -29,7 +29,7 @@ from lakeray.model import (
 )
 
 _T = TypeVar("_T")
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)\s*$", re.IGNORECASE)
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*((?:[kmgt]i?)?b?)\s*$", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -345,11 +345,14 @@ def _check(settings: Settings) -> None:
         ("batch.max_files", settings.batch.max_files, 1),
         ("batch.target_bytes", settings.batch.target_bytes, 1),
         ("feed.prefetch_batches", settings.feed.prefetch_batches, 1),
+        ("feed.max_batches", 1 if settings.feed.max_batches is None else settings.feed.max_batches, 1),
         ("feed.lookback_days", settings.feed.lookback_days, 0),
+        ("storage.concurrency", settings.storage.concurrency, 1),
         ("retention.days", settings.retention.days, 0),
         ("retention.snapshot_days", settings.retention.snapshot_days, 0),
         ("dbt.threads", settings.dbt.threads, 1),
         ("sample.days", settings.sample.days, 1),
+        ("sample.syncs_per_day", settings.sample.syncs_per_day, 1),
         ("sample.files_per_day", settings.sample.files_per_day, 1),
         ("sample.rows_per_file", settings.sample.rows_per_file, 1),
     ):

@@ -88,7 +88,8 @@ def sift(
         elif _is_held(file, records.get(file.key)):
             skipped.append(file)
         elif since is not None and file_day(file) < since and not _is_retried(records.get(file.key)):
-            too_late.append(file)
+            if looked_since is None or file_day(file) >= looked_since:
+                too_late.append(file)  # listed by the way, below the look: the ledger was not asked about it
         else:
             new.append(file)
     new.extend(_retried(records, seen=seen, head=head))

@@ -120,7 +120,11 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
 
 def feed_json(report: FeedReport) -> dict[str, Any]:
     """``feed`` as one JSON document."""
-    return {"streams": [_report_json(item) for item in report.streams]}
+    return {
+        "streams": [_report_json(item) for item in report.streams],
+        "enriched": list(report.enriched),
+        "enriched_error": None if report.enriched_error is None else dict(report.enriched_error),
+    }
 
 
 def feed_table(report: FeedReport) -> Table:

@@ -237,7 +237,11 @@ def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Po
         verdicts,
         id=commit.commit_id(batch, at=ports.clock.now(), unique=ports.new_id()),
         cursor=cursor,
-        cursor_path=advance.next_path(cursor, (v.file.key for v in verdicts if isinstance(v, Accepted))),
+        cursor_path=advance.next_path(
+            cursor,
+            (item.file.key for item in verdicts if isinstance(item, Accepted)),
+            until=ports.clock.now().date() + timedelta(days=1),
+        ),
         landing=ports.reader.landing_columns(rules.stream) or {},
         token=ports.committer.token,
     )

@@ -468,8 +468,12 @@ class FeedReport:
     """What a feed did."""
 
     streams: tuple[StreamReport, ...] = field(default=())
+    enriched: tuple[str, ...] = ()
+    """The enriched models that were built."""
+    enriched_error: Mapping[str, str] | None = None
+    """``errors.LakerayError.as_dict()`` when they failed; the streams' work stands."""
 
     @property
     def failed(self) -> bool:
-        """Whether any stream failed."""
-        return any(report.status is StreamStatus.FAILED for report in self.streams)
+        """Whether any stream, or the enriched layer, failed."""
+        return self.enriched_error is not None or any(report.status is StreamStatus.FAILED for report in self.streams)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,7 @@ from lakeray.model import (
     PendingTransform,
     StreamName,
     StreamReport,
+    StreamStatus,
     Unknown,
     Verdict,
 )
@@ -66,13 +67,16 @@ def run_feeds(
     open_committer: OpenCommitter,
     feed_one: FeedOne,
     validator: BatchValidator,
+    enrich: Callable[[Committer], BuildResult | LakerayError],
     stop: Callable[[], bool],
-) -> tuple[list[StreamReport], BuildResult | None]:
+) -> tuple[list[StreamReport], BuildResult | LakerayError]:
     """Feed the streams, each by its own actor, through one committer; then build the enriched models.
+
+    A feeder that dies fails its stream and no other.
 
     Raises:
         LeaseHeldError: another committer works on the lake.
-        LakerayError: the committer could not start, or the enriched models failed.
+        LakerayError: the committer could not start.
     """
     committer = _CommitterActor.remote(open_committer)  # type: ignore[attr-defined]
     proxy = RayCommitter(committer)
@@ -88,14 +92,23 @@ def run_feeds(
         done, _ = ray.wait(list(waiting), timeout=_POLL_S)
         for reference in done:
             stream = waiting.pop(reference)
-            reports[stream] = _get(reference)
+            reports[stream] = _report(stream, reference)
         if stop() and not asked:
             asked = True
             for feeder in feeders.values():
                 feeder.stop.remote()
-    built = None if asked else proxy.enrich()
-    _get(committer.close.remote())
+    built = enrich(proxy)
+    with suppress(TryAgainError):  # a committer that died has given its lease back already
+        _get(committer.close.remote())
     return [reports[stream] for stream in streams], built
+
+
+def _report(stream: StreamName, reference: Any) -> StreamReport:
+    try:
+        report: StreamReport = _get(reference)
+    except LakerayError as error:
+        return StreamReport(stream=stream, status=StreamStatus.FAILED, error=error.as_dict())
+    return report
 
 
 def _get(reference: Any) -> Any:

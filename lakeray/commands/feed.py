@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lakeray import wiring
 from lakeray.adapters.ducklake.books import Books
@@ -16,8 +16,10 @@ from lakeray.events import ExecutorChosen, ModelsEnriched
 from lakeray.explain import feed_json, feed_table
 from lakeray.feed import Looks, feed_stream, look
 from lakeray.model import BuildResult, FeedReport, ObjectPolicy, Plan, StreamReport, StreamStatus
+from lakeray.ports import Committer
 
 INTERRUPTED = 130
+NOTHING_BUILT = BuildResult(models=(), rows_affected=0, seconds=0.0)
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
@@ -39,7 +41,7 @@ def feed_all(app: wiring.Lakeray, *, stop: StopFlag) -> FeedReport:
 
     Raises:
         LeaseHeldError: another committer works on the lake.
-        LakerayError: the enriched models failed.
+        LakerayError: the catalog cannot be opened.
     """
     books = app.books()
     looked = [(stream, *_look(app, stream, books)) for stream in app.streams()]
@@ -47,22 +49,39 @@ def feed_all(app: wiring.Lakeray, *, stop: StopFlag) -> FeedReport:
     reports = {
         stream.name: _idle(stream, error) for stream, _, error in looked if error is not None or stream not in busy
     }
+    built: BuildResult | LakerayError = NOTHING_BUILT
     if busy or (app.reader.enriched_is_stale() and not stop()):
         files = sum(planned.files for stream, planned, _ in looked if planned is not None and stream in busy)
         fed, built = _feed(app, busy, files=files, stop=stop)
         reports.update({report.stream: report for report in fed})
-        if built is not None and built.models:
-            app.events.emit(ModelsEnriched(models=len(built.models), seconds=built.seconds))
-    return FeedReport(streams=tuple(reports[name] for name in sorted(reports)))
+    streams = tuple(reports[name] for name in sorted(reports))
+    if isinstance(built, LakerayError):
+        return FeedReport(streams=streams, enriched_error=built.as_dict())
+    if built.models:
+        app.events.emit(ModelsEnriched(models=len(built.models), seconds=built.seconds))
+    return FeedReport(streams=streams, enriched=built.models)
 
 
 def problems(report: FeedReport) -> str:
     """What failed, a line each."""
-    return "\n".join(
-        f"{item.stream} failed: {item.error['about']}; {item.error['found']}. {item.error['todo']}"
-        for item in report.streams
-        if item.error
-    )
+    lines = [f"{item.stream} failed: {_line(item.error)}" for item in report.streams if item.error]
+    if report.enriched_error is not None:
+        lines.append(f"enriched models failed: {_line(report.enriched_error)}")
+    return "\n".join(lines)
+
+
+def _line(error: Mapping[str, str]) -> str:
+    return "; ".join(error[part] for part in ("about", "found", "todo") if error[part])
+
+
+def enriched_by(committer: Committer, *, stop: Callable[[], bool]) -> BuildResult | LakerayError:
+    """Build the enriched models, unless asked to stop. A failure is a value: the streams' report must still be told."""
+    if stop():
+        return NOTHING_BUILT
+    try:
+        return committer.enrich()
+    except LakerayError as error:
+        return error
 
 
 def _look(app: wiring.Lakeray, stream: StreamSettings, books: Books) -> tuple[Plan | None, LakerayError | None]:
@@ -97,7 +116,7 @@ def _idle(stream: StreamSettings, error: LakerayError | None) -> StreamReport:
 
 def _feed(
     app: wiring.Lakeray, streams: Sequence[StreamSettings], *, files: int, stop: StopFlag
-) -> tuple[list[StreamReport], BuildResult | None]:
+) -> tuple[list[StreamReport], BuildResult | LakerayError]:
     choice, because = choose_executor(app.settings, files=files)
     app.events.emit(ExecutorChosen(executor=choice, because=because))
     if choice is ExecutorChoice.RAY:
@@ -110,13 +129,13 @@ def _feed(
                 reports.append(feed_stream(app.rules(stream), app.ports(committer, executor, stop=stop)))
             else:
                 reports.append(StreamReport(stream=stream.name, status=StreamStatus.INTERRUPTED))
-        built = None if stop() else committer.enrich()
+        built = enriched_by(committer, stop=stop)
     return reports, built
 
 
 def _feed_on_ray(
     app: wiring.Lakeray, streams: Sequence[StreamSettings], *, stop: StopFlag
-) -> tuple[list[StreamReport], BuildResult | None]:
+) -> tuple[list[StreamReport], BuildResult | LakerayError]:
     from lakeray.adapters import ray_executor  # Ray takes 2 s to import: only plans that are worth it pay
 
     settings = app.settings
@@ -126,6 +145,7 @@ def _feed_on_ray(
             open_committer=functools.partial(wiring.open_committer, settings),
             feed_one=wiring.feed_one_with(settings),
             validator=wiring.batch_validator(settings),
+            enrich=functools.partial(enriched_by, stop=stop),
             stop=stop,
         )
 

@@ -8,9 +8,9 @@ from datetime import date
 from lakeray import wiring
 from lakeray.adapters.system import StopFlag
 from lakeray.adapters.terminal import Output
-from lakeray.commands.feed import INTERRUPTED, problems
+from lakeray.commands.feed import INTERRUPTED, enriched_by, problems
 from lakeray.config import Settings
-from lakeray.errors import UsageError
+from lakeray.errors import LakerayError, UsageError
 from lakeray.explain import feed_json, feed_table
 from lakeray.feed import replay_stream
 from lakeray.model import FeedReport
@@ -28,9 +28,9 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
                 if not stop():
                     ports = app.ports(committer, executor, stop=stop)
                     reports.append(replay_stream(app.rules(stream), ports, first=first, last=last))
-            if not stop():
-                committer.enrich()
-    report = FeedReport(streams=tuple(reports))
+            built = enriched_by(committer, stop=stop)
+    failure = built.as_dict() if isinstance(built, LakerayError) else None
+    report = FeedReport(streams=tuple(reports), enriched_error=failure)
     out.result(feed_json(report), [feed_table(report)], text=problems(report))
     return INTERRUPTED if stop() else 1 if report.failed else 0
 

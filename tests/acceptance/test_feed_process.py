@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import pytest
-
-from tests.real.lake import Lake, Ran
+from tests.acceptance.fed import FILES, STREAM, Fed
+from tests.real.lake import Lake
 from tests.real.processes import DEADLINE_S, Running, lakeray, marked_processes
 
-STREAM = "klaviyo/events"
-FEED = ("feed", f"+stream={STREAM}", "batch.max_files=40")
-SAMPLE = ("sample.days=10", "sample.files_per_day=12", "sample.rows_per_file=8")
-FILES = 120
 REPORT = {"source", "stream", "status", "batches", "files", "bytes", "rows", "quarantined", "seconds", "error"}
 STATE = {
     "source", "stream", "cursor_path", "pending_files", "pending_bytes", "registered_files", "registered_snapshot",
@@ -23,46 +17,11 @@ STATE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fed:
-    """A lake that a feed took in to its end while others looked at it."""
-
-    lake: Lake
-    pid: int
-    feed: Ran
-    beside: Ran
-    """Another feed, begun while the first one worked."""
-    statuses: list[Ran]
-    """Begun before, while and after the feed worked."""
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory, extension_directory: Path) -> Path:
-    lake = Lake.new(tmp_path_factory.mktemp("sample") / "lake", extensions=extension_directory)
-    lake.ok("sample", f"+stream={STREAM}", *SAMPLE)
-    return lake.raw
-
-
-@pytest.fixture(scope="module")
-def fed(tmp_path_factory: pytest.TempPathFactory, extension_directory: Path, raw: Path) -> Fed:
-    lake = Lake.new(tmp_path_factory.mktemp("fed") / "lake", extensions=extension_directory, raw=raw)
-    status = ("status", f"+stream={STREAM}", *lake.settings)
-    statuses = [lakeray(*status)]
-    with Running(lake, *FEED) as feed:
-        assert feed.until_event("stream_planned"), "".join(feed.lines)
-        beside = lakeray(*FEED, *lake.settings, "lake.lease_wait_s=0")
-        while feed.alive:
-            statuses.append(lakeray(*status))
-        ended = feed.end()
-    statuses.append(lakeray(*status))
-    return Fed(lake=lake, pid=feed.pid, feed=ended, beside=beside, statuses=statuses)
-
-
 def test_a_feed_reports_every_stream_as_the_interface_says(fed: Fed) -> None:
     assert fed.feed.code == 0, fed.feed.err
     report = fed.feed.stream(STREAM)
     assert report.keys() >= REPORT
-    assert (report["status"], report["files"], report["batches"], report["error"]) == ("ok", FILES, 3, None)
+    assert (report["status"], report["files"], report["batches"], report["error"]) == ("ok", FILES, 5, None)
     assert report["rows"] == sum(rows for (rows,) in fed.lake.query("SELECT row_count FROM lakehouse.meta.ledger"))
 
 
@@ -95,7 +54,7 @@ def test_a_second_feed_at_once_leaves_the_first_alone_and_names_it(fed: Fed) -> 
 def test_a_feed_with_nothing_new_says_so_and_starts_neither_ray_nor_dbt(fed: Fed) -> None:
     before = fed.lake.contents()
     snapshots = fed.lake.query("SELECT max(snapshot_id) FROM lakehouse.snapshots()")
-    settings = (*FEED, *fed.lake.settings, "feed.executor=ray")
+    settings = (*fed.command, *fed.lake.settings, "feed.executor=ray")
     again = lakeray(*settings, python=("-X", "importtime"))
     assert again.code == 0
     assert again.document == {
@@ -117,10 +76,10 @@ def test_a_feed_with_nothing_new_says_so_and_starts_neither_ray_nor_dbt(fed: Fed
 
 
 def test_an_interrupted_feed_ends_its_commit_and_the_next_one_takes_in_the_rest(
-    fed: Fed, raw: Path, tmp_path: Path, extension_directory: Path
+    fed: Fed, tmp_path: Path, extension_directory: Path
 ) -> None:
-    lake = Lake.new(tmp_path / "lake", extensions=extension_directory, raw=raw)
-    with Running(lake, *FEED) as feed:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory, raw=fed.lake.raw)
+    with Running(lake, *fed.command) as feed:
         assert feed.until_event("batch_committed"), "".join(feed.lines)
         feed.interrupt()
         interrupted = feed.end()
@@ -128,15 +87,16 @@ def test_an_interrupted_feed_ends_its_commit_and_the_next_one_takes_in_the_rest(
     assert 0 < len(lake.ledger_keys()) < FILES
     doctor = lakeray("doctor", f"+stream={STREAM}", *lake.settings)
     assert doctor.code == 0, doctor.out
-    assert lake.ok(*FEED).stream(STREAM)["status"] == "ok"
+    assert lake.ok(*fed.command).stream(STREAM)["status"] == "ok"
     assert lake.contents() == fed.lake.contents()
 
 
-def test_ray_and_this_process_make_the_same_tables(
-    fed: Fed, raw: Path, tmp_path: Path, extension_directory: Path
-) -> None:
-    lake, mark = Lake.new(tmp_path / "lake", extensions=extension_directory, raw=raw), f"lakeray-test-{uuid4().hex}"
-    settings = (*FEED, *lake.settings, "feed.executor=ray", "ray.num_cpus=2")
+def test_ray_and_this_process_make_the_same_tables(fed: Fed, tmp_path: Path, extension_directory: Path) -> None:
+    lake, mark = (
+        Lake.new(tmp_path / "lake", extensions=extension_directory, raw=fed.lake.raw),
+        f"lakeray-test-{uuid4().hex}",
+    )
+    settings = (*fed.command, *lake.settings, "feed.executor=ray", "ray.num_cpus=2")
     on_ray = lakeray(*settings, environment={"LAKERAY_TEST_MARK": mark})
     assert on_ray.code == 0, on_ray.err
     assert {"executor": "ray", "because": "feed.executor says so"}.items() <= on_ray.events[0].items()

@@ -325,7 +325,7 @@ class SqlTransformer:
             else f"ducklake_table_insertions('lakehouse', 'staging', '{STREAM.landing_table}', {ends})"
         )
         columns = '_airbyte_raw_id, _airbyte_extracted_at, pk, "cursor", value'
-        rank = "coalesce({0}.\"cursor\", -1), {0}._airbyte_extracted_at, {0}._airbyte_raw_id"
+        rank = 'coalesce({0}."cursor", -1), {0}._airbyte_extracted_at, {0}._airbyte_raw_id'
         self.query("BEGIN")
         try:
             fence = self.query(f"UPDATE lakehouse.meta.committer SET commits = commits + 1 WHERE token = {token}")
@@ -361,9 +361,7 @@ def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> pa.Table:
             case _:
                 return [row.get(name) for row in rows]
 
-    return pa.table(
-        {name: pa.array(values(name), type=arrow_type(parse_type(kind))) for name, kind in columns.items()}
-    )
+    return pa.table({name: pa.array(values(name), type=arrow_type(parse_type(kind))) for name, kind in columns.items()})
 
 
 __all__ = ["CONTRACT", "EVER", "Clock", "InMemory", "Lake", "OnDisk"]

@@ -98,7 +98,9 @@ def test_a_prefix_ends_at_its_slash(store: Writable, put) -> None:
 
 
 def test_start_after_leaves_out_the_key_itself_and_all_before_it(store: Writable, put) -> None:
-    names = [f"s/o/year=2026/month={month}/day={day}/x.parquet" for month in ("01", "1", "10", "2") for day in ("9", "10")]
+    names = [
+        f"s/o/year=2026/month={month}/day={day}/x.parquet" for month in ("01", "1", "10", "2") for day in ("9", "10")
+    ]
     for key in names:
         put(key, b"x")
     ordered = sorted(names)

@@ -15,9 +15,7 @@ from tests.fakes.store import MemoryStore
 from tests.fakes.world import FakeClock, PlainExecutor, RecordingSink
 
 MB = 1_000_000
-BUDGET = Budget(
-    allowed_bytes=1000 * MB, reserved_bytes=100 * MB, target_bytes=50 * MB, max_files=1000, max_in_flight=2
-)
+BUDGET = Budget(allowed_bytes=1000 * MB, reserved_bytes=100 * MB, target_bytes=50 * MB, max_files=1000, max_in_flight=2)
 RULES = feed.Rules(
     stream=STREAM,
     contract=CONTRACT,
@@ -72,6 +70,7 @@ class FeedWorld:
             executor=self.executor,
             new_id=lambda: f"{next(self._ids):04d}",
             stop=lambda: self.stop(),
+            fault=self.catalog.reach,
         )
 
     def feed(self, **changes: object) -> StreamReport:

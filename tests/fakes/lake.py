@@ -9,6 +9,7 @@ from typing import Any, assert_never
 
 from lakeray.column_types import keeps_fields, parse_type, same_type
 from lakeray.errors import ContractError, DamageError, LeaseLostError, TransformError
+from lakeray.faults import FaultPoint
 from lakeray.keys import file_day
 from lakeray.model import (
     Accepted,
@@ -37,18 +38,8 @@ from lakeray.ports import Clock, Known
 from tests.fakes.records import Row, newest, rows_of
 from tests.fakes.store import MemoryStore
 
-CRASH_POINTS = (
-    "before_commit",
-    "after_commit_before_reply",
-    "after_register_before_transform",
-    "during_transform",
-    "after_transform_before_mark",
-    "after_mark",
-    "during_remove",
-    "after_remove_before_expire",
-    "after_expire_before_delete",
-    "during_delete",
-)
+CRASH_POINTS = (*map(str, FaultPoint), "during_transform", "after_mark", "during_remove", "during_delete")
+"""Where a process may end: the named points of production, and a few inside the lake."""
 
 
 class Crash(BaseException):
@@ -64,6 +55,7 @@ class DataFile:
     etag: str
     path: str
     snapshot: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +122,12 @@ class MemoryLake:
         return self.catalog.head.cursors.get(stream, Cursor(stream=stream))
 
     def known(self, stream: StreamName, *, since: date | None) -> Mapping[str, Known]:
-        """The ledger from a day on, by key: of each key the newest."""
+        """The ledger from a day on, by key: of each key the newest, unless it was taken out again by policy."""
+        newest_of = {entry.key: entry for entry in self._ledger(stream) if since is None or entry.day >= since}
         return {
             entry.key: Known(etag=entry.etag, size_bytes=entry.size_bytes, live=entry.removed_at is None)
-            for entry in self._ledger(stream)
-            if since is None or entry.day >= since
+            for entry in newest_of.values()
+            if entry.removed_because in (None, "retention")
         }
 
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
@@ -223,7 +216,7 @@ class MemoryLake:
         if lost == "not_landed":
             return Unknown(commit_id=request.commit_id, cause="the connection broke")
         state = self._register(taken)
-        self.catalog.reach("after_commit_before_reply")
+        self.catalog.reach("after_commit")
         if lost == "landed":
             return Unknown(commit_id=request.commit_id, cause="the connection broke")
         return Landed(snapshot=state.snapshot, request=taken)
@@ -235,7 +228,6 @@ class MemoryLake:
 
     def transform(self, pending: PendingTransform) -> BuildResult:
         """Merge exactly the rows that these snapshots inserted, newest first; the mark does not move (P12)."""
-        self.catalog.reach("after_register_before_transform")
         self._fence()
         if self.catalog.fail_transform:
             raise TransformError(f"{pending.stream}: dbt failed", found="a model that does not compile")
@@ -244,7 +236,7 @@ class MemoryLake:
         self.catalog.reach("during_transform")
         if after != before:
             self._write(processed={**self.catalog.head.processed, pending.stream: after})
-        self.catalog.reach("after_transform_before_mark")
+        self.catalog.reach("after_transform")
         return BuildResult(models=(pending.stream.processed_table,), rows_affected=len(after), seconds=0.0)
 
     def advance(self, pending: PendingTransform) -> None:
@@ -264,17 +256,21 @@ class MemoryLake:
         if rows != sum(entry.rows for entry in files):
             raise DamageError(f"{stream}: landing and ledger disagree", expected=str(len(files)), found=str(len(gone)))
         self.catalog.reach("during_remove")
-        ids = {(entry.key, entry.snapshot) for entry in files}
         self._write(
             files=tuple(file for file in self.catalog.head.files if file not in gone),
-            ledger=tuple(
-                (name, replace(entry, removed_at=self._clock.now(), removed_because=reason))
-                if name == stream and (entry.key, entry.snapshot) in ids
-                else (name, entry)
-                for name, entry in self.catalog.head.ledger
-            ),
+            ledger=self._without(stream, files, reason),
         )
-        self.catalog.reach("after_remove_before_expire")
+        self.catalog.reach("after_remove")
+        return rows
+
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """Take files whose bytes are gone out of every snapshot: none could read them any more (P14)."""
+        self._fence()
+        rows = sum(file.rows for file in self._files(stream) if file.path in paths)
+        for number, state in list(self.catalog.snapshots.items()):
+            kept = tuple(file for file in state.files if file.stream != stream or file.path not in paths)
+            self.catalog.snapshots[number] = replace(state, files=kept)
+        self._write(ledger=self._without(stream, entries, reason))
         return rows
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
@@ -290,7 +286,7 @@ class MemoryLake:
         for number in gone:
             del snapshots[number]
         self.catalog.scheduled.extend(path for path in freed if path not in self.catalog.scheduled)
-        self.catalog.reach("after_expire_before_delete")
+        self.catalog.reach("after_expire")
         deleted: list[str] = []
         for path in list(self.catalog.scheduled):
             self._store.delete(self._store.key_of(path))
@@ -311,9 +307,7 @@ class MemoryLake:
         have = self.catalog.head.quarantine
         found = [key for key in keys if any(name == key for _, name in have)]
         if found:
-            self._write(
-                quarantine={at: replace(e, status=status) if e.key in found else e for at, e in have.items()}
-            )
+            self._write(quarantine={at: replace(e, status=status) if e.key in found else e for at, e in have.items()})
         return found
 
     # ---- looking, for tests ----------------------------------------------------------------------------------------
@@ -331,6 +325,17 @@ class MemoryLake:
         return dict(self.catalog.head.processed.get(stream, {}))
 
     # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _without(
+        self, stream: StreamName, gone: Sequence[LedgerEntry], reason: str
+    ) -> tuple[tuple[StreamName, LedgerEntry], ...]:
+        ids = {(entry.key, entry.snapshot) for entry in gone}
+        return tuple(
+            (name, replace(entry, removed_at=self._clock.now(), removed_because=reason))
+            if name == stream and (entry.key, entry.snapshot) in ids
+            else (name, entry)
+            for name, entry in self.catalog.head.ledger
+        )
 
     def _ledger(self, stream: StreamName) -> list[LedgerEntry]:
         return [entry for name, entry in self.catalog.head.ledger if name == stream]
@@ -424,7 +429,9 @@ class MemoryLake:
         for item in request.files:
             now = self._store.head(item.file.key)
             if now is None:
-                rejected.append(Rejected(file=item.file, reason=RejectReason.VANISHED, detail="expected it, found none"))
+                rejected.append(
+                    Rejected(file=item.file, reason=RejectReason.VANISHED, detail="expected it, found none")
+                )
             elif not self._readable(item):
                 rejected.append(Rejected(file=item.file, reason=RejectReason.CHANGED, detail="it was overwritten"))
             else:
@@ -458,7 +465,7 @@ class MemoryLake:
             tables={**head.tables, stream: {**head.tables.get(stream, {}), **added}},
             files=head.files
             + tuple(
-                DataFile(stream, entry.key, entry.etag, entry.registered_path, number) for entry in entries
+                DataFile(stream, entry.key, entry.etag, entry.registered_path, number, entry.rows) for entry in entries
             ),
             ledger=head.ledger + tuple((stream, entry) for entry in entries),
             batches=(*head.batches, (stream, batch)),

@@ -48,7 +48,9 @@ class MemoryStore:
         below = [key for key in self.keys() if key.startswith(prefix)]
         return Level(
             prefixes=tuple(
-                sorted({prefix + key[len(prefix) :].split("/", 1)[0] + "/" for key in below if "/" in key[len(prefix) :]})
+                sorted(
+                    {prefix + key[len(prefix) :].split("/", 1)[0] + "/" for key in below if "/" in key[len(prefix) :]}
+                )
             ),
             files=tuple(self._file(key) for key in below if "/" not in key[len(prefix) :]),
         )
@@ -107,9 +109,7 @@ class MemoryStore:
 
     def _file(self, key: str) -> SourceFile:
         found = self._objects[key]
-        return SourceFile(
-            key=key, etag=found.etag, size_bytes=len(found.data), last_modified=found.last_modified
-        )
+        return SourceFile(key=key, etag=found.etag, size_bytes=len(found.data), last_modified=found.last_modified)
 
     def _fail_if_told(self, shown: int) -> None:
         if self.fail_after is not None and shown >= self.fail_after:

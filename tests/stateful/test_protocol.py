@@ -323,8 +323,8 @@ class Stream(RuleBasedStateMachine):
 class TestProtocol(Stream.TestCase):  # type: ignore[name-defined,misc]
     """The machine above."""
 
-    settings = settings(  # about 20 s
-        max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    settings = settings(
+        max_examples=200, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
     )
 
 
@@ -411,6 +411,10 @@ def test_the_protocol_holds_on_a_real_lake_too(extension_directory: Path) -> Non
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=4, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+            max_examples=2,
+            stateful_step_count=5,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
         ),
     )

@@ -46,7 +46,9 @@ def test_the_cursor_never_goes_back_and_never_leads(start: str | None, arrived: 
     assert moved(path, *arrived) == path
 
 
-@given(st.one_of(st.none(), keys), st.lists(keys, max_size=6).flatmap(lambda x: st.tuples(st.just(x), st.permutations(x))))
+@given(
+    st.one_of(st.none(), keys), st.lists(keys, max_size=6).flatmap(lambda x: st.tuples(st.just(x), st.permutations(x)))
+)
 def test_the_order_of_the_keys_does_not_matter(start: str | None, orders: tuple[list[str], list[str]]) -> None:
     assert moved(start, *orders[0]) == moved(start, *orders[1])
 

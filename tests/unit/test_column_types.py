@@ -52,7 +52,7 @@ def test_what_is_printed_reads_back_as_itself(kind: ColumnType) -> None:
         ("timestamp  with time zone", "TIMESTAMP WITH TIME ZONE"),
         ("Decimal( 10 , 2 )", "DECIMAL(10,2)"),
         ("numeric(10,2)", "DECIMAL(10,2)"),
-        ("struct(a int, \"b-c\" text[])", 'STRUCT("a" INTEGER, "b-c" VARCHAR[])'),
+        ('struct(a int, "b-c" text[])', 'STRUCT("a" INTEGER, "b-c" VARCHAR[])'),
         ('STRUCT("we""ird" BIGINT)[]', 'STRUCT("we""ird" BIGINT)[]'),
         ("map(varchar, struct(x int))", 'MAP(VARCHAR, STRUCT("x" INTEGER))'),
         ("  BIGINT  ", "BIGINT"),

@@ -51,9 +51,7 @@ def bad(name: str, *, fatal: bool = False) -> Rejected:
 
 
 def batch(*verdicts: Accepted | Rejected) -> Batch:
-    return Batch(
-        id="b" * 20, stream=STREAM, files=tuple(v.file for v in verdicts), size_bytes=10, projected_bytes=100
-    )
+    return Batch(id="b" * 20, stream=STREAM, files=tuple(v.file for v in verdicts), size_bytes=10, projected_bytes=100)
 
 
 def request(*verdicts: Accepted | Rejected, path: str | None = "old", to: str | None = "new") -> CommitRequest:
@@ -108,9 +106,7 @@ def test_of_two_files_that_add_one_column_the_first_adds_it() -> None:
 def test_of_two_files_that_add_one_column_with_two_types_the_second_is_rejected() -> None:
     made = request(good("a", more="BIGINT"), good("b", more="VARCHAR"), good("c"))
     assert [item.file.key for item in made.files] == ["shop/orders/a", "shop/orders/c"]
-    assert [(item.reason, item.file.key) for item in made.rejected] == [
-        (RejectReason.TYPE_CHANGED, "shop/orders/b")
-    ]
+    assert [(item.reason, item.file.key) for item in made.rejected] == [(RejectReason.TYPE_CHANGED, "shop/orders/b")]
     assert "expected BIGINT" in made.rejected[0].detail and "found VARCHAR" in made.rejected[0].detail
     assert LedgerLacks(keys=("shop/orders/a", "shop/orders/c")) in made.requirements
 

@@ -153,8 +153,6 @@ def sifted(cases: Sequence[tuple[tuple[date, str, str], str]], *, order: Sequenc
     return sift([listed[at] for at in order], known=known, quarantine=records, since=since, looked_since=None)
 
 
-
-
 def by_key(case: tuple[tuple[date, str, str], str]) -> str:
     return key_of(*case[0])
 
@@ -193,9 +191,7 @@ def test_the_order_of_the_listing_never_matters(case, since: date | None) -> Non
 
 def test_names_that_differ_only_in_zeros_have_one_order() -> None:
     pair = [file(on(1, "part_01.parquet")), file(on(1, "part_1.parquet"))]
-    found = [
-        sift(listed, known={}, quarantine=[], since=None, looked_since=None).new for listed in (pair, pair[::-1])
-    ]
+    found = [sift(listed, known={}, quarantine=[], since=None, looked_since=None).new for listed in (pair, pair[::-1])]
     assert found[0] == found[1]
 
 

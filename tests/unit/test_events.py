@@ -12,7 +12,11 @@ from lakeray import events
 from lakeray.events import Event
 
 ALL = sorted(
-    (kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event),
+    (
+        kind
+        for kind in vars(events).values()
+        if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+    ),
     key=lambda kind: kind.__name__,
 )
 SAMPLES = {"str": "text", "int": 1, "float": 1.5, "bool": True}
@@ -32,6 +36,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "landing_changed",
         "models_enriched",
         "noted",
+        "objects_dropped",
         "sample_file_written",
         "stream_finished",
         "stream_planned",

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from lakeray.feed import look
-from lakeray.model import Budget, StreamStatus
+from lakeray.model import Budget, ObjectPolicy, StreamStatus
 from tests.fakes.feeds import BUDGET, FeedWorld, key_for
 from tests.fakes.lake import CRASH_POINTS, Crash, MemoryLake
 from tests.fakes.records import COLUMNS, STREAM, content, newest, row
@@ -189,7 +189,7 @@ def test_a_stale_committer_writes_nothing(world: FeedWorld) -> None:
     assert world.catalog.head == before and newer.token == before.token
 
 
-@pytest.mark.parametrize("point", CRASH_POINTS[:6])
+@pytest.mark.parametrize("point", CRASH_POINTS[:7] + ("during_transform", "after_mark"))
 def test_a_crash_anywhere_and_a_second_feed_end_in_the_same_tables(world: FeedWorld, point: str) -> None:
     rows = [row(number % 3, str(number), cursor=number) for number in range(4)]
     for number, item in enumerate(rows):
@@ -298,7 +298,7 @@ def test_a_crash_after_an_oversize_file_leaves_no_older_file_behind_the_horizon(
     old, big = key_for(date(2026, 1, 1)), key_for(date(2026, 3, 1))
     world.put(old, row(0))
     world.put(big, *(row(number) for number in range(30)))
-    world.catalog.crash_at = "after_commit_before_reply"
+    world.catalog.crash_at = "after_commit"
     with pytest.raises(Crash):
         world.feed(budget=tight)
     world.reopen()
@@ -339,6 +339,44 @@ def test_changed_and_vanished_files_are_reported_and_not_registered_again(world:
     assert ([change.file.key for change in planned.changed], planned.vanished) == ([name(0)], (name(1),))
     assert world.feed().status is StreamStatus.NOTHING_NEW
     assert world.lake.totals(STREAM)[0] == 2
+
+
+def test_a_changed_file_is_dropped_and_taken_in_anew_where_the_policy_says_so(world: FeedWorld) -> None:
+    world.put(name(0), row(0, "old", cursor=1))
+    fed(world).put(name(0), row(0, "new", cursor=2))
+    fed(world, on_changed=ObjectPolicy.DROP)
+    assert [item["value"] for item in world.lake.landing_rows(STREAM)] == ["new"]
+    assert world.lake.processed_rows(STREAM)[0]["value"] == "new"
+    assert world.feed(on_changed=ObjectPolicy.DROP).status is StreamStatus.NOTHING_NEW
+
+
+def test_a_vanished_file_is_dropped_or_fails_the_stream_where_the_policy_says_so(world: FeedWorld) -> None:
+    world.put(name(0), row(0))
+    fed(world).store.delete(name(0))
+    report = world.feed(on_vanished=ObjectPolicy.FAIL)
+    assert report.error is not None and report.error["kind"] == "data" and name(0) in report.error["about"]
+    fed(world, on_vanished=ObjectPolicy.DROP)
+    assert world.lake.landing_rows(STREAM) == [] and list(world.lake.processed_rows(STREAM)) == [0]
+
+
+def test_a_file_overwritten_before_it_was_merged_does_not_stop_a_stream_that_drops_such_files(world: FeedWorld) -> None:
+    world.put(name(0), row(0, "old", cursor=1))
+    world.catalog.crash_at = "after_register"
+    with pytest.raises(Crash):
+        world.feed()
+    world.reopen()
+    world.put(name(0), row(0, "new", cursor=2))
+    fed(world, on_changed=ObjectPolicy.DROP)
+    assert world.lake.processed_rows(STREAM)[0]["value"] == "new"
+
+
+def test_what_a_feed_lists_by_the_way_and_has_in_is_not_told_as_too_late(world: FeedWorld) -> None:
+    world.put(f"{STREAM}/2026_01_05_1767916800000_0.parquet", row(0))
+    world.put(name(0), row(1))
+    fed(world)
+    world.sink.events.clear()
+    fed(world)
+    assert [event.as_fields()["too_late"] for event in world.sink.of("stream_planned")] == [0]
 
 
 # ---- clean-up ------------------------------------------------------------------------------------------------------

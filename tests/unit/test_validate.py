@@ -34,7 +34,9 @@ def footer(**columns: str) -> Footer:
     return Footer(rows=1, row_groups=1, columns=made, compressed_bytes=1, uncompressed_bytes=1)
 
 
-def contract(key: str = "id", new=OnNewColumn.ADD, change=OnTypeChange.QUARANTINE, missing=OnMissingColumn.NULL, **cols):
+def contract(
+    key: str = "id", new=OnNewColumn.ADD, change=OnTypeChange.QUARANTINE, missing=OnMissingColumn.NULL, **cols
+):
     return Contract(
         columns=tuple(Column(name=name, type=parse_type(kind)) for name, kind in cols.items()),
         primary_key=(key,),

@@ -108,7 +108,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, address: LakeAddress, *, read
     options = f"DATA_PATH {literal(address.data_path)}"
     if path is None:
         _prepare_postgres(connection, address)
-        options += f", METADATA_SCHEMA {literal(address.schema)}"
+        options += f", METADATA_SCHEMA {literal(address.schema)}, META_SCHEMA {literal(address.schema)}"
     if read_only:
         options += ", READ_ONLY"
     connection.execute(f"ATTACH {literal(address.attach_path)} AS lakehouse ({options})")
