@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-long check bench lock env clean-env dbt-docs
+.PHONY: demo test test-long check bench lock env clean-env
 
 demo: env
 	$(BIN)/python -m lakeray demo env=$(ENV)
@@ -25,9 +25,6 @@ check: env
 
 bench: env
 	$(BIN)/python -m benchmarks
-
-dbt-docs: env
-	$(BIN)/python -m lakeray docs
 
 env: $(VENV)/installed
 

@@ -298,11 +298,11 @@ def _clean(rules: Rules, ports: Ports, tally: _Tally) -> None:
         reader=ports.reader,
         retention_days=rules.retention_days,
     )
-    if not planned.files:
+    if not planned.files and not tally.worked:
         return
     clean_stream(planned.stream, ports, files=planned.files, older_than=snapshots_before(rules, ports.clock.now()))
     tally.cleaned += len(planned.files)
-    tally.worked = True
+    tally.worked |= bool(planned.files)
 
 
 def snapshots_before(rules: Rules, now: datetime) -> datetime:
@@ -312,8 +312,10 @@ def snapshots_before(rules: Rules, now: datetime) -> datetime:
 
 def clean_stream(stream: StreamName, ports: Ports, *, files: tuple[LedgerEntry, ...], older_than: datetime) -> None:
     """Take whole files out of landing, then let expired snapshots and their objects go (P13)."""
-    rows = ports.committer.remove(stream, files, reason="retention")
+    rows = ports.committer.remove(stream, files, reason="retention") if files else 0
     deleted = ports.committer.expire(older_than=older_than)
+    if not files and not deleted:
+        return
     ports.events.emit(FilesCleaned(stream=str(stream), files=len(files), rows=rows, objects_deleted=len(deleted)))
 
 

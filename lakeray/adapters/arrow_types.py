@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -14,6 +15,11 @@ from lakeray.model import Column
 
 _MAX_DECIMAL = 38
 """DuckDB's widest DECIMAL; it reads anything wider as DOUBLE."""
+
+_MAX_KNOWN = 8
+"""Schemas that are kept for comparison; each keeps its file's footer, some megabytes at most."""
+_MAX_NAME = 1_000
+"""Characters of a column's or a field's name (inclusive)."""
 
 _TO_ARROW: dict[str, pa.DataType] = {
     "BOOLEAN": pa.bool_(),
@@ -104,9 +110,40 @@ def column_type(arrow: pa.DataType) -> ColumnType:
 
 
 def file_columns(schema: pq.ParquetSchema) -> tuple[Column, ...]:
-    """The columns of a Parquet file with the types DuckDB reads, from its footer alone, in the file's order."""
+    """The columns of a Parquet file with the types DuckDB reads, from its footer alone, in the file's order.
+
+    Raises:
+        ValueError: a type that DuckDB has no name for, or a name that cannot be a column's.
+    """
     leaf = _physical_leaf(schema)
-    return tuple(Column(name=field.name, type=_convert(field.type, leaf=leaf)) for field in schema.to_arrow_schema())
+    return tuple(
+        Column(name=_checked(field.name), type=_convert(field.type, leaf=leaf)) for field in schema.to_arrow_schema()
+    )
+
+
+class KnownSchemas:
+    """``file_columns`` with a memory of a few schemas: most files of a batch have the same.
+
+    Two files have the same columns when Arrow reads the same schema from both and their Parquet leaves are equal;
+    either alone is not enough: Parquet's comparison ignores the names of structs, Arrow's types lose INT96 and JSON.
+    Equal schemas give the very same tuple, so that what depends on it can be known by identity.
+    """
+
+    def __init__(self) -> None:
+        self._known: deque[tuple[pq.ParquetSchema, pa.Schema, tuple[Column, ...]]] = deque(maxlen=_MAX_KNOWN)
+
+    def columns(self, schema: pq.ParquetSchema, *, arrow: pa.Schema) -> tuple[Column, ...]:
+        """The columns of a file. Threads may call it at once; two that meet a schema first both convert it.
+
+        Args:
+            arrow: ``schema.to_arrow_schema()``, which whoever read the footer has already.
+        """
+        for parquet, known, columns in tuple(self._known):
+            if known.equals(arrow) and parquet.equals(schema):
+                return columns
+        columns = file_columns(schema)
+        self._known.append((schema, arrow, columns))
+        return columns
 
 
 def _arrow_scalar(name: str) -> pa.DataType:
@@ -123,12 +160,18 @@ def _convert(arrow: pa.DataType, *, leaf: _Leaf) -> ColumnType:
         return _convert(arrow.value_type, leaf=leaf)
     if pa.types.is_struct(arrow):
         parts = (arrow.field(index) for index in range(arrow.num_fields))
-        return Struct(tuple((part.name, _convert(part.type, leaf=leaf)) for part in parts))
+        return Struct(tuple((_checked(part.name), _convert(part.type, leaf=leaf)) for part in parts))
     if pa.types.is_map(arrow):
         return MapOf(_convert(arrow.key_type, leaf=leaf), _convert(arrow.item_type, leaf=leaf))
     if _is_list(arrow):
         return ListOf(_convert(arrow.value_type, leaf=leaf))
     return leaf(arrow)
+
+
+def _checked(name: str) -> str:
+    if not 0 < len(name) <= _MAX_NAME or "\0" in name:
+        raise ValueError(f"a column's name of {len(name)} characters: {name[:20]!r}")
+    return name
 
 
 def _is_list(arrow: pa.DataType) -> bool:

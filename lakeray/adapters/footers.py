@@ -2,84 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from threading import Lock
+
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from lakeray.adapters.arrow_types import file_columns
+from lakeray.adapters.arrow_types import KnownSchemas
 from lakeray.model import Footer, Rejected, RejectReason, SourceFile
 from lakeray.ports import ObjectStore
 
 MAGIC = b"PAR1"
+MAX_COLUMNS = 2_000
+"""Top-level columns of a file (inclusive). Under ``on_new_column: add`` each of them can become a landing column."""
+_MAX_LEAVES = 20_000
+"""Columns without parts, nested ones included (inclusive)."""
 _ENCRYPTED = b"PARE"
-_TAIL_BYTES = 64 * 1024
-"""Most footers fit: 123 columns with nested fields and one row group take about 40 kB."""
-_MAX_FOOTER_BYTES = 64 * 1024 * 1024
+_TAIL_BYTES = 128 * 1024
+"""Most footers fit: 123 columns with nested fields, one row group and its statistics take about 105 kB."""
+_MAX_FOOTER_BYTES = 16 * 1024 * 1024
+_LARGE_FOOTER_BYTES = 1024 * 1024
+"""Above it footers are read one at a time: in memory a footer takes ten times its bytes, or more."""
+_MAX_ITEMS = 100_000
+"""Elements of one list in a footer (inclusive). Thrift makes room for as many as the file claims to have."""
 _SMALLEST_BYTES = 12
 """Two magic numbers and a footer length."""
+# pq.read_metadata gives the same and takes longer: it makes a table of all nested paths, which we do not need.
+_FORMAT = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(
+        thrift_string_size_limit=_MAX_FOOTER_BYTES, thrift_container_size_limit=_MAX_ITEMS
+    )
+)
+# What pyarrow raises depends on where the bytes are wrong; names that are not UTF-8 are a ValueError.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError)
+
+
+class FooterReader:
+    """Reads the footers of one batch, from many threads; what its files have in common is worked out once."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._schemas = KnownSchemas()
+        self._large = Lock()
+
+    def read(self, file: SourceFile) -> Footer | Rejected:
+        """The file's footer, or why it has none that can be used.
+
+        Raises:
+            StorageError: the object store failed; that says nothing about the file.
+        """
+        if file.size_bytes == 0:
+            return _rejected(file, RejectReason.EMPTY, "expected Parquet, found 0 bytes")
+        if file.size_bytes < _SMALLEST_BYTES:
+            return _rejected(file, RejectReason.NOT_PARQUET, f"expected Parquet, found {file.size_bytes} bytes")
+        try:
+            return self._read(file)
+        except FileNotFoundError:
+            return _rejected(file, RejectReason.VANISHED, "expected the listed object, found none")
+
+    def _read(self, file: SourceFile) -> Footer | Rejected:
+        tail = self._tail(file, min(_TAIL_BYTES, file.size_bytes))
+        if tail[-4:] == _ENCRYPTED:
+            return _rejected(file, RejectReason.CORRUPT, "expected plain Parquet, found an encrypted footer")
+        if tail[-4:] != MAGIC:
+            return self._without_magic(file)
+        length = int.from_bytes(tail[-8:-4], "little")
+        if length + _SMALLEST_BYTES > file.size_bytes or length == 0:
+            return _rejected(
+                file, RejectReason.TRUNCATED, f"expected a footer of {length} bytes in a file of {file.size_bytes}"
+            )
+        if length > _MAX_FOOTER_BYTES:
+            return _rejected(
+                file, RejectReason.TOO_LARGE, f"expected a footer of at most {_MAX_FOOTER_BYTES} bytes, found {length}"
+            )
+        if length > _LARGE_FOOTER_BYTES:
+            with self._large:
+                return _parsed(file, self._tail(file, length + 8), KnownSchemas())
+        if length + 8 > len(tail):
+            tail = self._tail(file, length + 8)
+        return _parsed(file, tail[-(length + 8) :], self._schemas)
+
+    def _tail(self, file: SourceFile, length: int) -> bytes:
+        return self._store.read_range(file.key, start=file.size_bytes - length, length=length)
+
+    def _without_magic(self, file: SourceFile) -> Rejected:
+        head = self._store.read_range(file.key, start=0, length=4)
+        if head == MAGIC:
+            detail = "expected a footer at the end, found none: the file was cut off"
+            return _rejected(file, RejectReason.TRUNCATED, detail)
+        return _rejected(file, RejectReason.NOT_PARQUET, "expected Parquet, found neither its beginning nor its end")
 
 
 def read_footer(store: ObjectStore, file: SourceFile) -> Footer | Rejected:
-    """The file's footer, or why it has none that can be used.
-
-    Raises:
-        StorageError: the object store failed; that says nothing about the file.
-    """
-    if file.size_bytes == 0:
-        return _rejected(file, RejectReason.EMPTY, "expected Parquet, found 0 bytes")
-    if file.size_bytes < _SMALLEST_BYTES:
-        return _rejected(file, RejectReason.NOT_PARQUET, f"expected Parquet, found {file.size_bytes} bytes")
-    try:
-        return _read(store, file)
-    except FileNotFoundError:
-        return _rejected(file, RejectReason.VANISHED, "expected the listed object, found none")
+    """The footer of one file; see ``FooterReader.read``."""
+    return FooterReader(store).read(file)
 
 
-def _read(store: ObjectStore, file: SourceFile) -> Footer | Rejected:
-    tail = _tail(store, file, min(_TAIL_BYTES, file.size_bytes))
-    if tail[-4:] == _ENCRYPTED:
-        return _rejected(file, RejectReason.CORRUPT, "expected plain Parquet, found an encrypted footer")
-    if tail[-4:] != MAGIC:
-        return _without_magic(store, file)
-    length = int.from_bytes(tail[-8:-4], "little")
-    if length + _SMALLEST_BYTES > file.size_bytes or length == 0:
-        return _rejected(
-            file, RejectReason.TRUNCATED, f"expected a footer of {length} bytes in a file of {file.size_bytes}"
-        )
-    if length > _MAX_FOOTER_BYTES:
-        return _rejected(
-            file, RejectReason.TOO_LARGE, f"expected a footer of at most {_MAX_FOOTER_BYTES} bytes, found {length}"
-        )
-    if length + 8 > len(tail):
-        tail = _tail(store, file, length + 8)
-    return _parsed(file, tail[-(length + 8) :])
-
-
-def _tail(store: ObjectStore, file: SourceFile, length: int) -> bytes:
-    return store.read_range(file.key, start=file.size_bytes - length, length=length)
-
-
-def _without_magic(store: ObjectStore, file: SourceFile) -> Rejected:
-    head = store.read_range(file.key, start=0, length=4)
-    if head == MAGIC:
-        return _rejected(file, RejectReason.TRUNCATED, "expected a footer at the end, found none: the file was cut off")
-    return _rejected(file, RejectReason.NOT_PARQUET, "expected Parquet, found neither its beginning nor its end")
-
-
-def _parsed(file: SourceFile, footer: bytes) -> Footer | Rejected:
+def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> Footer | Rejected:
     # pyarrow reads metadata from a whole file; the beginning and the footer are all it looks at.
     try:
-        metadata = pq.read_metadata(pa.BufferReader(MAGIC + footer))
+        fragment = _FORMAT.make_fragment(pa.BufferReader(MAGIC + footer))
+        metadata = fragment.metadata
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-        end = max((_end(group) for group in groups), default=0)
-        columns = file_columns(metadata.schema)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        detail = f"expected a Parquet footer, found one that cannot be read: {str(error).splitlines()[0][:200]}"
-        return _rejected(file, RejectReason.CORRUPT, detail)
-    if end > file.size_bytes:
-        return _rejected(
-            file, RejectReason.TRUNCATED, f"expected data up to byte {end}, found a file of {file.size_bytes} bytes"
-        )
-    return Footer(
+        rejected = _too_wide(file, metadata.num_columns, "leaves") or _contradiction(file, metadata, groups)
+        if rejected is not None:
+            return rejected
+        columns = schemas.columns(metadata.schema, arrow=fragment.physical_schema)
+    except _UNREADABLE as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        return _corrupt(file, f"expected a Parquet footer, found one that cannot be read: {first[:200]}")
+    return _too_wide(file, len(columns), "columns") or Footer(
         rows=metadata.num_rows,
         row_groups=metadata.num_row_groups,
         columns=columns,
@@ -88,12 +121,45 @@ def _parsed(file: SourceFile, footer: bytes) -> Footer | Rejected:
     )
 
 
-def _end(group: pq.RowGroupMetaData) -> int:
-    if group.num_columns == 0:
-        return 0
+def _too_wide(file: SourceFile, found: int, what: str) -> Rejected | None:
+    most = MAX_COLUMNS if what == "columns" else _MAX_LEAVES
+    if found <= most:
+        return None
+    return _rejected(file, RejectReason.TOO_LARGE, f"expected at most {most:,} {what}, found {found:,}")
+
+
+def _contradiction(
+    file: SourceFile, metadata: pq.FileMetaData, groups: Sequence[pq.RowGroupMetaData]
+) -> Rejected | None:
+    """What the footer says of itself or of the file and cannot be true."""
+    if any(group.num_columns != metadata.num_columns for group in groups):
+        # Before any column of a group is touched: pyarrow ends the whole process at one that the schema lacks.
+        return _corrupt(file, f"expected {metadata.num_columns} columns in each row group, found another number")
+    rows = [group.num_rows for group in groups]
+    if min(rows, default=0) < 0 or sum(rows) != metadata.num_rows:
+        # The ledger keeps this number, and clean-up stops when the landing table has another.
+        return _corrupt(file, f"expected {metadata.num_rows} rows, found {sum(rows)} in {len(rows)} row groups")
+    if any(group.total_byte_size < 0 for group in groups):
+        return _corrupt(file, "expected row groups of some size, found a negative one")
+    ranges = [_last_chunk(group) for group in groups if group.num_columns]
+    if any(start < len(MAGIC) or end < start for start, end in ranges):
+        return _corrupt(file, "expected column chunks inside the file, found one before its beginning")
+    end = max((end for _, end in ranges), default=0)
+    if end > file.size_bytes:
+        detail = f"expected data up to byte {end}, found a file of {file.size_bytes} bytes"
+        return _rejected(file, RejectReason.TRUNCATED, detail)
+    return None
+
+
+def _last_chunk(group: pq.RowGroupMetaData) -> tuple[int, int]:
+    """Where the row group's last column chunk begins and ends (exclusive)."""
     last = group.column(group.num_columns - 1)
-    start = last.dictionary_page_offset if last.has_dictionary_page else last.data_page_offset
-    return int(start + last.total_compressed_size)
+    start = int(last.dictionary_page_offset if last.has_dictionary_page else last.data_page_offset)
+    return start, start + int(last.total_compressed_size)
+
+
+def _corrupt(file: SourceFile, detail: str) -> Rejected:
+    return _rejected(file, RejectReason.CORRUPT, detail)
 
 
 def _rejected(file: SourceFile, reason: RejectReason, detail: str) -> Rejected:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from lakeray.errors import LeaseHeldError
+from lakeray.errors import LeaseHeldError, TryAgainError
 
 _POLL_S = 0.1
 
@@ -35,17 +35,37 @@ class FileLease:
         Raises:
             LeaseHeldError: another process has it, also after ``wait_s``.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         # Never deleted: a second process could otherwise lock a file that is no longer the lease.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = self._open()
         try:
             self._lock(descriptor)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps({"holder": self._holder, "since": self._since.isoformat()}).encode(), 0)
+            self._sign(descriptor)
             yield
-            os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
+
+    def _open(self) -> int:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _sign(self, descriptor: int) -> None:
+        signed = json.dumps({"holder": self._holder, "since": self._since.isoformat()}).encode()
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, signed, 0)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> TryAgainError:
+        return TryAgainError(
+            "the lease cannot be written",
+            expected=f"to write {self._path}",
+            found=os.strerror(error.errno) if error.errno else type(error).__name__,
+            todo="Make room or mend the permissions, then run the command again",
+        )
 
     def _lock(self, descriptor: int) -> None:
         deadline = time.monotonic() + self._wait_s
@@ -71,9 +91,22 @@ class FileLease:
 def holder_of(path: Path) -> str | None:
     """Who holds the lease, as it wrote itself down; None when nobody does or nobody knows."""
     try:
-        written = json.loads(path.read_text(encoding="utf-8") or "{}")
+        with path.open(encoding="utf-8") as file:
+            if _is_free(file.fileno()):
+                return None
+            written = json.loads(file.read() or "{}")
     except (FileNotFoundError, ValueError):
         return None
     if "holder" not in written:
         return None
     return f"{written['holder']}, since {written.get('since', 'unknown')}"
+
+
+def _is_free(descriptor: int) -> bool:
+    """Whether nobody holds the lock; a shared lock, for an instant, is how to ask."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True

@@ -38,21 +38,28 @@ class PostgresLease:
             LeaseHeldError: another session has it, also after ``wait_s``.
             CatalogError: Postgres does not answer.
         """
-        with self._connect() as connection:
-            deadline = time.monotonic() + self._wait_s
-            while not self._try(connection):
-                if time.monotonic() >= deadline:
-                    raise self._held(connection)
-                time.sleep(_POLL_S)
+        connection = self._connect()
+        try:
+            with _answering():
+                self._take(connection)
             yield
+        finally:
+            connection.close()  # no statement: the connection may be lost by now, and with it the lock
 
     def holder(self) -> str | None:
         """Who has the lease; None when nobody has."""
-        with self._connect() as connection:
+        with _answering(), self._connect() as connection:
             return self._find(connection)
 
+    def _take(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        deadline = time.monotonic() + self._wait_s
+        while not self._try(connection):
+            if time.monotonic() >= deadline:
+                raise self._held(connection)
+            time.sleep(_POLL_S)
+
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        try:
+        with _answering():
             return psycopg.connect(
                 self._conninfo,
                 password=self._password,
@@ -61,10 +68,6 @@ class PostgresLease:
                 application_name=f"lakeray {self._holder}"[:63],
                 **_KEEPALIVES,
             )
-        except psycopg.Error as error:
-            raise CatalogError(
-                "the Postgres catalog does not answer", found=str(error).split("\n", 1)[0], todo="Is it up?"
-            ) from None
 
     def _try(self, connection: psycopg.Connection[tuple[object, ...]]) -> bool:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [self._key]).fetchone()
@@ -87,6 +90,18 @@ class PostgresLease:
             found=f"it is held by {found}" if found else "it is held",
             todo="Wait until it ends, or stop it; `status`, `plan` and `why` work meanwhile",
         )
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise CatalogError(
+            "the Postgres catalog does not answer",
+            found=str(error).split("\n", 1)[0],
+            todo="Is it up? Then run the command again",
+        ) from None  # the cause's text may repeat the connection string
 
 
 def lock_key(name: str) -> int:

@@ -26,13 +26,14 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
             )
             for stream in app.streams()
         ]
-        older_than = app.clock.now() - timedelta(days=settings.retention.snapshot_days)
         deleted: list[str] = []
         if not dry_run:
             with app.committer() as committer:
                 for plan in plans:
                     if plan.files:
                         committer.remove(plan.stream, plan.files, reason="retention")
+                # After the lease was taken, which is a snapshot too: one that still shows the files keeps the objects.
+                older_than = app.clock.now() - timedelta(days=settings.retention.snapshot_days)
                 deleted = list(committer.expire(older_than=older_than))
     out.result(
         _document(plans, deleted, dry_run=dry_run), [_table(plans)], text=_words(plans, deleted, dry_run=dry_run)

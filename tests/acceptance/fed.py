@@ -1,4 +1,4 @@
-"""What the acceptance tests compare with: a sample of one stream, fed to its end by one process that nobody disturbs."""
+"""What the acceptance tests compare with: a sample of one stream, fed to its end by a process that nobody disturbs."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "named", "suggested"), WRONG, ids=lambda item: " ".join(item)[:60].replace("/", "."))
+@pytest.mark.parametrize(("words", "named", "suggested"), WRONG, ids=[" ".join(words) for words, _, _ in WRONG])
 def test_a_wrong_command_line_exits_2_names_what_is_wrong_and_what_would_be_right(
     words: tuple[str, ...], named: str, suggested: str, tmp_path: Path
 ) -> None:

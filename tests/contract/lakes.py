@@ -329,8 +329,7 @@ class SqlTransformer:
         self.query("BEGIN")
         try:
             fence = self.query(f"UPDATE lakehouse.meta.committer SET commits = commits + 1 WHERE token = {token}")
-            if fence[0][0] != 1:
-                raise LeaseLostError("the lease is lost")
+            _require_one(fence)
             self.query(f"CREATE TABLE IF NOT EXISTS {table} AS SELECT {columns} FROM {landing} LIMIT 0")
             self.query(
                 f"MERGE INTO {table} AS t USING (SELECT {columns} FROM {rows} AS n QUALIFY row_number() OVER "
@@ -349,6 +348,11 @@ class SqlTransformer:
     def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
         """See ``committer.Transformer``."""
         return BuildResult(models=("fct_sales",), rows_affected=0, seconds=0.0)
+
+
+def _require_one(updated: list[tuple[Any, ...]]) -> None:
+    if updated[0][0] != 1:
+        raise LeaseLostError("the lease is lost")
 
 
 def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> pa.Table:

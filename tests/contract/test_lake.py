@@ -43,6 +43,13 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
 
 
 @pytest.fixture
+def on_disk(tmp_path: Path, extension_directory: Path) -> Iterator[OnDisk]:
+    opened = OnDisk(tmp_path / "lake", extension_directory)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def ready(lake: Lake) -> Lake:
     """With its landing table."""
     lake.committer.ensure_landing(STREAM, CONTRACT)
@@ -232,6 +239,7 @@ def test_a_newer_committer_fences_the_older_one_in_everything_it_writes(ready: L
         lambda: old.advance(pending),
         lambda: old.rewind(STREAM, to_snapshot=0),
         lambda: old.remove(STREAM, entries, reason="retention"),
+        lambda: old.forget(STREAM, paths=[ready.store.url(A)], entries=entries, reason="vanished"),
         lambda: old.ensure_landing(StreamName("shop", "refunds"), CONTRACT),
     ):
         with pytest.raises(LeaseLostError):
@@ -492,6 +500,24 @@ def test_an_object_that_waits_for_its_deletion_is_not_taken_in_again(ready: Lake
     assert [entry.removed_at is None for entry in ready.reader.history(A)] == [False, True]
 
 
+def test_a_forgotten_file_leaves_every_snapshot_and_its_key_may_come_again(ready: Lake) -> None:
+    for number, key in enumerate((A, B)):
+        ready.put(key, row(number, "old"))
+    ready.take_in(A, B)
+    ready.merge()
+    ready.put(A, row(0, "another, longer text", cursor=5))
+    ready.store.delete(B)
+    entries = [*ready.reader.history(A), *ready.reader.history(B)]
+    paths = [entry.registered_path for entry in entries]
+    assert ready.committer.forget(STREAM, paths=paths, entries=entries, reason="changed") == 2
+    assert ready.landing() == [] and dict(ready.reader.known(STREAM, since=None)) == {}
+    assert [entry.removed_because for entry in ready.reader.history(B)] == ["changed"]
+    ready.take_in(A)
+    ready.merge()
+    assert ready.processed() == {0: (5, "another, longer text"), 1: (0, "old")}
+    assert ready.committer.expire(older_than=EVER) == [] and ready.keys() == {A}
+
+
 # ---- quarantine ----------------------------------------------------------------------------------------------------
 
 
@@ -554,9 +580,8 @@ def test_a_feed_cleans_behind_the_cursor_and_storage_follows(lake: Lake) -> None
     assert lake.feed().status is StreamStatus.NOTHING_NEW
 
 
-def test_the_books_of_all_streams_say_what_the_reader_says(lake: Lake) -> None:
-    if not isinstance(lake, OnDisk):
-        pytest.skip("the in-memory lake has one way of reading")
+def test_the_books_of_all_streams_say_what_the_reader_says(on_disk: OnDisk) -> None:
+    lake = on_disk
     other = StreamName("shop", "refunds")
     empty = lake.reader.books([STREAM, other], since_of=lambda _: None)
     assert (empty.cursor(STREAM).path, dict(empty.known(other, since=None))) == (None, {})

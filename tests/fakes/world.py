@@ -11,7 +11,7 @@ from lakeray.validate import verdict
 from tests.fakes.records import footer_of
 from tests.fakes.store import MemoryStore
 
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+START = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 class FakeClock:

@@ -120,9 +120,16 @@ class Stream(RuleBasedStateMachine):
     def feed(self) -> None:
         """A feed ends well; run again, it changes nothing (P15)."""
         self.world.catalog.crash_at = None
+        live = {entry.commit_id + entry.key for entry in self.ledger() if entry.removed_at is None}
         report = self.world.feed()
         assert report.error is None, report.error
         self.everything_in_view_is_in()
+        newest_day = max((entry.day for entry in self.ledger()), default=date.min)
+        for entry in self.ledger():
+            if entry.removed_at is not None and entry.commit_id + entry.key in live:
+                assert entry.day < newest_day - timedelta(days=SMALL.retention_days)  # P13
+            if entry.removed_at is None:
+                assert entry.day >= newest_day - timedelta(days=SMALL.retention_days)
         before = self.world.catalog.head
         assert self.world.feed().status is StreamStatus.NOTHING_NEW
         assert self.world.catalog.head == before
@@ -238,7 +245,7 @@ class Stream(RuleBasedStateMachine):
         since = horizon(cursor, lookback_days=SMALL.lookback_days, retention_days=SMALL.retention_days)
         held = {(entry.key, entry.etag) for entry in self.world.lake.quarantined(STREAM)}
         taken = {(entry.key, entry.etag) for entry in self.ledger()}
-        for key, etag in self.good_in_storage() - held - taken:
+        for key, _ in self.good_in_storage() - held - taken:
             assert since is not None and day_of(key, otherwise=date.max) < since, key
         planned = look(self.world.rules, self.world.ports().looks(), everything=True)
         assert planned.batches == ()
@@ -324,7 +331,7 @@ class TestProtocol(Stream.TestCase):  # type: ignore[name-defined,misc]
     """The machine above."""
 
     settings = settings(
-        max_examples=200, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
     )
 
 

@@ -59,6 +59,12 @@ def test_ten_is_ahead_of_two_and_day_ten_of_day_nine() -> None:
     assert nine.endswith("day=9/part_0.parquet") and moved(nine, ten) == ten and moved(ten, nine) == ten
 
 
+def test_a_key_of_a_day_to_come_never_moves_the_cursor() -> None:
+    cursor = Cursor(stream=STREAM, path=key(0))
+    assert next_path(cursor, [key(5), key(6)], until=day(key(5))) == key(5)
+    assert next_path(cursor, [key(6)], until=day(key(5))) == key(0)
+
+
 def test_a_key_without_a_day_never_moves_the_cursor() -> None:
     assert moved(None, f"{STREAM}/loose.parquet") is None
     assert moved(key(0), f"{STREAM}/zzz.parquet") == key(0)

@@ -189,7 +189,7 @@ def test_a_stale_committer_writes_nothing(world: FeedWorld) -> None:
     assert world.catalog.head == before and newer.token == before.token
 
 
-@pytest.mark.parametrize("point", CRASH_POINTS[:7] + ("during_transform", "after_mark"))
+@pytest.mark.parametrize("point", [*CRASH_POINTS[:7], "during_transform", "after_mark"])
 def test_a_crash_anywhere_and_a_second_feed_end_in_the_same_tables(world: FeedWorld, point: str) -> None:
     rows = [row(number % 3, str(number), cursor=number) for number in range(4)]
     for number, item in enumerate(rows):
@@ -377,6 +377,14 @@ def test_what_a_feed_lists_by_the_way_and_has_in_is_not_told_as_too_late(world: 
     world.sink.events.clear()
     fed(world)
     assert [event.as_fields()["too_late"] for event in world.sink.of("stream_planned")] == [0]
+
+
+def test_a_file_of_the_far_future_makes_no_other_file_too_late(world: FeedWorld) -> None:
+    world.put(key_for(date(2099, 1, 1)), row(0))
+    world.put(name(0), row(1))
+    fed(world).put(name(1), row(2))
+    assert world.feed().files == 1
+    assert len(taken(world)) == 3 and world.lake.cursor(STREAM).path == name(1)
 
 
 # ---- clean-up ------------------------------------------------------------------------------------------------------

@@ -31,6 +31,9 @@ from lakeray.model import (
 from lakeray.ports import Clock
 
 
+_AGAIN = "Run the command again"
+
+
 class Store(RawStore, DeletesRaw, Protocol):
     """The part of the object store that the committer needs."""
 
@@ -147,12 +150,17 @@ class DuckLakeCommitter:
         if not moved:
             return BuildResult(models=(), rows_affected=0, seconds=0.0)
         built = self._transformer.run_enriched(moved=moved, processed=list(marks), token=self._token)
-        with self._fenced("enriched models built") as cursor:
-            cursor.execute("DELETE FROM lakehouse.meta.enriched_marks WHERE model = '*'")
-            cursor.execute(
-                "INSERT INTO lakehouse.meta.enriched_marks VALUES ('*', ?, ?)",
-                [json.dumps(marks, sort_keys=True), self._clock.now()],
-            )
+        try:
+            with self._fenced("enriched models built") as cursor:
+                cursor.execute("DELETE FROM lakehouse.meta.enriched_marks WHERE model = '*'")
+                cursor.execute(
+                    "INSERT INTO lakehouse.meta.enriched_marks VALUES ('*', ?, ?)",
+                    [json.dumps(marks, sort_keys=True), self._clock.now()],
+                )
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(
+                "the enriched models are built, their mark is not written", found=first_line(error), todo=_AGAIN
+            ) from error
         return built
 
     def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
@@ -175,7 +183,7 @@ class DuckLakeCommitter:
             if not rows:
                 # The script makes feeder_cursors last: cut off half-way it runs again from the start.
                 self._connection.execute(sql.load("meta_schema"))
-        except duckdb.Error as error:
+        except (duckdb.Error, CatalogError) as error:
             raise CatalogError("the lake's bookkeeping cannot be made", found=first_line(error)) from error
 
     def _take_token(self, holder: str) -> int:
@@ -201,8 +209,13 @@ class DuckLakeCommitter:
             with self._fenced(message) as cursor:
                 cursor.execute(statement, values)
         except (duckdb.Error, AnswerLost) as error:
-            raise CatalogError(message, found=first_line(error), todo="Run the command again") from error
+            raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
 
     def _query(self, statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            return cursor.execute(statement, values).fetchall()
+        try:
+            with self._connection.cursor() as cursor:
+                return cursor.execute(statement, values).fetchall()
+        except duckdb.Error as error:
+            raise CatalogError(
+                "reading the lake's bookkeeping failed", found=first_line(error), todo=_AGAIN
+            ) from error

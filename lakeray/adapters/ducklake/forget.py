@@ -53,6 +53,35 @@ def forget(
     return rows
 
 
+def release(connection: duckdb.DuckDBPyConnection, *, token: int, stream: StreamName, paths: Sequence[str]) -> None:
+    """Make way for new objects under paths whose older registration still waits to be cleaned up.
+
+    Part numbers are used again after deletions. The old bytes are gone; were the old registration left, its clean-up
+    would delete the new object.
+
+    Raises:
+        LeaseLostError: the token is stale; nothing was changed.
+        CatalogError: the catalog failed.
+    """
+    try:
+        with fenced(connection, token=token, message=f"{stream}: {len(paths)} path(s) hold new objects"):
+            pass
+        _leave_catalog(connection, stream, paths)
+        with connection.cursor() as cursor:
+            unschedule(cursor, paths)
+    except (duckdb.Error, AnswerLost) as error:
+        raise CatalogError(
+            f"{stream}: making way for new objects failed", found=first_line(error), todo="Run the feed again"
+        ) from error
+
+
+def unschedule(cursor: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> None:
+    """Take paths off DuckLake's list of files to delete: the objects there are not the ones that were registered."""
+    if paths:
+        table = f"{_CATALOG}.ducklake_files_scheduled_for_deletion"
+        cursor.execute(f"DELETE FROM {table} WHERE path IN (SELECT unnest(?))", [list(paths)])
+
+
 def _leave_catalog(connection: duckdb.DuckDBPyConnection, stream: StreamName, paths: Sequence[str]) -> int:
     with connection.cursor() as cursor:
         found = cursor.execute(sql.load("landing_file_ids"), {"table": stream.landing_table, "paths": list(paths)})

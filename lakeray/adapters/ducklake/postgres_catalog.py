@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 from psycopg import sql as compose
 
@@ -54,11 +57,13 @@ def conninfo(address: LakeAddress) -> str:
     return address.catalog.removeprefix("postgres:")
 
 
-def _connect(address: LakeAddress) -> psycopg.Connection[tuple[object, ...]]:
+@contextmanager
+def _connect(address: LakeAddress) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     try:
-        return psycopg.connect(
+        with psycopg.connect(
             conninfo(address), password=address.password, autocommit=True, connect_timeout=_CONNECT_S
-        )
+        ) as connection:
+            yield connection
     except psycopg.Error as error:
         raise CatalogError(
             "the Postgres catalog does not answer",

@@ -12,6 +12,7 @@ import duckdb
 
 from lakeray import sql
 from lakeray.adapters.ducklake.connection import first_line
+from lakeray.adapters.ducklake.forget import release
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.column_types import parse_type, quoted, same_type
 from lakeray.errors import CatalogError, LeaseLostError
@@ -53,6 +54,14 @@ class _RequirementFailed(Exception):
         self.refused = refused
 
 
+class _PathsWait(Exception):
+    """Older registrations of these paths wait to be cleaned up: the objects there are new ones by now."""
+
+    def __init__(self, paths: list[str]) -> None:
+        super().__init__(f"{len(paths)} paths")
+        self.paths = paths
+
+
 class _FileRefused(Exception):
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -89,6 +98,8 @@ class Registration:
                 return Refused(requirement=LeaseIs(token=self._token), expected=lost.expected, found=lost.found)
             except AnswerLost as lost:
                 return Unknown(commit_id=request.commit_id, cause=str(lost))
+            except _PathsWait as waiting:
+                release(self._connection, token=self._token, stream=request.stream, paths=waiting.paths)
             except _FileRefused as refused:
                 attempt = self._without_refused(attempt, refused.cause)
             except duckdb.Error as error:
@@ -103,10 +114,17 @@ class Registration:
 
     def read_back(self, commit_id: str) -> Landed | None:
         """Whether the commit is in the catalog, and as which DuckLake snapshot (P9)."""
-        with self._connection.cursor() as cursor:
-            row = cursor.execute(
-                "SELECT snapshot_id FROM lakehouse.meta.batches WHERE commit_id = ?", [commit_id]
-            ).fetchone()
+        try:
+            with self._connection.cursor() as cursor:
+                row = cursor.execute(
+                    "SELECT snapshot_id FROM lakehouse.meta.batches WHERE commit_id = ?", [commit_id]
+                ).fetchone()
+        except duckdb.Error as error:
+            raise CatalogError(
+                f"whether commit {commit_id} landed cannot be read",
+                found=first_line(error),
+                todo="Run the feed again: it starts by looking what was taken in",
+            ) from error
         return None if row is None else Landed(snapshot=row[0])
 
     def _attempt(self, request: CommitRequest, *, at: datetime) -> None:
@@ -151,11 +169,12 @@ class Registration:
         self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, requirement: LedgerLacks
     ) -> None:
         paths = [self._path(item) for item in request.files]
-        row = cursor.execute(sql.load("doomed"), {"paths": paths}).fetchone() if paths else None
-        if row is not None:
-            raise _failed(
-                requirement, "paths that no older registration waits to delete", f"{row[0]}: run `lakeray clean` first"
-            )
+        rows = cursor.execute(sql.load("doomed"), {"paths": paths}).fetchall() if paths else []
+        live = [path for path, is_live in rows if is_live]
+        if live:
+            raise _failed(requirement, "paths that are not registered", f"registered already: {live[0]}")
+        if rows:
+            raise _PathsWait([path for path, _ in rows])
 
     def _path(self, item: Accepted) -> str:
         return item.registered_path or self._store.url(item.file.key)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -10,14 +12,17 @@ import duckdb
 
 from lakeray import sql
 from lakeray.adapters.ducklake.connection import first_line
+from lakeray.adapters.ducklake.forget import forget, unschedule
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.column_types import quoted
 from lakeray.errors import CatalogError, DamageError
 from lakeray.faults import Fault, FaultPoint
-from lakeray.model import LedgerEntry, StreamName
+from lakeray.model import LedgerEntry, SourceFile, StreamName
 
 _CHUNK = 1000
 """Files per DELETE: DuckDB prunes an IN list of names to their files, and plans a longer one slowly."""
+_LOOKS = 32
+"""Objects that are looked up at once."""
 
 
 class DeletesRaw(Protocol):
@@ -26,8 +31,21 @@ class DeletesRaw(Protocol):
     def url(self, key: str) -> str:
         """What is registered for a raw object."""
 
+    def head(self, key: str) -> SourceFile | None:
+        """The object, or None."""
+
     def delete(self, key: str) -> None:
         """Delete one object; one that is gone already is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scheduled:
+    """A raw object whose registration DuckLake is about to clean up."""
+
+    path: str
+    key: str
+    etag: str
+    size_bytes: int
 
 
 class Retention:
@@ -40,20 +58,34 @@ class Retention:
         self._fault = fault
 
     def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
-        """Take whole files out of landing. Metadata only: every row of a file goes, so no delete file is written.
+        """Take whole files out of landing; returns the rows that went.
+
+        Metadata only: every row of a file goes, so no delete file is written. DuckDB reads the files for that; one
+        that vanished or was overwritten is forgotten instead, which needs no read (P14).
 
         Raises:
             DamageError: the landing table does not hold the rows that the ledger says; nothing was removed.
             CatalogError: the catalog failed.
         """
         removed = 0
-        try:
-            for chunk in _chunks(files):
+        for chunk in _chunks(files):
+            try:
                 removed += self._remove_chunk(stream, chunk, reason=reason, at=at)
-        except (duckdb.Error, AnswerLost) as error:
-            raise CatalogError(
-                f"{stream}: clean-up was cut off", found=first_line(error), todo="Run it again: it goes on from here"
-            ) from error
+            except (duckdb.Error, AnswerLost, DamageError) as error:
+                intact, others = self._parted(chunk)
+                if not others:
+                    raise _cut_off(stream, error) from error
+                paths = [entry.registered_path for entry in others]
+                removed += forget(
+                    self._connection,
+                    token=self._token,
+                    stream=stream,
+                    paths=paths,
+                    entries=others,
+                    reason=reason,
+                    at=at,
+                )
+                removed += self._remove_intact(stream, intact, reason=reason, at=at)
         self._fault(FaultPoint.AFTER_REMOVE)
         return removed
 
@@ -62,15 +94,22 @@ class Retention:
 
         Raises:
             DamageError: a path that is scheduled for deletion is still in use; nothing was deleted.
+            LeaseLostError: another committer took over; nothing was expired.
             CatalogError: the catalog or the storage failed.
         """
         try:
             with self._connection.cursor() as cursor:
                 return self._expire(cursor, older_than=older_than, dry_run=dry_run)
-        except duckdb.Error as error:
+        except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(
                 "expiring DuckLake snapshots failed", found=first_line(error), todo="Run `lakeray clean` again"
             ) from error
+
+    def _remove_intact(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+        try:
+            return self._remove_chunk(stream, files, reason=reason, at=at) if files else 0
+        except (duckdb.Error, AnswerLost) as error:
+            raise _cut_off(stream, error) from error
 
     def _remove_chunk(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
         paths = [entry.registered_path for entry in files]
@@ -101,11 +140,27 @@ class Retention:
             )
         return found
 
+    def _parted(self, files: Sequence[LedgerEntry]) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
+        """Entries whose registered bytes are as they were, and the others."""
+        with ThreadPoolExecutor(_LOOKS) as pool:
+            found = list(pool.map(lambda entry: self._store.head(entry.key), files))
+        intact: list[LedgerEntry] = []
+        others: list[LedgerEntry] = []
+        for entry, now in zip(files, found, strict=True):
+            same = now is not None and (now.etag, now.size_bytes) == (entry.etag, entry.size_bytes)
+            converted = entry.registered_path != self._store.url(entry.key)
+            (intact if same or converted else others).append(entry)
+        return intact, others
+
     def _expire(self, cursor: duckdb.DuckDBPyConnection, *, older_than: datetime, dry_run: bool) -> list[str]:
         keep = cursor.execute(sql.load("keep_from")).fetchone()
         keep_from = keep[0] if keep is not None and keep[0] is not None else 2**62
         named = {"older_than": older_than, "keep_from": keep_from}
         snapshots = [row[0] for row in cursor.execute(sql.load("expirable"), named).fetchall()]
+        waiting = cursor.execute(sql.load("anything_scheduled")).fetchone()
+        if not dry_run and (snapshots or waiting is not None):
+            with fenced(self._connection, token=self._token, message="about to expire snapshots"):
+                pass  # a stale committer stops here
         if snapshots and not dry_run:
             cursor.execute("CALL ducklake_expire_snapshots('lakehouse', versions => ?)", [snapshots])
             self._fault(FaultPoint.AFTER_EXPIRE)
@@ -120,24 +175,41 @@ class Retention:
         scheduled = [str(row[0]) for row in rows.fetchall()]
         if dry_run or not scheduled:
             return scheduled
+        return self._clean_up(cursor, scheduled)
+
+    def _clean_up(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:
+        raw = [_Scheduled(*row) for row in cursor.execute(sql.load("scheduled_raw"), [scheduled]).fetchall()]
+        ours, others = self._still_ours(raw)
+        spared = {item.path for item in others if item.path == self._store.url(item.key)}
+        unschedule(cursor, sorted(spared))
         # Before DuckLake's own clean-up: cut off in between, the next run finds the same files scheduled.
-        originals = self._delete_originals(cursor, scheduled)
+        originals = [item.key for item in ours if item.path != self._store.url(item.key)]
+        for key in originals:
+            self._store.delete(key)
         self._fault(FaultPoint.AFTER_ORIGINALS)
         cursor.execute("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
-        return scheduled + originals
+        return [path for path in scheduled if path not in spared] + [self._store.url(key) for key in originals]
 
-    def _delete_originals(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:
-        """A converted copy stood for its raw object; when the copy goes, so does the object."""
-        statement = (
-            "SELECT file_key, registered_path FROM lakehouse.meta.ledger WHERE registered_path IN (SELECT unnest(?))"
-        )
-        rows = cursor.execute(statement, [scheduled]).fetchall()
-        keys = [key for key, path in rows if path != self._store.url(key)]
-        for key in keys:
-            self._store.delete(key)
-        return [self._store.url(key) for key in keys]
+    def _still_ours(self, scheduled: Sequence[_Scheduled]) -> tuple[list[_Scheduled], list[_Scheduled]]:
+        """Objects that are still what was taken in, and keys that Airbyte has written anew: those are not ours."""
+        with ThreadPoolExecutor(_LOOKS) as pool:
+            found = list(pool.map(lambda item: self._store.head(item.key), scheduled))
+        ours: list[_Scheduled] = []
+        others: list[_Scheduled] = []
+        for item, now in zip(scheduled, found, strict=True):
+            same = now is None or (now.etag, now.size_bytes) == (item.etag, item.size_bytes)
+            (ours if same else others).append(item)
+        return ours, others
 
 
 def _chunks(files: Sequence[LedgerEntry]) -> Iterator[Sequence[LedgerEntry]]:
     for at in range(0, len(files), _CHUNK):
         yield files[at : at + _CHUNK]
+
+
+def _cut_off(stream: StreamName, error: BaseException) -> BaseException:
+    if isinstance(error, DamageError):
+        return error
+    return CatalogError(
+        f"{stream}: clean-up was cut off", found=first_line(error), todo="Run it again: it goes on from here"
+    )

@@ -71,5 +71,5 @@ def _touch_lease(cursor: duckdb.DuckDBPyConnection, token: int) -> None:
 def _rollback(cursor: duckdb.DuckDBPyConnection) -> None:
     try:
         cursor.execute("ROLLBACK")
-    except duckdb.TransactionException:
-        return  # a failed COMMIT has ended the transaction already
+    except duckdb.Error:
+        return  # a failed COMMIT, or a lost connection, has ended the transaction already

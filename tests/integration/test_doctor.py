@@ -1,0 +1,84 @@
+"""doctor: storage, ledger and catalog disagree, and it says where, by kind; it changes nothing (P2, P14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.real.lake import Lake, Ran
+from tests.real.parquet import record, write
+
+GONE, CHANGED, TWICE, SOUND = "klaviyo/metrics", "klaviyo/lists", "klaviyo/flows", "klaviyo/campaigns"
+STREAMS = f"+stream=[{GONE},{CHANGED},{TWICE},{SOUND}]"
+
+
+def key(stream: str, part: int) -> str:
+    return f"{stream}/year=2026/month=01/day=01/part_{part}.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damaged:
+    """A lake to which somebody did something, each stream another thing."""
+
+    lake: Lake
+    before: Ran
+    doctor: Ran
+
+    def findings(self, stream: str) -> list[tuple[str, str]]:
+        """Kind and path of what doctor found in a stream."""
+        found = self.doctor.document["findings"]
+        return sorted((item["kind"], item["path"]) for item in found if item["stream"] == stream)
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory, extension_directory: Path) -> Damaged:
+    lake = Lake.new(tmp_path_factory.mktemp("doctor") / "lake", extensions=extension_directory)
+    for stream in (GONE, CHANGED, TWICE, SOUND):
+        for part in (0, 1):
+            write(lake.raw / key(stream, part), record(f"{stream} {part}"))
+    lake.ok("feed", STREAMS)
+    before = lake.run("doctor", STREAMS)
+    (lake.raw / key(GONE, 1)).unlink()
+    write(lake.raw / key(CHANGED, 1), record("another"))
+    with lake.connection(read_only=False) as connection:
+        path = str(lake.raw / key(TWICE, 1))
+        options = "schema => 'staging', allow_missing => true, hive_partitioning => false"
+        connection.execute(f"CALL ducklake_add_data_files('lakehouse', 'stg_klaviyo__flows', ?, {options})", [path])
+    return Damaged(lake=lake, before=before, doctor=lake.run("doctor", STREAMS))
+
+
+def test_doctor_is_content_with_a_sound_lake(damaged: Damaged) -> None:
+    assert (damaged.before.code, damaged.before.document["findings"]) == (0, [])
+    assert damaged.before.document["facts"]["DuckLake catalog"] == "1.0"
+    assert damaged.before.document["facts"]["lease"] == "free"
+
+
+def test_doctor_exits_1_and_says_nothing_of_sound_streams(damaged: Damaged) -> None:
+    assert damaged.doctor.code == 1
+    assert damaged.findings(SOUND) == []
+
+
+def test_doctor_finds_an_object_that_has_gone(damaged: Damaged) -> None:
+    assert damaged.findings(GONE) == [("registered_but_gone", key(GONE, 1))]
+
+
+def test_doctor_finds_an_object_that_was_overwritten(damaged: Damaged) -> None:
+    assert damaged.findings(CHANGED) == [("registered_but_changed", key(CHANGED, 1))]
+
+
+def test_doctor_finds_a_file_that_is_registered_twice(damaged: Damaged) -> None:
+    assert damaged.findings(TWICE) == [("registered_twice", str(damaged.lake.raw / key(TWICE, 1)))]
+
+
+def test_a_feed_takes_neither_the_changed_nor_the_vanished_object_in_again(damaged: Damaged) -> None:
+    """And says that they are there: nothing is answered wrongly without a word (P14)."""
+    before = damaged.lake.ledger_keys()
+    feed = damaged.lake.run("feed", STREAMS)
+    assert {report["status"] for report in feed.document["streams"]} == {"nothing_new"}
+    assert damaged.lake.ledger_keys() == before
+    states = damaged.lake.ok("status", STREAMS)
+    assert (states.stream(GONE)["vanished"], states.stream(CHANGED)["changed"]) == (1, 1)
+    assert "vanished" in damaged.lake.document("why", key(GONE, 1))["verdict"]
+    assert "changed" in damaged.lake.document("why", key(CHANGED, 1))["verdict"]

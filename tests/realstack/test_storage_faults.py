@@ -1,0 +1,177 @@
+"""The object store fails while a feed works: nothing is lost, and no failed listing means "no files" (P3, P6, P15)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.realstack.proxy import Faults, Proxy
+from tests.realstack.results import Results
+from tests.realstack.stack import Contents, RealLake, Stack, assert_ended_typed, errors_of
+
+EVENTS = {"listing": "executor_chosen", "validation": "stream_planned", "dbt": "batch_committed"}
+"""What a feed logs before it lists for the last time, before it validates, and before it runs dbt."""
+
+
+def test_a_storage_that_errs_and_recovers_costs_nothing_but_time(
+    stack: Stack, undisturbed: Contents, results: Results, s3_proxy: Proxy
+) -> None:
+    lake = behind(s3_proxy, stack)
+    with results.trial("503, resets and cut-off bodies together", "the first 12 requests") as row:
+        s3_proxy.faults = Faults(slow_down=4, reset_requests=4, truncate=4)
+        with lake.feed() as feed:
+            ran = feed.end()
+        assert ran.code == 0, ran.err
+        assert s3_proxy.faults.used == 12
+        results.same(row, lake, undisturbed)
+
+
+def test_a_listing_that_fails_is_never_an_empty_one(stack: Stack, results: Results, s3_proxy: Proxy) -> None:
+    lake = behind(s3_proxy, stack)
+    with results.trial("503 without end", "listing"):
+        s3_proxy.faults = Faults(slow_down=1_000_000, only=b"list-type")
+        with lake.feed() as feed, lake.feed("feed.lookback_days=5") as other:
+            for ran in (feed.end(), other.end()):
+                assert ran.code == 1, ran.out
+                assert {error["kind"] for error in errors_of(ran)} == {"storage"}
+                assert [item["status"] for item in ran.document["streams"]] == ["failed", "failed"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("fault", "faults"),
+    [
+        ("503 SlowDown", {"slow_down": 5}),
+        ("connections reset", {"reset_requests": 5}),
+        ("bodies cut off", {"truncate": 5}),
+        ("503 SlowDown, many", {"slow_down": 60}),
+        ("connections reset, many", {"reset_requests": 60}),
+        ("bodies cut off, many", {"truncate": 60}),
+    ],
+)
+@pytest.mark.parametrize("step", EVENTS)
+def test_a_storage_that_errs_while_a_feed_works(
+    step: str, fault: str, faults: dict[str, int], stack: Stack, undisturbed: Contents, results: Results, s3_proxy: Proxy
+) -> None:
+    lake = behind(s3_proxy, stack)
+    with results.trial(fault, step) as row:
+        with lake.feed() as feed:
+            feed.until_event(EVENTS[step])
+            s3_proxy.faults = Faults(**faults)
+            assert_ended_typed(feed.end())
+        s3_proxy.heal()
+        assert lake.doctor() == []
+        lake.fed()
+        results.same(row, lake, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", EVENTS)
+def test_all_connections_to_the_storage_reset_at_once(
+    step: str, stack: Stack, undisturbed: Contents, results: Results, s3_proxy: Proxy
+) -> None:
+    lake = behind(s3_proxy, stack)
+    with results.trial("all storage connections reset", step) as row:
+        with lake.feed() as feed:
+            feed.until_event(EVENTS[step])
+            s3_proxy.reset_all()
+            assert_ended_typed(feed.end())
+        lake.fed()
+        results.same(row, lake, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", EVENTS)
+def test_seaweedfs_paused_for_twenty_seconds(
+    step: str, servers: Stack, undisturbed: Contents, results: Results
+) -> None:
+    lake = servers.lake()
+    with results.trial("SeaweedFS stopped for 20 s (SIGSTOP)", step) as row:
+        with lake.feed() as feed:
+            feed.until_event(EVENTS[step])
+            servers.pause_seaweedfs()
+            resume = threading.Timer(20, servers.resume_seaweedfs)
+            resume.start()
+            assert_ended_typed(feed.end())
+            resume.join()
+        assert lake.doctor() == []
+        lake.fed()
+        results.same(row, lake, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", EVENTS)
+def test_seaweedfs_killed_and_started_again(
+    step: str, servers: Stack, undisturbed: Contents, results: Results
+) -> None:
+    lake = servers.lake()
+    with results.trial("SeaweedFS killed and started again", step) as row:
+        with lake.feed() as feed:
+            feed.until_event(EVENTS[step])
+            servers.kill_seaweedfs()
+            feed.ends_within(5)
+            servers.start_seaweedfs()
+            assert_ended_typed(feed.end())
+        assert lake.doctor() == []
+        lake.fed()
+        results.same(row, lake, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_slow_storage_changes_nothing(
+    stack: Stack, undisturbed: Contents, results: Results, s3_proxy: Proxy
+) -> None:
+    lake = behind(s3_proxy, stack)
+    with results.trial("slow storage (30 ms a packet)", "the whole feed") as row:
+        s3_proxy.faults = Faults(delay_s=0.03)
+        lake.fed()
+        s3_proxy.heal()
+        results.same(row, lake, undisturbed)
+
+
+@pytest.fixture
+def tiny_temp(stack: Stack) -> Iterator[Path]:
+    """The temporary folder as a tmpfs of 1 MB."""
+    folder = stack.root / "tmp"
+    folder.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a tmpfs is not permitted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_full_disk_under_dbt_fails_the_stream_and_nothing_else(
+    stack: Stack, results: Results, tiny_temp: Path
+) -> None:
+    big = ("sample.days=2", "sample.files_per_day=4", "sample.syncs_per_day=1", "sample.rows_per_file=20000")
+    wanted_lake = stack.lake(streams=["klaviyo/events"], sample=big)
+    lake = stack.lake(streams=["klaviyo/events"], sample=big)
+    with results.trial("disk full", "dbt's temporary folder") as row:
+        # Little memory for DuckDB: it must spill, and there is no room to spill to.
+        with lake.feed("batch.memory_bytes=460MB", "batch.reserved_bytes=400MB", "batch.oversize=spill") as feed:
+            ran = feed.end()
+        assert ran.code == 1, ran.out
+        assert_ended_typed(ran)
+        assert {error["kind"] for error in errors_of(ran)} == {"transform"}
+        assert lake.doctor() == []
+        lake.fed()
+        wanted_lake.fed()
+        results.same(row, lake, wanted_lake.contents())
+
+
+def behind(proxy: Proxy, stack: Stack) -> RealLake:
+    """A lake whose commands reach the storage through the proxy."""
+    lake = stack.lake()
+    lake.s3_port = proxy.port
+    return lake

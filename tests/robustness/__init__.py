@@ -1,0 +1,1 @@
+"""Bad input, leaked secrets, and a long life: what must not hurt."""
