@@ -118,7 +118,7 @@ def estimated_seconds(plans: Sequence[Plan]) -> float:
     """About how long feeding these plans takes on one machine; 0 when there is nothing to do.
 
     First dbt invocation 9 s, then per batch 1.5 s, per file 10 ms and per 20 MB 1 s (measured on 2 cores, embedded
-    catalog; docs/performance.md).
+    catalog).
     """
     if not any(plan.batches for plan in plans):
         return 0.0

@@ -6,7 +6,9 @@ over the first. The ledger keeps the raw object's key; the copy is what is regis
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,10 +21,13 @@ import pyarrow.parquet as pq
 
 from lakeray.adapters.arrow_types import arrow_type
 from lakeray.column_types import Scalar
+from lakeray.errors import TryAgainError
 from lakeray.model import Accepted, Cast, Rejected, RejectReason, SourceFile, StreamName, Verdict
 from lakeray.ports import ObjectStore
 
 _ROWS = 8192
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+"""Errors of this machine: they say nothing about the file, which must not be rejected for them (P6)."""
 
 
 def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: ObjectStore, temp: Path) -> Verdict:
@@ -30,18 +35,38 @@ def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: O
 
     Raises:
         StorageError: the storage failed.
+        TryAgainError: the temporary folder takes no copy.
     """
     key = copy_key(stream, accepted.file)
-    temp.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=temp) as folder:
-        path = Path(folder) / "copy.parquet"
-        try:
-            _write(accepted, raw=raw, path=path)
-        except (pa.ArrowException, OSError) as error:
-            detail = f"expected values that convert without loss, found: {str(error).splitlines()[0][:200]}"
-            return Rejected(file=accepted.file, reason=RejectReason.TYPE_CHANGED, detail=detail)
-        lake.put_file(key, path)
+    try:
+        temp.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=temp) as folder:
+            path = Path(folder) / "copy.parquet"
+            rejected = _converted_or_rejected(accepted, raw=raw, path=path)
+            if rejected is not None:
+                return rejected
+            lake.put_file(key, path)
+    except OSError as error:
+        raise TryAgainError(
+            f"{accepted.file.key}: its copy cannot be written in {temp}",
+            found=os.strerror(error.errno) if error.errno else type(error).__name__,
+            todo="Make room or mend the permissions, then run the feed again",
+        ) from error
     return replace(accepted, registered_path=lake.url(key))
+
+
+def _converted_or_rejected(accepted: Accepted, *, raw: ObjectStore, path: Path) -> Rejected | None:
+    try:
+        _write(accepted, raw=raw, path=path)
+    except FileNotFoundError:
+        detail = "expected the object that was validated, found none"
+        return Rejected(file=accepted.file, reason=RejectReason.VANISHED, detail=detail)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise
+        detail = f"expected values that convert without loss, found: {str(error).splitlines()[0][:200]}"
+        return Rejected(file=accepted.file, reason=RejectReason.TYPE_CHANGED, detail=detail)
+    return None
 
 
 def copy_key(stream: StreamName, file: SourceFile) -> str:

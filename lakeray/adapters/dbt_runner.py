@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakeray.errors import TransformError
+from lakeray.errors import LakerayError, LeaseLostError, TransformError
 from lakeray.model import BuildResult, PendingTransform
+
+
+_FENCED = "the lease with fencing token"
+"""How the macro lakeray_fence begins, when it stops a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +144,14 @@ def _rows(result: Any) -> int:
     return int(rows) if isinstance(rows, int | str) and str(rows).isdigit() else 0
 
 
-def _failure(about: str, failed: Sequence[Any], exception: BaseException | None) -> TransformError:
+def _failure(about: str, failed: Sequence[Any], exception: BaseException | None) -> LakerayError:
+    if any(_FENCED in str(item.message) for item in failed):
+        return LeaseLostError(
+            f"{about}: the lease is lost; dbt wrote nothing",
+            expected="the lease with this run's fencing token",
+            found="another committer's",
+            todo="Another committer took over; let it work",
+        )
     if failed:
         names = ", ".join(item.node.name for item in failed)
         messages = " | ".join(_first_lines(str(item.message)) for item in failed if item.message)
@@ -150,7 +161,8 @@ def _failure(about: str, failed: Sequence[Any], exception: BaseException | None)
     return TransformError(
         f"{about}: dbt failed; the batch stays registered and transformed_through stays where it was",
         found=found,
-        todo="Mend the model or the data; the next feed starts with this transform",
+        todo="If a server did not answer, run the feed again; else mend the model or the data. "
+        "The next feed starts with this transform",
     )
 
 

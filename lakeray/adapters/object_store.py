@@ -100,10 +100,14 @@ class ObstoreStore:
     def _key(self, path: str) -> str:
         return path.removeprefix(self._prefix)
 
+    def _etag(self, etag: str) -> str:
+        # In a folder it is inode-time-size. A restored copy has another inode and is the same file.
+        return etag.partition("-")[2] if isinstance(self._store, LocalStore) else etag
+
     def _file(self, meta: Any) -> SourceFile:
         return SourceFile(
             key=self._key(meta["path"]),
-            etag=(meta["e_tag"] or "").strip('"'),
+            etag=self._etag((meta["e_tag"] or "").strip('"')),
             size_bytes=meta["size"],
             last_modified=meta["last_modified"],
         )

@@ -1,4 +1,7 @@
-"""The command line: what is wrong is named, the nearest is suggested, help teaches, secrets stay secret."""
+"""The command line: what is wrong is named, the nearest is suggested, help teaches, secrets stay secret.
+
+What the process adds to ``main`` (its exit code, its two outputs) is tested once; the rest needs no process.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lakeray.__main__ import main
 from lakeray.help import COMMANDS
 from tests.real.processes import lakeray
 
@@ -36,15 +40,22 @@ WRONG = [
 
 @pytest.mark.parametrize(("words", "named", "suggested"), WRONG, ids=[" ".join(words) for words, _, _ in WRONG])
 def test_a_wrong_command_line_exits_2_names_what_is_wrong_and_what_would_be_right(
-    words: tuple[str, ...], named: str, suggested: str, tmp_path: Path
+    words: tuple[str, ...], named: str, suggested: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran = lakeray(*words, f"paths.root={tmp_path / 'root'}")
-    assert (ran.code, ran.out) == (2, ""), ran.err
-    first, _, rest = ran.err.partition(";")
-    assert named in ran.err
-    assert suggested in ran.err.replace(named, "", 1), ran.err
-    assert "Traceback" not in first + rest
+    code = main([*words, f"paths.root={tmp_path / 'root'}"])
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, ""), err
+    assert named in err
+    assert suggested in err.replace(named, "", 1), err
     assert not (tmp_path / "root" / "catalog.sqlite").exists()
+
+
+def test_the_process_exits_with_the_code_and_says_why_without_a_trace(tmp_path: Path) -> None:
+    ran = lakeray("feed", "+stream=shopify/ordrs", f"paths.root={tmp_path / 'root'}")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("lakeray: stream shopify/ordrs; ")
+    assert ran.err.rstrip().endswith("Did you mean shopify/orders?")
+    assert "Traceback" not in ran.err
 
 
 def test_an_error_is_one_json_document_when_json_is_asked_for(tmp_path: Path) -> None:
@@ -55,20 +66,35 @@ def test_an_error_is_one_json_document_when_json_is_asked_for(tmp_path: Path) ->
     assert (error["about"], error["todo"]) == ("batch.max_fils", "Did you mean batch.max_files?")
 
 
-@pytest.mark.parametrize("size", ["500MB", "2GiB", "500000000"])
-def test_sizes_are_read_as_people_write_them(size: str, tmp_path: Path) -> None:
-    ran = lakeray("plan", f"batch.target_bytes={size}", "output=json", f"paths.root={tmp_path / 'root'}")
-    assert ran.code == 0, ran.err
-    assert [stream["files"] for stream in ran.document["streams"]] == [0] * 9
+@pytest.mark.parametrize("size", ["500MB", "2GiB", "500000000", "0.5 GB"])
+def test_sizes_are_read_as_people_write_them(size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["plan", f"batch.target_bytes={size}", "output=json", f"paths.root={tmp_path / 'root'}"])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    assert [stream["files"] for stream in json.loads(out)["streams"]] == [0] * 9
 
 
-@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)], ids=" ".join)
-def test_help_names_every_command_and_the_exit_codes(words: tuple[str, ...]) -> None:
-    ran = lakeray(*words)
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    ran = lakeray("--help")
     assert (ran.code, ran.err) == (0, "")
     assert all(f"\n  {name} " in ran.out for name in COMMANDS)
     assert "Exit codes: 0 done" in ran.out
     assert "env=local|dev|prod" in ran.out
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["help"]], ids=" ".join)
+def test_whoever_asks_for_help_in_any_way_gets_the_same(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert out[: len(out) // 2] == out[len(out) // 2 :]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"lakeray {name}: ")
+    assert f"lakeray {name}" in out.partition("\n")[2]
 
 
 def test_the_help_of_feed_shows_a_command_for_one_stream_and_for_several() -> None:

@@ -483,21 +483,21 @@ def test_what_landing_and_ledger_disagree_about_is_not_removed(ready: Lake) -> N
     assert ready.state() == before
 
 
-def test_an_object_that_waits_for_its_deletion_is_not_taken_in_again(ready: Lake) -> None:
-    ready.put(A, row(1, "old"))
-    ready.take_in(A)
+def test_an_object_written_anew_while_it_waits_for_its_deletion_is_taken_in_and_kept(ready: Lake) -> None:
+    for number, key in enumerate((A, B)):
+        ready.put(key, row(number, "old"))
+    ready.take_in(A, B)
     ready.merge()
-    ready.committer.remove(STREAM, ready.reader.history(A), reason="retention")
-    ready.put(A, row(1, "rewritten and longer", cursor=5))
-    before = ready.state()
-    outcome = ready.committer.commit(ready.request(A))
-    assert isinstance(outcome, Refused) and isinstance(outcome.requirement, LedgerLacks)
-    assert ready.state() == before
-    ready.committer.expire(older_than=EVER)
-    ready.put(A, row(1, "rewritten and longer", cursor=5))
+    ready.committer.remove(STREAM, [*ready.reader.history(A), *ready.reader.history(B)], reason="retention")
+    for number, key in enumerate((A, B)):
+        ready.put(key, row(number, "rewritten and longer", cursor=5))
     ready.take_in(A)
-    assert ready.landing() == [(1, "rewritten and longer")]
+    ready.committer.expire(older_than=EVER)
+    assert ready.keys() == {A, B}
+    assert ready.landing() == [(0, "rewritten and longer")]
     assert [entry.removed_at is None for entry in ready.reader.history(A)] == [False, True]
+    ready.take_in(B)
+    assert ready.landing() == [(0, "rewritten and longer"), (1, "rewritten and longer")]
 
 
 def test_a_forgotten_file_leaves_every_snapshot_and_its_key_may_come_again(ready: Lake) -> None:

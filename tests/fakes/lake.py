@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, assert_never
@@ -215,6 +215,7 @@ class MemoryLake:
         lost, self.catalog.lose_answer = self.catalog.lose_answer, None
         if lost == "not_landed":
             return Unknown(commit_id=request.commit_id, cause="the connection broke")
+        self._leave_history({self._path(item) for item in taken.files})
         state = self._register(taken)
         self.catalog.reach("after_commit")
         if lost == "landed":
@@ -267,9 +268,7 @@ class MemoryLake:
         """Take files whose bytes are gone out of every snapshot: none could read them any more (P14)."""
         self._fence()
         rows = sum(file.rows for file in self._files(stream) if file.path in paths)
-        for number, state in list(self.catalog.snapshots.items()):
-            kept = tuple(file for file in state.files if file.stream != stream or file.path not in paths)
-            self.catalog.snapshots[number] = replace(state, files=kept)
+        self._leave_history(paths)
         self._write(ledger=self._without(stream, entries, reason))
         return rows
 
@@ -288,7 +287,7 @@ class MemoryLake:
         self.catalog.scheduled.extend(path for path in freed if path not in self.catalog.scheduled)
         self.catalog.reach("after_expire")
         deleted: list[str] = []
-        for path in list(self.catalog.scheduled):
+        for path in filter(self._is_as_taken_in, list(self.catalog.scheduled)):
             self._store.delete(self._store.key_of(path))
             deleted.append(path)
             self.catalog.reach("during_delete")
@@ -409,15 +408,27 @@ class MemoryLake:
                 live = [e.key for e in self._ledger(request.stream) if e.removed_at is None and e.key in keys]
                 if live:
                     return _refused(requirement, "files that are not taken in", f"taken in already: {live[0]}")
-                return self._doomed(request, requirement)
+                return self._registered_elsewhere(request, requirement)
             case _:
                 assert_never(requirement)
 
-    def _doomed(self, request: CommitRequest, requirement: LedgerLacks) -> Refused | None:
-        shown = {file.path for state in self.catalog.snapshots.values() for file in state.files}
-        waiting = shown | set(self.catalog.scheduled)
-        path = next((p for p in (self._path(item) for item in request.files) if p in waiting), None)
-        return None if path is None else _refused(requirement, "paths that wait for no deletion", path)
+    def _registered_elsewhere(self, request: CommitRequest, requirement: LedgerLacks) -> Refused | None:
+        live = {file.path for file in self.catalog.head.files}
+        path = next((p for p in (self._path(item) for item in request.files) if p in live), None)
+        return None if path is None else _refused(requirement, "paths that are not registered", path)
+
+    def _leave_history(self, paths: Collection[str]) -> None:
+        """No snapshot shows these paths any more, and none waits for its deletion."""
+        for number, state in list(self.catalog.snapshots.items()):
+            kept = tuple(file for file in state.files if file.path not in paths)
+            self.catalog.snapshots[number] = replace(state, files=kept)
+        self.catalog.scheduled = [path for path in self.catalog.scheduled if path not in paths]
+
+    def _is_as_taken_in(self, path: str) -> bool:
+        """Whether the object is gone or still the one that was registered last; else it is not ours to delete."""
+        found = self._store.head(self._store.key_of(path))
+        entry = next((entry for _, entry in reversed(self.catalog.head.ledger) if entry.registered_path == path), None)
+        return found is None or entry is None or (found.etag, found.size_bytes) == (entry.etag, entry.size_bytes)
 
     def _path(self, item: Accepted) -> str:
         return item.registered_path or self._store.url(item.file.key)

@@ -129,15 +129,26 @@ class Lake:
         """The keys of all that was ever taken in, one for every time."""
         return [key for (key,) in self.query("SELECT file_key FROM lakehouse.meta.ledger ORDER BY file_key")]
 
-    def contents(self) -> dict[str, list[Row]]:
-        """All that must be the same after any crash: every table row for row, ledger, removals, quarantine, cursors."""
-        tables = self.query(
+    def tables(self) -> list[str]:
+        """The landing, processed and enriched tables, ``main.fct_sales``."""
+        statement = (
             "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
             "WHERE database_name = 'lakehouse' AND schema_name IN ('staging', 'main') ORDER BY 1"
         )
+        return [name for (name,) in self.query(statement)]
+
+    def contents(self) -> dict[str, list[Row]]:
+        """All that must be the same after any crash: every table row for row, ledger, removals, quarantine, cursors."""
         return {
-            **{name: self._sorted(f"SELECT * FROM lakehouse.{name}") for (name,) in tables},
+            **{name: self._sorted(f"SELECT * FROM lakehouse.{name}") for name in self.tables()},
             **{name: self._sorted(f"SELECT {columns} FROM lakehouse.meta.{name}") for name, columns in _BOOKS.items()},
+        }
+
+    def digests(self) -> dict[str, Row]:
+        """Rows and a digest of all their values, by table: for tables that are wide."""
+        return {
+            name: self.query(f"SELECT count(*), sum(hash(t)::HUGEINT) FROM lakehouse.{name} AS t")[0]
+            for name in self.tables()
         }
 
     def objects(self) -> set[str]:

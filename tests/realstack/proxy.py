@@ -16,7 +16,9 @@ from typing import Any
 _CHUNK = 64 * 1024
 _REQUEST = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) ([^ ]+) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)\r\n")
-_SLOW_DOWN = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
+_SLOW_DOWN = (
+    b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
+)
 _BEGIN = b"BEGIN TRANSACTION"
 
 
@@ -127,8 +129,8 @@ class Proxy:
         self._connections.add(connection)
         try:
             await asyncio.gather(self._requests(reader, connection), self._answers(back, connection))
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.CancelledError):
+            pass  # reset by one side or the other, or the proxy ends
         finally:
             self._connections.discard(connection)
             _reset(connection)

@@ -22,11 +22,11 @@ _INTRODUCTION = """\
 # Reliability: what was broken, and what came of it
 
 Written by the test run itself, never by hand: `{write}=1 make test-long` (tests/realstack). Every trial is the real
-`lakeray` process on a real SeaweedFS and a real Postgres. A trial **survived** when the disturbed command ended in exit 0 or
-in exit 1 with a typed error (or was killed, where the kill is the fault), the next undisturbed feed ended well, every
-table, the ledger, the cursors, the registered files and the raw objects equal those of a run that nothing disturbed,
-row for row, and `doctor` found no disagreement. **Lost** and **doubled** count rows of landing and processed tables
-that are missing from, or too many in, the disturbed lake.
+`lakeray` process on a real SeaweedFS and a real Postgres. A trial **survived** when the disturbed command ended in
+exit 0 or in exit 1 with a typed error (or was killed, where the kill is the fault), the next undisturbed feed ended
+well, every table, the ledger, the cursors, the registered files and the raw objects equal those of a run that nothing
+disturbed, row for row, and `doctor` found no disagreement. **Lost** and **doubled** count rows of landing and processed
+tables that are missing from, or too many in, the disturbed lake.
 
 Last run: {at}, {machine}; {versions}.
 """
@@ -78,16 +78,21 @@ class Results:
         introduction = _INTRODUCTION.format(
             write=WRITE,
             at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            machine=_machine(),
             versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
         )
         lines = [
             f"| {fault} | {where} | {row.tried} | {row.survived} | {row.lost} | {row.doubled} |"
             for (fault, where), row in sorted(merged.items())
         ]
-        total = f"| **all** | | {_sum(merged, 'tried')} | {_sum(merged, 'survived')} | {_sum(merged, 'lost')} | {_sum(merged, 'doubled')} |"
+        sums = " | ".join(str(_sum(merged, name)) for name in ("tried", "survived", "lost", "doubled"))
+        total = f"| **all** | | {sums} |"
         table = "\n".join([_HEAD, "|---|---|---:|---:|---:|---:|", *lines, total])
         page.write_text(f"{introduction}\n{table}\n", encoding="utf-8")
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def _sum(rows: dict[tuple[str, str], Row], name: str) -> int:

@@ -228,7 +228,7 @@ class RealLake:
             yield connection
 
     def contents(self) -> Contents:
-        """All that must be the same after any fault: every table, ledger, removals, quarantine, cursors, raw objects."""
+        """All that must be the same after any fault: tables, ledger, removals, quarantine, cursors, raw objects."""
         with self.connection() as connection:
             names = connection.execute(
                 "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
@@ -341,6 +341,11 @@ class Feed:
                 assert left > 0 and not over, f"no {name}:\n{self.log}"
                 self._grown.wait(min(left, 0.2))
 
+    def until_text(self, text: str, *, deadline_s: float = DEADLINE_S) -> None:
+        """Wait until it has logged the text: an actor's events come through Ray, which writes before them."""
+        until(lambda: text in self.log or not self.alive, what=text, deadline_s=deadline_s)
+        assert text in self.log, self.log
+
     def until_lines(self, count: int, *, deadline_s: float = DEADLINE_S) -> bool:
         """Wait until it has logged so many events; False when it ended before."""
         deadline = time.monotonic() + deadline_s
@@ -410,7 +415,9 @@ def assert_ended_typed(ran: Ran) -> None:
         errors = errors_of(ran)
         assert errors, said
         assert all(error["kind"] and error["about"] and error["found"] for error in errors), said
-        assert {error["kind"] for error in errors} <= {"storage", "catalog", "lease_lost", "transform", "try_again"}, said
+        assert {error["kind"] for error in errors} <= {"storage", "catalog", "lease_lost", "transform", "try_again"}, (
+            said
+        )
 
 
 def errors_of(ran: Ran) -> list[dict[str, str]]:

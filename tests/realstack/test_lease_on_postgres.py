@@ -59,7 +59,8 @@ def assert_readers_work(lake: RealLake) -> None:
 def lose_the_lease(lake: RealLake, pid: int) -> None:
     """End the sleeper's lease connection, as a network that breaks does."""
     ended = lake.stack.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s", f"lakeray %process {pid}"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s",
+        f"lakeray %process {pid}",
     )
     assert ended == [(True,)]
     until(lambda: lake.run("doctor").document["facts"]["lease"] == "free", what="the lease is free")

@@ -121,7 +121,15 @@ def test_postgres_down_is_a_typed_error_of_every_command(servers: Stack, results
     lake.fed()
     servers.stop_postgres()
     with results.trial("Postgres down", "feed, status, plan, why, doctor, clean, enrich"):
-        for words in (("feed",), ("status",), ("plan",), ("why", "klaviyo/lists/x"), ("doctor",), ("clean",), ("enrich",)):
+        for words in (
+            ("feed",),
+            ("status",),
+            ("plan",),
+            ("why", "klaviyo/lists/x"),
+            ("doctor",),
+            ("clean",),
+            ("enrich",),
+        ):
             ran = lake.run(*words)
             assert ran.code == 1, (words, ran.err)
             assert "Traceback" not in ran.err, ran.err

@@ -56,7 +56,13 @@ def test_a_listing_that_fails_is_never_an_empty_one(stack: Stack, results: Resul
 )
 @pytest.mark.parametrize("step", EVENTS)
 def test_a_storage_that_errs_while_a_feed_works(
-    step: str, fault: str, faults: dict[str, int], stack: Stack, undisturbed: Contents, results: Results, s3_proxy: Proxy
+    step: str,
+    fault: str,
+    faults: dict[str, int],
+    stack: Stack,
+    undisturbed: Contents,
+    results: Results,
+    s3_proxy: Proxy,
 ) -> None:
     lake = behind(s3_proxy, stack)
     with results.trial(fault, step) as row:
@@ -106,9 +112,7 @@ def test_seaweedfs_paused_for_twenty_seconds(
 
 @pytest.mark.long
 @pytest.mark.parametrize("step", EVENTS)
-def test_seaweedfs_killed_and_started_again(
-    step: str, servers: Stack, undisturbed: Contents, results: Results
-) -> None:
+def test_seaweedfs_killed_and_started_again(step: str, servers: Stack, undisturbed: Contents, results: Results) -> None:
     lake = servers.lake()
     with results.trial("SeaweedFS killed and started again", step) as row:
         with lake.feed() as feed:
@@ -124,9 +128,7 @@ def test_seaweedfs_killed_and_started_again(
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_a_slow_storage_changes_nothing(
-    stack: Stack, undisturbed: Contents, results: Results, s3_proxy: Proxy
-) -> None:
+def test_a_slow_storage_changes_nothing(stack: Stack, undisturbed: Contents, results: Results, s3_proxy: Proxy) -> None:
     lake = behind(s3_proxy, stack)
     with results.trial("slow storage (30 ms a packet)", "the whole feed") as row:
         s3_proxy.faults = Faults(delay_s=0.03)

@@ -30,7 +30,6 @@ from lakeray.model import (
 )
 from lakeray.ports import Clock
 
-
 _AGAIN = "Run the command again"
 
 
@@ -216,6 +215,4 @@ class DuckLakeCommitter:
             with self._connection.cursor() as cursor:
                 return cursor.execute(statement, values).fetchall()
         except duckdb.Error as error:
-            raise CatalogError(
-                "reading the lake's bookkeeping failed", found=first_line(error), todo=_AGAIN
-            ) from error
+            raise CatalogError("reading the lake's bookkeeping failed", found=first_line(error), todo=_AGAIN) from error

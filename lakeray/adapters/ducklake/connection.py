@@ -102,6 +102,10 @@ def _attach(connection: duckdb.DuckDBPyConnection, address: LakeAddress, *, read
     connection.execute("LOAD sqlite_scanner" if path is not None else "LOAD postgres_scanner")
     if address.s3 is not None:
         connection.execute("LOAD httpfs")
+        # 12 s of retries instead of 2: a storage server that starts again is not an error.
+        connection.execute("SET http_retries = 6")
+        connection.execute("SET http_retry_wait_ms = 200")
+        connection.execute("SET http_retry_backoff = 2")
         connection.execute(_s3_secret(address.s3))
     if path is not None and not path.exists() and not read_only:
         _create_sqlite(connection, path)
@@ -118,9 +122,10 @@ def _prepare_postgres(connection: duckdb.DuckDBPyConnection, address: LakeAddres
     if address.password is not None:
         os.environ["PGPASSWORD"] = address.password
     # One committer and its readers seldom conflict; production users of DuckLake set 100–200 retries.
+    # A backoff of 1.03 makes 100 of them take half a minute; with 1.1 the last wait alone would be eleven minutes.
     connection.execute("SET ducklake_max_retry_count = 100")
     connection.execute("SET ducklake_retry_wait_ms = 50")
-    connection.execute("SET ducklake_retry_backoff = 1.1")
+    connection.execute("SET ducklake_retry_backoff = 1.03")
 
 
 def _s3_secret(access: S3Access) -> str:

@@ -15,7 +15,7 @@ from lakeray.adapters.ducklake.connection import first_line
 from lakeray.adapters.ducklake.forget import release
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.column_types import parse_type, quoted, same_type
-from lakeray.errors import CatalogError, LeaseLostError
+from lakeray.errors import CatalogError, LeaseLostError, StorageError
 from lakeray.faults import Fault, FaultPoint
 from lakeray.keys import file_day
 from lakeray.model import (
@@ -32,9 +32,12 @@ from lakeray.model import (
     RejectReason,
     Requirement,
     SourceFile,
+    StreamName,
     Unknown,
 )
 
+_ABOUT_THE_OBJECT = (404, 412, 416)
+"""HTTP answers that tell of one object: gone, another one, shorter. All others tell of the storage."""
 _GLOB = re.compile(r"([*?\[])")
 
 
@@ -87,6 +90,7 @@ class Registration:
 
         Raises:
             CatalogError: the catalog failed before the COMMIT; nothing was written.
+            StorageError: the object store failed; nothing was written.
         """
         attempt = request
         while True:
@@ -186,6 +190,7 @@ class Registration:
         try:
             cursor.execute(sql.load("register"), [request.stream.landing_table, paths])
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            _raise_if_storage_failed(error, request.stream)
             raise _FileRefused(str(error)) from error
 
     def _write_books(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, at: datetime) -> None:
@@ -242,6 +247,14 @@ class Registration:
         )
 
     def _refuses_alone(self, request: CommitRequest, item: Accepted) -> bool:
+        try:
+            return self._tried_alone(request, item)
+        except duckdb.Error as error:
+            raise CatalogError(
+                f"{request.stream}: the catalog failed; nothing was written", found=first_line(error)
+            ) from error
+
+    def _tried_alone(self, request: CommitRequest, item: Accepted) -> bool:
         with self._connection.cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             try:
@@ -249,7 +262,8 @@ class Registration:
                     _add_column(cursor, request.stream.landing_table, column.name, str(column.type))
                 paths = [glob_escaped(self._path(item))]
                 cursor.execute(sql.load("register"), [request.stream.landing_table, paths])
-            except (duckdb.InvalidInputException, duckdb.IOException):
+            except (duckdb.InvalidInputException, duckdb.IOException) as error:
+                _raise_if_storage_failed(error, request.stream)
                 return True
             finally:
                 cursor.execute("ROLLBACK")
@@ -286,6 +300,18 @@ def write_cursor(
 
 def _add_column(cursor: duckdb.DuckDBPyConnection, table: str, name: str, kind: str) -> None:
     cursor.execute(f"ALTER TABLE lakehouse.staging.{quoted(table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {kind}")
+
+
+def _raise_if_storage_failed(error: duckdb.Error, stream: StreamName) -> None:
+    # Raised as an IOException too; a file that is quarantined for it would stay out until somebody looks (P6).
+    transport = " error for HTTP " in str(error)
+    status = error.status_code if isinstance(error, duckdb.HTTPException) else None
+    if transport or (status is not None and status not in _ABOUT_THE_OBJECT):
+        raise StorageError(
+            f"{stream}: the storage failed while files were registered; nothing was written",
+            found=first_line(error),
+            todo="Run the feed again when the storage answers",
+        ) from error
 
 
 def _failed(requirement: Requirement, expected: str, found: str) -> _RequirementFailed:
