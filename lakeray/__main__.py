@@ -129,7 +129,7 @@ def compose(call: Call) -> Any:
         with initialize_config_dir(config_dir=str(PROJECT / "conf"), version_base="1.3"):
             config = hydra_compose(config_name="config", overrides=overrides)
         OmegaConf.resolve(config)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise _usage_error(error, call) from error
     return config
 

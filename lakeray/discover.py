@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 from lakeray.keys import day_of, file_day, is_source_file, natural_order
-from lakeray.model import Changed, Cursor, Discovery, QuarantineEntry, SourceFile, StreamName
+from lakeray.model import Changed, Cursor, Discovery, QuarantineEntry, RejectReason, SourceFile, StreamName
 from lakeray.ports import Known, ObjectStore
 
 _YEAR_PREFIX = re.compile(r"(?:^|/)year=\d{4}/$")
@@ -104,7 +104,9 @@ def sift(
 
 
 def _is_held(file: SourceFile, record: QuarantineEntry | None) -> bool:
-    return record is not None and record.status != "retry" and record.etag == file.etag
+    if record is None or record.status == "retry" or record.etag != file.etag:
+        return False
+    return record.status == "ignored" or record.reason != RejectReason.VANISHED  # it is listed: so it is back
 
 
 def _is_retried(record: QuarantineEntry | None) -> bool:

@@ -256,6 +256,8 @@ def why_verdict(
 ) -> str:
     """One sentence: where the file is in its life."""
     last = entries[-1] if entries else None
+    if last is not None and last.removed_at is not None and listed is not None and _differs(listed, last):
+        last = None  # the key is used again: for another file
     if last is not None and last.removed_at is not None:
         return (
             f"taken in {last.taken_at:%Y-%m-%d %H:%M} UTC, left the landing table {last.removed_at:%Y-%m-%d %H:%M} UTC "
@@ -263,7 +265,7 @@ def why_verdict(
         )
     if last is not None:
         merged = "and merged" if last.snapshot <= transformed_snapshot else "but not merged yet"
-        changed = listed is not None and (listed.etag, listed.size_bytes) != (last.etag, last.size_bytes)
+        changed = listed is not None and _differs(listed, last)
         state = "; the object has changed since" if changed else "" if listed else "; the object has vanished since"
         return f"taken in as snapshot {last.snapshot} {merged}{state}"
     if rejected is not None:
@@ -275,6 +277,10 @@ def why_verdict(
     if too_late:
         return "too late: its day is older than the horizon; `replay` takes it in"
     return "pending: the next feed takes it in"
+
+
+def _differs(listed: SourceFile, entry: LedgerEntry) -> bool:
+    return (listed.etag, listed.size_bytes) != (entry.etag, entry.size_bytes)
 
 
 def _last_batch(batch: LastBatch) -> dict[str, Any]:

@@ -181,10 +181,10 @@ def _reported(rules: Rules, ports: Ports, plan_now: Callable[[], Plan]) -> Strea
 def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], Plan]) -> StreamStatus:
     for change in ports.committer.ensure_landing(rules.stream, rules.contract):
         ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
+    if _has_object_policy(rules):  # P14: before dbt, which cannot read what has changed
+        tally.worked |= _settle_objects(plan_now(), rules, ports)
     tally.worked |= _transform(rules, ports)  # P12: first what an earlier run left
     planned = plan_now()  # P2, P3, P4
-    if _settle_objects(planned, rules, ports):  # P14
-        tally.worked, planned = True, plan_now()
     ports.fault(FaultPoint.AFTER_DISCOVER)
     _tell_plan(planned, ports)
     plan.refuse_oversize(planned, oversize_policy=rules.oversize_policy)  # P5
@@ -206,8 +206,12 @@ def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], P
     return StreamStatus.OK if tally.worked else StreamStatus.NOTHING_NEW
 
 
+def _has_object_policy(rules: Rules) -> bool:
+    return rules.on_changed is not ObjectPolicy.REPORT or rules.on_vanished is not ObjectPolicy.REPORT
+
+
 def _settle_objects(planned: Plan, rules: Rules, ports: Ports) -> bool:
-    """Handle registered objects that changed or vanished by policy; says whether the plan is now another one."""
+    """Handle registered objects that changed or vanished, by policy; says whether any were dropped."""
     dropped = False
     for policy, keys, what in (
         (rules.on_changed, [change.file.key for change in planned.changed], "changed"),

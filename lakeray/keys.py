@@ -30,7 +30,7 @@ def day_of(key: str, *, otherwise: date) -> date:
     Both of Airbyte's patterns are read: ``year=2026/month=1/day=9/…`` and ``2026_01_09_1767916800000_0.parquet``.
     """
     match = _HIVE_DAY.search(key) or _FLAT_DAY.search(key)
-    if match is None:
+    if match is None or int(match[1]) < 1970:
         return otherwise
     try:
         return date(int(match[1]), int(match[2]), int(match[3]))

@@ -12,7 +12,6 @@ from typing import Any
 from lakeray.errors import LakerayError, LeaseLostError, TransformError
 from lakeray.model import BuildResult, PendingTransform
 
-
 _FENCED = "the lease with fencing token"
 """How the macro lakeray_fence begins, when it stops a model."""
 

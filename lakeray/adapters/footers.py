@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 
 import pyarrow as pa
@@ -141,21 +141,26 @@ def _contradiction(
         return _corrupt(file, f"expected {metadata.num_rows} rows, found {sum(rows)} in {len(rows)} row groups")
     if any(group.total_byte_size < 0 for group in groups):
         return _corrupt(file, "expected row groups of some size, found a negative one")
-    ranges = [_last_chunk(group) for group in groups if group.num_columns]
-    if any(start < len(MAGIC) or end < start for start, end in ranges):
-        return _corrupt(file, "expected column chunks inside the file, found one before its beginning")
-    end = max((end for _, end in ranges), default=0)
+    end = 0
+    for chunk in _chunks(groups):
+        start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+        size = chunk.total_compressed_size
+        if start < len(MAGIC) or size < 0 or chunk.num_values < 0:
+            return _corrupt(file, "expected column chunks inside the file, found one before its beginning")
+        end = max(end, start + size)
+        if chunk.file_path:
+            return _corrupt(file, "expected the data in the file itself, found a reference to another file")
+        statistics = chunk.statistics
+        if statistics is not None and statistics.has_null_count and not 0 <= statistics.null_count <= chunk.num_values:
+            return _corrupt(file, "expected at most as many nulls as values, found another number")
     if end > file.size_bytes:
         detail = f"expected data up to byte {end}, found a file of {file.size_bytes} bytes"
         return _rejected(file, RejectReason.TRUNCATED, detail)
     return None
 
 
-def _last_chunk(group: pq.RowGroupMetaData) -> tuple[int, int]:
-    """Where the row group's last column chunk begins and ends (exclusive)."""
-    last = group.column(group.num_columns - 1)
-    start = int(last.dictionary_page_offset if last.has_dictionary_page else last.data_page_offset)
-    return start, start + int(last.total_compressed_size)
+def _chunks(groups: Iterable[pq.RowGroupMetaData]) -> Iterator[pq.ColumnChunkMetaData]:
+    return (group.column(index) for group in groups for index in range(group.num_columns))
 
 
 def _corrupt(file: SourceFile, detail: str) -> Rejected:

@@ -82,8 +82,15 @@ class ObstoreStore:
             StorageError: fewer bytes came than were asked for, or none.
         """
         with _storage(f"reading {key}"):
-            data = obstore.get_range(self._store, self._prefix + key, start=start, length=length)
-        return bytes(data)
+            data = bytes(obstore.get_range(self._store, self._prefix + key, start=start, length=length))
+        if len(data) != length:
+            raise StorageError(
+                f"reading {key} failed",
+                expected=f"{length} bytes from byte {start}",
+                found=f"{len(data)}: the object shrank since it was listed, or the answer was cut off",
+                todo="Nothing was lost; run the command again",
+            )
+        return data
 
     def delete(self, key: str) -> None:
         """Delete one object; one that is gone already is no error."""

@@ -84,6 +84,8 @@ def connect(address: LakeAddress, *, read_only: bool) -> duckdb.DuckDBPyConnecti
             "memory_limit": f"{address.memory_bytes}B",
             "threads": str(address.threads),
             "autoinstall_known_extensions": "false",
+            # It keeps the bytes of a path, whatever the object there is by now (P14).
+            "enable_external_file_cache": "false",
             "preserve_insertion_order": "false",
         }
     )
