@@ -17,6 +17,8 @@ from lakeray.adapters.terminal import Output
 from lakeray.config import Settings, nearest, settings_from
 from lakeray.errors import LakerayError, UsageError
 from lakeray.help import COMMANDS, command_help, overview
+from lakeray.redaction import HIDDEN
+from lakeray.redaction import redacted as without_secrets
 
 PROJECT = Path(os.environ.get("LAKERAY_HOME") or Path(__file__).resolve().parent.parent)
 """Where conf/ and dbt/ are: the checkout, or what LAKERAY_HOME says."""
@@ -101,7 +103,7 @@ def parse(words: Sequence[str]) -> Call:
 
 
 def compose(call: Call) -> Any:
-    """The composed config of a call.
+    """The composed config of a call, its interpolations not resolved yet.
 
     Raises:
         UsageError: an override names no setting, or a stream that is not configured.
@@ -116,6 +118,7 @@ def compose(call: Call) -> Any:
     OmegaConf.register_new_resolver("file_url", _file_url, replace=True)
     OmegaConf.register_new_resolver("project", lambda *parts: str(PROJECT.joinpath(*parts)), replace=True)
     OmegaConf.register_new_resolver("service", _service, replace=True)
+    OmegaConf.register_new_resolver("secret", _secret, replace=True)
     names = list(stream_names(call.config_dir))
     _check_streams(call.overrides, names)
     overrides = list(call.overrides)
@@ -127,11 +130,27 @@ def compose(call: Call) -> Any:
     overrides.sort(key=lambda word: _key(word).startswith("streams."))
     try:
         with initialize_config_dir(config_dir=str(PROJECT / "conf"), version_base="1.3"):
-            config = hydra_compose(config_name="config", overrides=overrides)
-        OmegaConf.resolve(config)
+            return hydra_compose(config_name="config", overrides=overrides)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise _usage_error(error, call) from error
-    return config
+        raise _usage_error(error, call) from None  # the cause's text may repeat a value
+
+
+def composed(call: Call) -> dict[str, Any]:
+    """The composed values of a call. Resolved once: a secret that reads like an interpolation is not taken for one.
+
+    Raises:
+        UsageError: an override names no setting, or a stream that is not configured, or a value cannot be had.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = compose(call)
+    try:
+        values = OmegaConf.to_container(config, resolve=True)
+    except (OmegaConfBaseException, ValueError) as error:
+        raise _usage_error(error, call) from None
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 def settings_of(call: Call) -> Settings:
@@ -140,11 +159,7 @@ def settings_of(call: Call) -> Settings:
     Raises:
         UsageError: a setting is wrong; names it.
     """
-    from omegaconf import OmegaConf
-
-    raw = OmegaConf.to_container(compose(call), resolve=True)
-    assert isinstance(raw, dict)
-    return settings_from({str(key): value for key, value in raw.items()})
+    return settings_from(composed(call))
 
 
 def stream_names(config_dir: str | None) -> Iterator[str]:
@@ -161,15 +176,15 @@ def redacted(value: Any, *, key: str = "") -> Any:
     if isinstance(value, list):
         return [redacted(item, key=key) for item in value]
     if isinstance(value, str) and _SECRET.search(key) and not value.startswith("sqlite:"):
-        return "***"
-    return value
+        return HIDDEN
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def _run(call: Call) -> int:
     if call.show_config:
         from omegaconf import OmegaConf
 
-        print(OmegaConf.to_yaml(OmegaConf.create(redacted(OmegaConf.to_container(compose(call))))), end="")
+        print(OmegaConf.to_yaml(redacted(composed(call))), end="")
         return 0
     settings = settings_of(call)
     module = importlib.import_module(f"lakeray.commands.{call.command}")
@@ -202,6 +217,13 @@ def _check_streams(overrides: Sequence[str], names: Sequence[str]) -> None:
 
 
 def _usage_error(error: Exception, call: Call) -> UsageError:
+    from hydra.errors import OverrideParseException
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UsageError):  # a resolver of ours said so
+            return cause
+        cause = cause.__cause__ or cause.__context__
     text = str(error)
     match = re.search(r"Could not (?:override|append to config|delete).*?'([^']*)'", text)
     if match is not None:
@@ -215,6 +237,11 @@ def _usage_error(error: Exception, call: Call) -> UsageError:
         group = name.split("/", 1)[0]
         choices = [f"{group}/{path.stem}" for path in (PROJECT / "conf" / group).glob("*.yaml")]
         return UsageError(name, expected="a config of this name", found="none", todo=nearest(name, choices))
+    if isinstance(error, OverrideParseException):  # its text repeats the value, which may be a secret
+        key = _key(str(error.override))
+        return UsageError(
+            key, expected="a value in Hydra's grammar", found="one that cannot be read", todo=f"Quote it: {key}='\"…\"'"
+        )
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     return UsageError("settings", found=first)
 
@@ -248,6 +275,21 @@ def _service(root: str, name: str) -> Any:
         return None
     state = json.loads(path.read_text(encoding="utf-8"))
     return f"http://127.0.0.1:{state['s3_port']}" if name == "s3_endpoint" else state[name]
+
+
+def _secret(name: str) -> str | None:
+    """A secret from the environment, or from the file that NAME_FILE names, as Docker and Kubernetes mount it."""
+    value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if value or not path:
+        return value or None
+    try:
+        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"{name}_FILE", expected="a file with the secret", found=f"{path}: {reason}") from None
+    if not text:
+        raise UsageError(f"{name}_FILE", expected="a file with the secret", found=f"{path}: an empty one")
+    return text
 
 
 def _file_url(*parts: str) -> str:

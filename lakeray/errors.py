@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from lakeray.redaction import redacted
+
 
 class LakerayError(Exception):
     """An error whose reader knows what to do next."""
@@ -28,6 +30,8 @@ class LakerayError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, about: str, *, expected: str = "", found: str = "", todo: str = "") -> None:
+        # The one place that every error passes: what other programs say of a connection may hold its password.
+        about, expected, found, todo = (redacted(text) for text in (about, expected, found, todo))
         super().__init__(about, expected, found, todo)
         self.about = about
         self.expected = expected

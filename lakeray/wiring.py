@@ -228,15 +228,18 @@ def lake_store(settings: Settings) -> ObstoreStore:
 
 def lake_address(settings: Settings, *, memory_bytes: int) -> LakeAddress:
     """Where the lake is, and what DuckDB may use."""
+    catalog, password = settings.lake.catalog.reveal(), None
+    if catalog.startswith("postgres:"):
+        catalog, password = postgres_catalog.without_password(catalog)
     return LakeAddress(
-        catalog=settings.lake.catalog.reveal(),
+        catalog=catalog,
         data_path=settings.lake.data_path,
         extension_directory=absolute(settings.paths.root) / "extensions",
         temp_directory=temp_directory(settings),
         memory_bytes=memory_bytes,
         threads=2,
         schema=settings.lake.schema,
-        password=_revealed(settings.lake.password),
+        password=_revealed(settings.lake.password) or password,
         s3=s3_access(settings),
     )
 

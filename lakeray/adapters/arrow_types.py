@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 
 import pyarrow as pa
@@ -20,6 +21,8 @@ _MAX_KNOWN = 8
 """Schemas that are kept for comparison; each keeps its file's footer, some megabytes at most."""
 _MAX_NAME = 1_000
 """Characters of a column's or a field's name (inclusive)."""
+_MAX_LEVELS = 16
+"""How deep types are nested at most (inclusive). DuckDB takes 2ⁿ steps for n lists in each other: for 45 it hangs."""
 
 _TO_ARROW: dict[str, pa.DataType] = {
     "BOOLEAN": pa.bool_(),
@@ -113,12 +116,17 @@ def file_columns(schema: pq.ParquetSchema) -> tuple[Column, ...]:
     """The columns of a Parquet file with the types DuckDB reads, from its footer alone, in the file's order.
 
     Raises:
+        TooDeepError: a column is nested too deep.
         ValueError: a type that DuckDB has no name for, or a name that cannot be a column's.
     """
     leaf = _physical_leaf(schema)
     return tuple(
         Column(name=_checked(field.name), type=_convert(field.type, leaf=leaf)) for field in schema.to_arrow_schema()
     )
+
+
+class TooDeepError(ValueError):
+    """A column is nested deeper than can be worked with."""
 
 
 class KnownSchemas:
@@ -155,16 +163,19 @@ def _arrow_scalar(name: str) -> pa.DataType:
     raise ValueError(f"no Arrow type for the column type {name}")
 
 
-def _convert(arrow: pa.DataType, *, leaf: _Leaf) -> ColumnType:
+def _convert(arrow: pa.DataType, *, leaf: _Leaf, level: int = 0) -> ColumnType:
+    if level > _MAX_LEVELS:
+        raise TooDeepError(f"more than {_MAX_LEVELS} levels")
+    inner = partial(_convert, leaf=leaf, level=level + 1)
     if pa.types.is_dictionary(arrow):
-        return _convert(arrow.value_type, leaf=leaf)
+        return inner(arrow.value_type)
     if pa.types.is_struct(arrow):
         parts = (arrow.field(index) for index in range(arrow.num_fields))
-        return Struct(tuple((_checked(part.name), _convert(part.type, leaf=leaf)) for part in parts))
+        return Struct(tuple((_checked(part.name), inner(part.type)) for part in parts))
     if pa.types.is_map(arrow):
-        return MapOf(_convert(arrow.key_type, leaf=leaf), _convert(arrow.item_type, leaf=leaf))
+        return MapOf(inner(arrow.key_type), inner(arrow.item_type))
     if _is_list(arrow):
-        return ListOf(_convert(arrow.value_type, leaf=leaf))
+        return ListOf(inner(arrow.value_type))
     return leaf(arrow)
 
 
@@ -210,6 +221,9 @@ def _physical_leaf(schema: pq.ParquetSchema) -> _Leaf:
         if column.physical_type == "INT96":
             return Scalar("TIMESTAMP")
         match column.logical_type.type:
+            case "NULL" if column.physical_type != "INT32":
+                # Writers keep columns without a value as INT32. DuckDB's process ends at statistics of any other.
+                raise ValueError(f"an untyped column kept as {column.physical_type}")
             case "JSON" | "UUID" as name:
                 return Scalar(name)
             case "TIME" if json.loads(column.logical_type.to_json())["isAdjustedToUTC"]:

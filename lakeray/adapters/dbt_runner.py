@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class DbtProject:
     project_dir: Path
     target_dir: Path
     """dbt's artifacts and logs, under ``paths.root``."""
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     tests: bool = False
     """Run the tests of the touched models with them."""
 

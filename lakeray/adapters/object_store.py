@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,6 +26,9 @@ _RETRIES: Any = {
     "retry_timeout": timedelta(seconds=90),
 }
 """On 5xx, SlowDown, timeouts and resets: jittered, and never longer than the deadline."""
+_CUT_OFF = "list response body"
+"""What obstore says of a listing whose body was cut off: the one thing that it does not try again by itself."""
+_LISTINGS = 5
 
 
 class ObstoreStore:
@@ -39,8 +44,14 @@ class ObstoreStore:
 
     def list_level(self, prefix: str) -> Level:
         """What is directly under ``prefix``."""
-        with _storage(f"listing {prefix}"):
-            found = obstore.list_with_delimiter(self._store, prefix=self._prefix + prefix)
+        cut_off = 0
+        while True:
+            try:
+                with _storage(f"listing {prefix}"):
+                    found = obstore.list_with_delimiter(self._store, prefix=self._prefix + prefix)
+                break
+            except StorageError as error:
+                cut_off = _counted(error, cut_off)
         return Level(
             prefixes=tuple(sorted(self._key(item) + "/" for item in found["common_prefixes"])),
             files=tuple(self._file(meta) for meta in found["objects"]),
@@ -48,14 +59,20 @@ class ObstoreStore:
 
     def list_files(self, prefix: str, *, start_after: str | None = None) -> Iterator[SourceFile]:
         """Every object below ``prefix`` after a key, streamed by page."""
-        offset = None if start_after is None else self._prefix + start_after
-        pages = iter(obstore.list(self._store, prefix=self._prefix + prefix, offset=offset, chunk_size=_PAGE))
+        after, cut_off = None if start_after is None else self._prefix + start_after, 0
+        pages = self._pages(prefix, after)
         while True:
-            with _storage(f"listing {prefix}"):
-                page = next(pages, None)
+            try:
+                with _storage(f"listing {prefix}"):
+                    page = next(pages, None)
+            except StorageError as error:
+                cut_off = _counted(error, cut_off)
+                pages = self._pages(prefix, after)
+                continue
             if page is None:
                 return
             yield from (self._file(meta) for meta in page)
+            after, cut_off = page[-1]["path"], 0  # S3 lists by name: what comes after this key has not been seen
 
     def head(self, key: str) -> SourceFile | None:
         """The object, or None."""
@@ -103,6 +120,9 @@ class ObstoreStore:
     def url(self, key: str) -> str:
         """What DuckDB opens and what is registered."""
         return f"{self._base_url}/{key}"
+
+    def _pages(self, prefix: str, after: str | None) -> Iterator[Any]:
+        return iter(obstore.list(self._store, prefix=self._prefix + prefix, offset=after, chunk_size=_PAGE))
 
     def _key(self, path: str) -> str:
         return path.removeprefix(self._prefix)
@@ -157,6 +177,14 @@ def open_store(
         )
         return ObstoreStore(store, prefix=f"{prefix}/" if prefix else "", base_url=url.rstrip("/"))
     raise UsageError("storage.url", expected="file:///folder or s3://bucket/prefix", found=url)
+
+
+def _counted(error: StorageError, cut_off: int) -> int:
+    """Wait before a cut-off listing is tried again; raises what is no such error, and one too many."""
+    if _CUT_OFF not in str(error.__cause__) or cut_off + 1 >= _LISTINGS:
+        raise error
+    time.sleep(random.uniform(0.05, 0.2 * 2**cut_off))
+    return cut_off + 1
 
 
 @contextmanager

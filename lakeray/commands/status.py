@@ -15,11 +15,13 @@ from lakeray.feed import look
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
-    """Print the state of every stream and the sizes of the enriched tables."""
+    """Print the state of every stream and the sizes of the enriched tables, and what could not be looked at."""
     with wiring.opened(settings) as app:
         states = [state_of(app, stream) for stream in app.streams()]
         enriched = {name: app.reader.table_rows("main", name) for name in enriched_models(settings)}
-    out.result(status_json(states, enriched=enriched), status_tables(states, enriched=enriched))
+    errors = [f"{state.stream}: {state.error}" for state in states if state.error is not None]
+    tables = status_tables(states, enriched=enriched)
+    out.result(status_json(states, enriched=enriched), tables, text="\n".join(errors))
     return 0
 
 

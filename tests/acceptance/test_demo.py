@@ -9,6 +9,7 @@ import pytest
 from tests.real.lake import Lake, Ran
 from tests.real.processes import lakeray
 
+pytestmark = pytest.mark.timeout(900)
 STREAMS = [
     "klaviyo/campaigns", "klaviyo/events", "klaviyo/flows", "klaviyo/lists", "klaviyo/metrics", "klaviyo/profiles",
     "shopify/customers", "shopify/order_refunds", "shopify/orders",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.acceptance.fed import STREAM, Fed
 from tests.real.lake import Lake
-from tests.real.processes import Running
+from tests.real.processes import Running, lakeray, wait_until_gone
 
+pytestmark = pytest.mark.timeout(900)
 MOMENTS = ("executor_chosen", "landing_changed", "stream_planned", "batch_committed", "batch_transformed")
 """The line of the first such event is the last that a process lives to write: it dies in the step after it."""
 
@@ -68,3 +71,22 @@ def test_two_thousand_files_and_twenty_kills_at_random_moments_make_the_same_tab
             feed.kill()
     lake.ok(*command)
     assert_as_never_killed(lake, never_killed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("event", ["executor_chosen", "batch_committed", "batch_transformed"])
+def test_a_feed_killed_on_ray_leaves_no_process_and_another_makes_the_same_tables(
+    event: str, fed: Fed, tmp_path: Path, extension_directory: Path
+) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory, raw=fed.lake.raw)
+    mark = f"lakeray-test-{uuid4().hex}"
+    with tempfile.TemporaryDirectory(prefix="lakeray-") as short:  # where Ray's sockets are: a path of few bytes
+        environment = {"LAKERAY_TEST_MARK": mark, "TMPDIR": short}
+        with Running(lake, *fed.command, "feed.executor=ray", "ray.num_cpus=2", environment=environment) as feed:
+            assert feed.until_event(event), "".join(feed.lines)
+            feed.kill()
+        next_one = lakeray(*fed.command, *lake.settings, "lake.lease_wait_s=120")
+        assert next_one.code == 0, next_one.err
+        wait_until_gone(mark)
+    assert_as_never_killed(lake, fed.lake)

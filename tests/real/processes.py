@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -38,12 +39,12 @@ def lakeray(
 class Running:
     """``python -m lakeray WORDS`` on a lake, its log read line by line as it comes."""
 
-    def __init__(self, lake: Lake, *words: str) -> None:
+    def __init__(self, lake: Lake, *words: str, environment: Mapping[str, str] | None = None) -> None:
         self.lines: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lakeray", *words, *lake.settings],
             cwd=PROJECT,
-            env=plain_environment(),
+            env=plain_environment(**(environment or {})),
             stdout=subprocess.PIPE,  # one document: it fits in the pipe
             stderr=subprocess.PIPE,
             text=True,
@@ -74,7 +75,8 @@ class Running:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self.lines.append(line)
-            if line.startswith("{") and reached(json.loads(line)):
+            event = line[line.find("{") :]  # Ray writes in front who of its workers says it
+            if event.startswith('{"at"') and reached(json.loads(event)):
                 return True
         return False
 
@@ -116,8 +118,14 @@ class Running:
         return Ran(code=self._process.wait(timeout=DEADLINE_S), out=out, err="".join(self.lines))
 
 
-def marked_processes(mark: str) -> list[int]:
-    """The ids of the processes whose environment holds ``mark``: what a command started, and what those started."""
+def wait_until_gone(mark: str) -> None:
+    """Wait for the end of every process whose environment holds ``mark``: those a command started, and theirs."""
+    deadline = time.monotonic() + DEADLINE_S
+    while left := _marked(mark):
+        assert time.monotonic() < deadline, f"left behind: {left}"
+
+
+def _marked(mark: str) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -16,9 +16,7 @@ from typing import Any
 _CHUNK = 64 * 1024
 _REQUEST = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) ([^ ]+) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)\r\n")
-_SLOW_DOWN = (
-    b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
-)
+_ANSWERS = {403: ("Forbidden", "AccessDenied"), 503: ("Slow Down", "SlowDown")}
 _BEGIN = b"BEGIN TRANSACTION"
 
 
@@ -33,7 +31,9 @@ class Faults:
     refusing: bool = False
     """New connections are reset at once."""
     slow_down: int = 0
-    """So many HTTP requests are answered 503 SlowDown and never reach the server."""
+    """So many HTTP requests are answered with ``status`` and never reach the server."""
+    status: int = 503
+    """503, which a client tries again, or 403, which it does not."""
     reset_requests: int = 0
     """So many HTTP requests are answered by a reset."""
     truncate: int = 0
@@ -177,9 +177,7 @@ class Proxy:
         if faults.slow_down > 0:
             faults.slow_down, faults.used = faults.slow_down - 1, faults.used + 1
             await _take_body(chunk, reader)
-            head = f"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {len(_SLOW_DOWN)}\r\n"
-            body = b"" if request[1] == b"HEAD" else _SLOW_DOWN
-            connection.client.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+            connection.client.write(_answer(faults.status, with_body=request[1] != b"HEAD"))
             await connection.client.drain()
             connection.client.close()
             connection.server.transport.abort()
@@ -222,6 +220,14 @@ class Proxy:
             return False
         _reset(connection)
         return True
+
+
+def _answer(status: int, *, with_body: bool) -> bytes:
+    reason, code = _ANSWERS[status]
+    body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{reason}</Message></Error>'
+    lines = (f"HTTP/1.1 {status} {reason}", "Content-Type: application/xml", f"Content-Length: {len(body)}")
+    head = "\r\n".join([*lines, "Connection: close", "", ""])
+    return (head + (body if with_body else "")).encode()
 
 
 async def _take_body(chunk: bytes, reader: asyncio.StreamReader) -> None:

@@ -40,7 +40,9 @@ _BOOKS = {
 }
 """The bookkeeping without what another attempt must have different: ids, snapshots, times."""
 
+RAW = "raw objects"
 Contents = dict[str, list[Row]]
+"""Rows by what they are: a table, a part of the bookkeeping, or the keys of the raw objects."""
 
 
 def until(reached: Callable[[], Any], *, what: str, deadline_s: float = DEADLINE_S) -> Any:
@@ -246,7 +248,7 @@ class RealLake:
             for name in self.streams:
                 registered = self._registered(connection, name)
                 found[f"registered {name}"] = [(self._plain(path),) for path in registered]
-        return {**found, "raw objects": [(key,) for key in sorted(self.objects())]}
+        return {**found, RAW: [(key,) for key in sorted(self.objects())]}
 
     def _registered(self, connection: duckdb.DuckDBPyConnection, stream: str) -> list[str]:
         table = f"stg_{stream.replace('/', '__')}"

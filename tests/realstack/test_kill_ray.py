@@ -50,7 +50,7 @@ def test_a_killed_part_of_ray_costs_at_most_a_second_feed(
     with results.trial(f"kill -9 of {victim}", f"after {event}") as row:
         on_ray = ("feed.executor=ray", "ray.num_cpus=2", "batch.max_files=2")
         with lake.feed(*on_ray, environment={"TMPDIR": str(ray_folder)}) as feed:
-            feed.until_text(f'"event": "{event}"')
+            feed.until_text(f'"event": "{event}"', deadline_s=300)
             family = psutil.Process(feed.pid).children(recursive=True)
             try:
                 killed = until(lambda: kill_one(feed, titles), what=f"there is {victim}")

@@ -10,7 +10,6 @@ import json
 import resource
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from lakeray import validate
@@ -35,9 +34,7 @@ CONTRACT = Contract(
 def main(folder: Path, *, megabytes: int, first: int) -> None:
     """Judge the files."""
     raw, lake = open_store(folder.as_uri()), open_store((folder.parent / "lake").as_uri())
-    validator = BatchValidator(
-        raw=raw, lake=lake, temp=folder.parent / "tmp", concurrency=1, judge=validate.verdict
-    )
+    validator = BatchValidator(raw=raw, lake=lake, temp=folder.parent / "tmp", concurrency=1, judge=validate.verdict)
     files = sorted(raw.list_files(""), key=lambda file: file.key)
     warm = _batch(files[-1])
     validator.validate(warm, CONTRACT)

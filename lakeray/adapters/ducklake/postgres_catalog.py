@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql as compose
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lakeray.adapters.ducklake.connection import LakeAddress
-from lakeray.errors import CatalogError
+from lakeray.errors import CatalogError, UsageError
 
 _CONNECT_S = 10
 
@@ -50,6 +51,24 @@ def make_index(address: LakeAddress) -> None:
                 table
             )
         )
+
+
+def without_password(catalog: str) -> tuple[str, str | None]:
+    """A ``postgres:`` catalog's string and the password that was in it: in errors and dbt's files it would show.
+
+    Raises:
+        UsageError: it is no libpq string.
+    """
+    try:
+        parts = conninfo_to_dict(catalog.removeprefix("postgres:"))
+    except psycopg.ProgrammingError:
+        raise UsageError(
+            "lake.catalog", expected="postgres: and a libpq string", found="a text that libpq cannot read"
+        ) from None  # the cause's text may repeat the string
+    password = parts.pop("password", None)
+    if password is None:
+        return catalog, None
+    return f"postgres:{make_conninfo(**{name: str(value) for name, value in parts.items()})}", str(password)
 
 
 def conninfo(address: LakeAddress) -> str:

@@ -39,6 +39,8 @@ from lakeray.model import (
 _ABOUT_THE_OBJECT = (404, 412, 416)
 """HTTP answers that tell of one object: gone, another one, shorter. All others tell of the storage."""
 _GLOB = re.compile(r"([*?\[])")
+_READING_FOOTERS = "Failed to add data files to DuckLake: "
+_FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
 
 
 class RawStore(Protocol):
@@ -189,7 +191,8 @@ class Registration:
             return
         try:
             cursor.execute(sql.load("register"), [request.stream.landing_table, paths])
-        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+        except duckdb.Error as error:
+            _raise_unless_about_a_file(error)
             _raise_if_storage_failed(error, request.stream)
             raise _FileRefused(str(error)) from error
 
@@ -262,7 +265,8 @@ class Registration:
                     _add_column(cursor, request.stream.landing_table, column.name, str(column.type))
                 paths = [glob_escaped(self._path(item))]
                 cursor.execute(sql.load("register"), [request.stream.landing_table, paths])
-            except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            except duckdb.Error as error:
+                _raise_unless_about_a_file(error)
                 _raise_if_storage_failed(error, request.stream)
                 return True
             finally:
@@ -300,6 +304,15 @@ def write_cursor(
 
 def _add_column(cursor: duckdb.DuckDBPyConnection, table: str, name: str, kind: str) -> None:
     cursor.execute(f"ALTER TABLE lakehouse.staging.{quoted(table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {kind}")
+
+
+def _raise_unless_about_a_file(error: duckdb.Error) -> None:
+    """Raise ``error`` again unless DuckDB says by it that it cannot read or map a file."""
+    if isinstance(error, duckdb.InvalidInputException | duckdb.IOException):
+        return
+    # What DuckDB's Parquet reader meets in a footer comes with any class, Thrift's exceptions with the bare base class.
+    if _READING_FOOTERS not in str(error) or isinstance(error, _FATAL):
+        raise error
 
 
 def _raise_if_storage_failed(error: duckdb.Error, stream: StreamName) -> None:

@@ -1,0 +1,401 @@
+"""Secrets stay where they are: in no output, log, error, file or command line, whatever goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from unittest.mock import patch
+
+import psutil
+import pytest
+
+from lakeray import wiring
+from lakeray.__main__ import main, parse, settings_of
+from lakeray.config import Settings
+from lakeray.errors import CatalogError, UsageError
+from lakeray.redaction import redacted
+from tests.real.lake import PROJECT, Lake, plain_environment
+
+SECRETS = {
+    "S3_ACCESS_KEY_ID": "AKIDQ7leakedid",
+    "S3_SECRET_ACCESS_KEY": "s3/K9+leaked${x}key'",
+    "DUCKLAKE_DB_PASSWORD": "pg leaked 'pass\\word",
+}
+IN_CATALOG = "catalogleakedpassword"
+MARKS = ("leaked", "AKIDQ7")
+"""What every secret here has in it: a part of one is a leak too."""
+COMMANDS = ("feed", "status", "doctor", "plan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a command said, and where."""
+
+    code: int
+    said: str
+
+
+def told(*words: str, environment: Mapping[str, str]) -> Told:
+    """Run a command line in this process."""
+    out = io.StringIO()
+    with (
+        patch.dict(os.environ, plain_environment(**environment), clear=True),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
+    ):
+        code = main(list(words))
+    return Told(code=code, said=out.getvalue())
+
+
+def assert_nothing_leaked(text: str | bytes, where: str) -> None:
+    raw = text if isinstance(text, bytes) else text.encode()
+    for mark in MARKS:
+        at = raw.find(mark.encode())
+        assert at < 0, f"{mark} in {where}: …{raw[max(0, at - 150) : at + 60]!r}…"
+
+
+def assert_no_file_leaks(root: Path, *, but: tuple[str, ...] = ()) -> int:
+    """Look into every file below `root`; says how many."""
+    looked = 0
+    for path in root.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.name not in but:
+            looked += 1
+            assert_nothing_leaked(path.read_bytes(), str(path.relative_to(root)))
+    return looked
+
+
+def closed_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def refusing_postgres() -> Iterator[int]:
+    """A Postgres that asks for a password in clear, takes none, and repeats it in its error."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def error(text: str) -> bytes:
+        body = b"SFATAL\0VFATAL\0C28P01\0M" + text.encode() + b"\0\0"
+        return b"E" + (len(body) + 4).to_bytes(4, "big") + body
+
+    def serve(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            while True:
+                size = int.from_bytes(client.recv(4), "big")
+                message = client.recv(size - 4) if size else b""
+                if message[:4] != (80877103).to_bytes(4, "big") and message[:4] != (80877104).to_bytes(4, "big"):
+                    break
+                client.sendall(b"N")  # no TLS here
+            client.sendall(b"R" + (8).to_bytes(4, "big") + (3).to_bytes(4, "big"))
+            password = client.recv(1000)[5:].split(b"\0", 1)[0].decode()
+            client.sendall(error(f"refused: password={password!r}"))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield server.getsockname()[1]
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def refusing_s3() -> Iterator[str]:
+    """An S3 that refuses every request and repeats its authorization."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"<Error><Code>SignatureDoesNotMatch</Code><Message>{self.headers}</Message></Error>".encode()
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_HEAD = do_PUT = do_POST = do_GET
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def prod(tmp_path: Path, *, postgres: int, s3: str = "http://127.0.0.1:1") -> tuple[list[str], dict[str, str]]:
+    """The words and the environment of env=prod on these servers."""
+    environment = {**SECRETS, "S3_ENDPOINT": s3, "DUCKLAKE_DB_HOST": "127.0.0.1", "DUCKLAKE_DB_PORT": str(postgres)}
+    return ["env=prod", f"paths.root={tmp_path}", "+stream=klaviyo/metrics"], environment
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unreachable_catalog_tells_no_secret(tmp_path: Path, command: str, output: str) -> None:
+    words, environment = prod(tmp_path, postgres=closed_port())
+    ran = told(command, *words, f"output={output}", "telemetry=console", environment=environment)
+    assert ran.code == 1 and "Postgres" in ran.said, ran.said
+    assert_nothing_leaked(ran.said, "output")
+    assert_no_file_leaks(tmp_path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_refused_password_tells_no_secret(tmp_path: Path, command: str, refusing_postgres: int) -> None:
+    words, environment = prod(tmp_path, postgres=refusing_postgres)
+    ran = told(command, *words, environment=environment)
+    assert ran.code == 1 and "refused" in ran.said, ran.said
+    assert_nothing_leaked(ran.said, "output")
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_refusing_storage_tells_no_secret(tmp_path: Path, command: str, output: str, refusing_s3: str) -> None:
+    environment = {**SECRETS, "S3_ENDPOINT": refusing_s3}
+    words = ["storage=s3", f"paths.root={tmp_path}", "+stream=klaviyo/metrics", f"output={output}"]
+    ran = told(command, *words, "telemetry=console", environment=environment)
+    assert ran.code == (0 if command == "status" else 1), ran.said  # status shows what it can
+    assert output == "text" or "SignatureDoesNotMatch" in ran.said
+    assert_nothing_leaked(ran.said, "output")
+    assert_no_file_leaks(tmp_path)
+
+
+@pytest.mark.parametrize("env", ["local", "prod"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_shown_config_has_no_secret(tmp_path: Path, command: str, env: str) -> None:
+    words, environment = prod(tmp_path, postgres=5432, s3=f"http://me:{IN_CATALOG}@s3.example:8333")
+    words[0] = f"env={env}"
+    ran = told(command, *words, "storage=s3", "telemetry=otlp", "--cfg", "job", environment=environment)
+    assert ran.code == 0 and "secret_access_key: '***'" in ran.said, ran.said
+    assert_nothing_leaked(ran.said, "--cfg")
+
+
+MISTAKES = (
+    "storage.secret_acess_key=misleakedspelt",
+    "storage.secret_access_key=broken{leaked",
+    "storage.secret_access_key=[leaked,twice",
+    "storage.secret_access_key.x=leaked",
+    "storage.secret_access_key='${leaked}'",
+    "lake.pasword=leaked",
+    "lake.password=a=b leaked(",
+    "lake='postgres:host=h password=leaked'",
+    "lake.catalog='mysql:password=leaked'",
+    "lake.catalog='postgres:host=127.0.0.1 port=1 leaked'",
+    "lake.catalog='postgres:host=127.0.0.1 port=1 password=leaked connect_timeout=x'",
+    "lake.catalog='postgres:postgresql://me:leaked@127.0.0.1:1/db'",
+    "storage.endpoint_url='http://me:leaked@127.0.0.1:1'",
+    "storage.url='ftp://me:leaked@host/raw'",
+)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_the_settings_repeats_no_secret(tmp_path: Path, mistake: str) -> None:
+    words, environment = prod(tmp_path, postgres=closed_port())
+    for output in ("text", "json"):
+        ran = told("status", *words, f"output={output}", mistake, environment=environment)
+        assert ran.code in (1, 2) and ran.said, ran
+        shown = ran.said.replace(mistake.split("=", 1)[0], "").replace("'leaked' not found", "")
+        assert_nothing_leaked(shown, "output")
+
+
+def _config_dir(tmp_path: Path, catalog: str) -> list[str]:
+    folder = tmp_path / "conf" / "lake"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(f"catalog: {catalog!r}\ndata_path: s3://landing/lake/\n", encoding="utf-8")
+    return ["--config-dir", str(tmp_path / "conf"), "lake=mine"]
+
+
+def _with_password_in_the_catalog(tmp_path: Path) -> tuple[list[str], Settings]:
+    catalog = f"postgres:host=127.0.0.1 port={closed_port()} dbname=d user=u password={IN_CATALOG}"
+    words = ["storage=s3", f"paths.root={tmp_path}/root", "+stream=klaviyo/metrics", *_config_dir(tmp_path, catalog)]
+    with patch.dict(os.environ, plain_environment(**SECRETS), clear=True):
+        return words, settings_of(parse(["status", *words]))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_password_in_the_catalogs_string_is_told_to_nobody(tmp_path: Path, command: str) -> None:
+    words, _ = _with_password_in_the_catalog(tmp_path)
+    ran = told(command, *words, environment=SECRETS)
+    assert ran.code == 1 and "Postgres" in ran.said
+    assert_nothing_leaked(ran.said, "output")
+    assert_nothing_leaked(told(command, *words, "--cfg", "job", environment=SECRETS).said, "--cfg")
+
+
+def test_the_password_leaves_the_catalogs_string_before_anyone_gets_it(
+    tmp_path: Path, extension_directory: Path
+) -> None:
+    _, settings = _with_password_in_the_catalog(tmp_path)
+    address = wiring.lake_address(settings, memory_bytes=10**8)
+    assert address.password == IN_CATALOG
+    assert_nothing_leaked(address.attach_path, "attach path")
+    environment = wiring.dbt_project(settings).environment
+    assert environment["PGPASSWORD"] == IN_CATALOG
+    hidden = {name for name in environment if name == "PGPASSWORD" or name.startswith("DBT_ENV_SECRET_")}
+    for name in environment.keys() - hidden:
+        assert_nothing_leaked(environment[name], name)
+
+
+def test_duckdbs_own_error_tells_no_password(tmp_path: Path, extension_directory: Path) -> None:
+    from lakeray.adapters.ducklake.connection import connect
+
+    _, settings = _with_password_in_the_catalog(tmp_path)
+    (tmp_path / "root").mkdir(exist_ok=True)
+    (tmp_path / "root" / "extensions").symlink_to(extension_directory)
+    with patch.dict(os.environ), pytest.raises(CatalogError) as failed:
+        connect(wiring.lake_address(settings, memory_bytes=10**8), read_only=True)
+    assert_nothing_leaked(str(failed.value), "error")
+
+
+def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
+    _, settings = _with_password_in_the_catalog(tmp_path)
+    for thing in (
+        settings,
+        wiring.lake_address(settings, memory_bytes=1),
+        wiring.s3_access(settings),
+        wiring.dbt_project(settings),
+        wiring.batch_validator(settings),
+        wiring.lease(settings, clock=wiring.SystemClock()),
+    ):
+        assert_nothing_leaked(repr(thing), type(thing).__name__)
+
+
+TEXTS = {
+    "host=h password=x1 user=u": "host=h password=*** user=u",
+    "password = 'x1 x1' user=u": "password = *** user=u",
+    r"password='x1\'x1'": "password=***",
+    "postgresql://u:x1@h/db": "postgresql://u:***@h/db",
+    "CREATE SECRET s (TYPE s3, KEY_ID 'x1', SECRET 'x1''x1')": "CREATE SECRET s (TYPE s3, KEY_ID ***, SECRET ***)",
+    "{'secret_access_key': 'x1', 'a': 1}": "{'secret_access_key': ***, 'a': 1}",
+    "S3_SECRET_ACCESS_KEY=x1 and more": "S3_SECRET_ACCESS_KEY=*** and more",
+    "https://b/k?X-Amz-Signature=x1&X-Amz-Credential=x1/2020&n=1": (
+        "https://b/k?X-Amz-Signature=***&X-Amz-Credential=***&n=1"
+    ),
+    "expected fencing token 3, found 4": "expected fencing token 3, found 4",
+    "storage.secret_access_key; expected a text": "storage.secret_access_key; expected a text",
+    "year=2026/month=01/part_1.parquet": "year=2026/month=01/part_1.parquet",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_redacted_and_what_is_left(text: str) -> None:
+    assert redacted(text) == TEXTS[text]
+    assert redacted(redacted(text)) == TEXTS[text]
+
+
+def test_every_error_is_redacted() -> None:
+    error = CatalogError("at password=x1", expected="password=x1", found="password=x1", todo="password=x1")
+    assert "x1" not in f"{error} {error!r} {error.as_dict()} {error.args}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A process that ended, and all command lines that were seen of it and what it started."""
+
+    code: int
+    said: bytes
+    commands: set[str]
+
+
+def watched(*words: str, environment: Mapping[str, str], deadline_s: float = 240.0) -> Watched:
+    """Run lakeray as a process and look at its and its children's command lines all the while."""
+    commands: set[str] = set()
+    with subprocess.Popen(
+        [sys.executable, "-m", "lakeray", *words],
+        cwd=PROJECT,
+        env=plain_environment(**environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        said: list[bytes] = []
+        assert process.stdout is not None
+        reader = threading.Thread(target=lambda pipe: said.append(pipe.read()), args=(process.stdout,))
+        reader.start()
+        ends = time.monotonic() + deadline_s
+        seen: set[int] = set()
+        while process.poll() is None:
+            if time.monotonic() > ends:
+                process.kill()
+            with contextlib.suppress(psutil.Error):
+                root = psutil.Process(process.pid)
+                for one in [root, *root.children(recursive=True)]:
+                    if one.pid not in seen:
+                        with contextlib.suppress(psutil.Error):
+                            commands.add(" ".join(one.cmdline()))
+                            seen.add(one.pid)
+            time.sleep(0.05)
+        reader.join()
+    return Watched(code=process.returncode, said=said[0], commands=commands)
+
+
+def test_a_feed_with_secrets_around_it_writes_them_nowhere(tmp_path: Path, extension_directory: Path) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    lake.ok("sample", "+stream=klaviyo/lists", "sample.days=1", "sample.files_per_day=2", "sample.rows_per_file=3")
+    environment = {**SECRETS, "PGPASSWORD": SECRETS["DUCKLAKE_DB_PASSWORD"], "DBT_ENV_SECRET_X": "leaked"}
+    words = [*lake.settings, "+stream=klaviyo/lists", "telemetry=console"]
+    fed = watched("feed", *words, environment=environment)
+    assert fed.code == 0, fed.said
+    assert_nothing_leaked(fed.said, "output")
+    assert fed.commands
+    assert_nothing_leaked(" | ".join(fed.commands), "command lines")
+    assert assert_no_file_leaks(lake.root) > 10
+    assert (lake.root / "dbt" / "logs" / "dbt.log").exists()
+
+
+FILES = {
+    "S3_ACCESS_KEY_ID": lambda made: made.storage.access_key_id,
+    "S3_SECRET_ACCESS_KEY": lambda made: made.storage.secret_access_key,
+    "DUCKLAKE_DB_PASSWORD": lambda made: made.lake.password,
+}
+
+
+def _settings(environment: Mapping[str, str]) -> Settings:
+    with patch.dict(os.environ, plain_environment(**environment), clear=True):
+        return settings_of(parse(["feed", "env=prod", "+stream=klaviyo/lists"]))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_secret_is_read_from_the_file_that_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "secret"
+    path.write_text(" in a file ${x}\n", encoding="utf-8")
+    assert FILES[name](_settings({f"{name}_FILE": str(path)})).reveal() == " in a file ${x}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_environment_goes_before_the_file(tmp_path: Path, name: str) -> None:
+    made = _settings({f"{name}_FILE": str(tmp_path / "none"), name: "from the environment"})
+    assert FILES[name](made).reveal() == "from the environment"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_without_either_there_is_no_secret(name: str) -> None:
+    assert FILES[name](_settings({})) is None
+    assert FILES[name](_settings({name: "", f"{name}_FILE": ""})) is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe leaked"], ids=["no file", "empty", "blank", "binary"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes | None) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError) as wrong:
+        _settings({f"{name}_FILE": str(path)})
+    assert wrong.value.about == f"{name}_FILE"
+    assert str(path) in wrong.value.found
+    assert_nothing_leaked(str(wrong.value), "error")
+
+
+@pytest.mark.parametrize("name", ["a secret", 'it\'s ${odd} $x \\ "so"'])
+def test_a_secret_is_taken_as_it_is(name: str) -> None:
+    assert FILES["S3_SECRET_ACCESS_KEY"](_settings({"S3_SECRET_ACCESS_KEY": name})).reveal() == name
