@@ -239,9 +239,8 @@ def _usage_error(error: Exception, call: Call) -> UsageError:
         return UsageError(name, expected="a config of this name", found="none", todo=nearest(name, choices))
     if isinstance(error, OverrideParseException):  # its text repeats the value, which may be a secret
         key = _key(str(error.override))
-        return UsageError(
-            key, expected="a value in Hydra's grammar", found="one that cannot be read", todo=f"Quote it: {key}='\"…\"'"
-        )
+        todo = "Quote the value, inside the shell's own quotes"
+        return UsageError(key, expected="a value in Hydra's grammar", found="one that cannot be read", todo=todo)
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     return UsageError("settings", found=first)
 

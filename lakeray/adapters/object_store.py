@@ -59,20 +59,21 @@ class ObstoreStore:
 
     def list_files(self, prefix: str, *, start_after: str | None = None) -> Iterator[SourceFile]:
         """Every object below ``prefix`` after a key, streamed by page."""
-        after, cut_off = None if start_after is None else self._prefix + start_after, 0
+        after = "" if start_after is None else self._prefix + start_after
+        last, cut_off = after, 0
         pages = self._pages(prefix, after)
         while True:
             try:
                 with _storage(f"listing {prefix}"):
                     page = next(pages, None)
             except StorageError as error:
-                cut_off = _counted(error, cut_off)
-                pages = self._pages(prefix, after)
+                after, cut_off = last, _counted(error, cut_off)
+                pages = self._pages(prefix, after)  # S3 lists by name: what comes after the last key was not seen yet
                 continue
             if page is None:
                 return
-            yield from (self._file(meta) for meta in page)
-            after, cut_off = page[-1]["path"], 0  # S3 lists by name: what comes after this key has not been seen
+            yield from (self._file(meta) for meta in page if meta["path"] > after)
+            last, cut_off = page[-1]["path"], 0
 
     def head(self, key: str) -> SourceFile | None:
         """The object, or None."""
@@ -121,8 +122,9 @@ class ObstoreStore:
         """What DuckDB opens and what is registered."""
         return f"{self._base_url}/{key}"
 
-    def _pages(self, prefix: str, after: str | None) -> Iterator[Any]:
-        return iter(obstore.list(self._store, prefix=self._prefix + prefix, offset=after, chunk_size=_PAGE))
+    def _pages(self, prefix: str, after: str) -> Iterator[Any]:
+        offset = _just_before(after) if after else None
+        return iter(obstore.list(self._store, prefix=self._prefix + prefix, offset=offset, chunk_size=_PAGE))
 
     def _key(self, path: str) -> str:
         return path.removeprefix(self._prefix)
@@ -177,6 +179,17 @@ def open_store(
         )
         return ObstoreStore(store, prefix=f"{prefix}/" if prefix else "", base_url=url.rstrip("/"))
     raise UsageError("storage.url", expected="file:///folder or s3://bucket/prefix", found=url)
+
+
+def _just_before(key: str) -> str:
+    """A name that sorts before ``key``, with hardly any between.
+
+    SeaweedFS leaves out a whole folder when a listing starts after the folder's own name: ``…/day=05`` would hide
+    ``…/day=05/part_0.parquet``. What the listing shows too much is left out by us.
+    """
+    if key.endswith("/"):
+        return f"{key} "
+    return f"{key[:-1]}{chr(ord(key[-1]) - 1)}~" if "!" < key[-1] <= "~" else key
 
 
 def _counted(error: StorageError, cut_off: int) -> int:

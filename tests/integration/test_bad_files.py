@@ -74,7 +74,6 @@ BAD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "text.parquet": ("not_parquet", _bytes(b"id,type\n1,first\n" * 50)),
     "four_bytes.parquet": ("not_parquet", _bytes(b"PAR1")),
     "cut_off.parquet": ("truncated", _cut(0.6)),
-    "footer_alone.parquet": ("truncated", _without_data),
     "scrambled_footer.parquet": ("corrupt", _scrambled),
     "wrong_type.parquet": (
         "type_changed",
@@ -205,6 +204,19 @@ def test_extraction_times_as_bare_milliseconds_are_the_same_times(fed: Fed) -> N
     at = START + timedelta(milliseconds=MILLISECONDS - int(START.timestamp() * 1000))
     assert ("bare", at) in fed.lake.landing(ADDS, "id, _airbyte_extracted_at")
     assert ("bare", at) in fed.lake.processed(ADDS, "id, _airbyte_extracted_at")
+
+
+def test_a_whole_footer_over_missing_data_is_rejected_and_the_tables_stay_readable(
+    tmp_path: Path, extension_directory: Path
+) -> None:
+    """Registered, it would make every scan of the landing table fail: its offsets lie outside the file."""
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    _without_data(raw(lake, "footer_alone.parquet"))
+    write(raw(lake, "good.parquet"), record("good"))
+    feed = lake.run("feed", f"+stream={ADDS}")
+    assert lake.landing(ADDS, "id") == [("good",)]
+    assert (feed.code, feed.stream(ADDS)["quarantined"]) == (0, 1), feed.err
+    assert lake.processed(ADDS, "id") == [("good",)]
 
 
 def test_rejected_files_come_back_when_they_change_or_when_an_operator_says_so(fed: Fed) -> None:
