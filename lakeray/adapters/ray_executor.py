@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,9 +54,13 @@ def cluster(*, address: str | None, num_cpus: int | None) -> Iterator[None]:
     options: dict[str, Any] = {"address": address} if address else {"num_cpus": num_cpus, "_temp_dir": folder}
     ray.init(include_dashboard=None if address else False, logging_level="ERROR", log_to_driver=True, **options)
     try:
-        yield
+        # Ray tells of dead workers on the driver's standard output, which is for the result alone.
+        with redirect_stdout(sys.stderr):
+            try:
+                yield
+            finally:
+                ray.shutdown()
     finally:
-        ray.shutdown()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 

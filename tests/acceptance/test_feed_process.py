@@ -104,11 +104,9 @@ def test_ray_and_this_process_make_the_same_tables(fed: Fed, tmp_path: Path, ext
 def test_a_watching_feed_takes_in_what_arrives_until_it_is_interrupted(
     tmp_path: Path, extension_directory: Path
 ) -> None:
-    lake, folder = (
-        Lake.new(tmp_path / "lake", extensions=extension_directory),
-        "klaviyo/lists/year=2026/month=01/day=01",
-    )
-    write(lake.raw / folder / "part_0.parquet", record("there before"))
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    folder = lake.raw / "klaviyo/lists/year=2026/month=01/day=01"
+    write(folder / "part_0.parquet", record("there before"))
     with Running(lake, "feed", "+stream=klaviyo/lists", "feed.watch=true", "feed.poll_s=0.1") as feed:
         assert feed.until_event("batch_transformed"), "".join(feed.lines)
         write(folder / "part_1.parquet", record("came later"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lakeray.adapters.object_store import open_store
 from tests.realstack.proxy import Faults, Proxy
 from tests.realstack.results import Results
 from tests.realstack.stack import Contents, RealLake, Stack, assert_ended_typed, errors_of
@@ -39,6 +40,21 @@ def test_a_listing_that_is_denied_is_never_an_empty_one(stack: Stack, results: R
 @pytest.mark.long
 def test_a_listing_that_fails_for_ever_is_never_an_empty_one(stack: Stack, results: Results, s3_proxy: Proxy) -> None:
     assert_no_listing_is_no_files(503, stack, results, s3_proxy)
+
+
+@pytest.mark.parametrize("after", ["day=05", "day=05/", "day=05/part_0.parquet", "day=04/part_9.parquet", "day=13"])
+def test_a_listing_after_a_name_shows_all_that_sorts_after_it(after: str, stack: Stack) -> None:
+    services, month = stack.state, "klaviyo/lists/year=2026/month=01/"
+    lake = stack.lake(streams=["klaviyo/lists"])
+    store = open_store(
+        f"s3://landing/raw-{lake.number}",
+        endpoint_url=services.s3_endpoint,
+        region="us-east-1",
+        access_key_id=services.s3_access_key_id,
+        secret_access_key=services.s3_secret_access_key,
+    )
+    found = [file.key for file in store.list_files(month, start_after=month + after)]
+    assert found == sorted(key for key in lake.objects() if key > month + after)
 
 
 def assert_no_listing_is_no_files(status: int, stack: Stack, results: Results, s3_proxy: Proxy) -> None:
