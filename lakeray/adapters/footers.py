@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from lakeray.adapters.arrow_types import KnownSchemas, TooDeepError
+from lakeray.adapters.footer_bytes import promised_bytes
 from lakeray.model import Footer, Rejected, RejectReason, SourceFile
 from lakeray.ports import ObjectStore
 
@@ -107,7 +108,11 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> Footer | 
         fragment = _FORMAT.make_fragment(pa.BufferReader(MAGIC + footer))
         metadata = fragment.metadata
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-        rejected = _too_wide(file, metadata.num_columns, "leaves") or _contradiction(file, metadata, groups)
+        rejected = (
+            _too_wide(file, metadata.num_columns, "leaves")
+            or _contradiction(file, metadata, groups)
+            or _missing_data(file, groups, footer)
+        )
         if rejected is not None:
             return rejected
         columns = schemas.columns(metadata.schema, arrow=fragment.physical_schema)
@@ -150,6 +155,19 @@ def _contradiction(
     if min(sizes, default=0) < 0 or sum(sizes) > _MAX_SIZE:
         return _corrupt(file, "expected row groups of a possible size, found one of another")
     return None
+
+
+def _missing_data(file: SourceFile, groups: Sequence[pq.RowGroupMetaData], footer: bytes) -> Rejected | None:
+    """Whether the file is too small for its row groups: registered, it would make every scan of landing fail."""
+    room = file.size_bytes - len(footer) - len(MAGIC)
+    if sum(group.total_byte_size for group in groups) <= room:
+        return None  # there is room even for the uncompressed data
+    promised = promised_bytes(footer)
+    if promised is None or promised <= room:
+        return None
+    return _rejected(
+        file, RejectReason.TRUNCATED, f"expected {promised:,} bytes of data, found room for {max(room, 0):,}"
+    )
 
 
 def _corrupt(file: SourceFile, detail: str) -> Rejected:

@@ -48,6 +48,7 @@ class Running:
             stdout=subprocess.PIPE,  # one document: it fits in the pipe
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # whatever is signalled to its group does not reach the tests
         )
         self._watchdog = threading.Timer(DEADLINE_S, self._process.kill)
         self._watchdog.start()

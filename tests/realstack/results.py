@@ -52,11 +52,19 @@ class Results:
 
     @contextlib.contextmanager
     def trial(self, fault: str, where: str, *, times: int = 1) -> Iterator[Row]:
-        """A fault that is tried in the block, so many times; it survived when the block ends without an error."""
-        row = self.rows.setdefault((fault, where), Row())
-        row.tried += times
-        yield row
-        row.survived += times
+        """A fault that is tried in the block, so many times; it survived when the block ends without an error.
+
+        A block that is skipped or interrupted was not tried.
+        """
+        row = self.rows.get((fault, where), Row())
+        try:
+            yield row
+        except Exception:
+            row.tried += times
+            self.rows[fault, where] = row
+            raise
+        row.tried, row.survived = row.tried + times, row.survived + times
+        self.rows[fault, where] = row
 
     def same(self, row: Row, lake: RealLake, wanted: Contents) -> None:
         """Assert that the lake is as if nothing had happened; count what is not."""

@@ -306,7 +306,7 @@ def test_a_damaged_page_stops_its_stream_until_the_object_is_gone_and_forgotten(
         ran = lake.run("feed", "+stream=klaviyo/metrics")
         assert ran.code == 1 and ran.stream("klaviyo/metrics")["error"]["kind"] == "transform", ran.out
     bad.unlink()
-    lake.ok("doctor", "+stream=klaviyo/metrics", "repair=gone")
+    lake.ok("doctor", "+stream=klaviyo/metrics", "repair=registered_but_gone")
     lake.ok("feed", "+stream=klaviyo/metrics")
     assert lake.processed("klaviyo/metrics", "id") == [("key1000",), ("key1001",)]
 

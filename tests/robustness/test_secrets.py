@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +27,7 @@ from lakeray.config import Settings
 from lakeray.errors import CatalogError, UsageError
 from lakeray.redaction import redacted
 from tests.real.lake import PROJECT, Lake, plain_environment
+from tests.realstack.stack import Stack
 
 SECRETS = {
     "S3_ACCESS_KEY_ID": "AKIDQ7leakedid",
@@ -57,20 +60,20 @@ def told(*words: str, environment: Mapping[str, str]) -> Told:
     return Told(code=code, said=out.getvalue())
 
 
-def assert_nothing_leaked(text: str | bytes, where: str) -> None:
+def assert_nothing_leaked(text: str | bytes, where: str, *, marks: tuple[str, ...] = MARKS) -> None:
     raw = text if isinstance(text, bytes) else text.encode()
-    for mark in MARKS:
+    for mark in marks:
         at = raw.find(mark.encode())
         assert at < 0, f"{mark} in {where}: …{raw[max(0, at - 150) : at + 60]!r}…"
 
 
-def assert_no_file_leaks(root: Path, *, but: tuple[str, ...] = ()) -> int:
+def assert_no_file_leaks(root: Path, *, but: tuple[str, ...] = (), marks: tuple[str, ...] = MARKS) -> int:
     """Look into every file below `root`; says how many."""
     looked = 0
     for path in root.rglob("*"):
         if path.is_file() and not path.is_symlink() and path.name not in but:
             looked += 1
-            assert_nothing_leaked(path.read_bytes(), str(path.relative_to(root)))
+            assert_nothing_leaked(path.read_bytes(), str(path.relative_to(root)), marks=marks)
     return looked
 
 
@@ -399,3 +402,36 @@ def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, 
 @pytest.mark.parametrize("name", ["a secret", 'it\'s ${odd} $x \\ "so"'])
 def test_a_secret_is_taken_as_it_is(name: str) -> None:
     assert FILES["S3_SECRET_ACCESS_KEY"](_settings({"S3_SECRET_ACCESS_KEY": name})).reveal() == name
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_on_the_real_servers_no_secret_leaves_its_place(executor: str, extension_directory: Path) -> None:
+    root = Path(tempfile.mkdtemp(prefix="lrs-"))  # short: the path of a Unix socket may not exceed 107 bytes
+    (root / "extensions").symlink_to(extension_directory)
+    stack = Stack.up(root)
+    try:
+        marks = (stack.state.s3_secret_access_key, stack.state.s3_access_key_id, stack.state.postgres_password)
+        words = ["env=dev", f"paths.root={root}", "+stream=klaviyo/lists", "output=json"]
+        sample = ("sample.days=1", "sample.files_per_day=2", "sample.rows_per_file=3")
+        for command in (
+            ("sample", *sample),
+            ("feed", "telemetry=console", f"feed.executor={executor}"),
+            ("status", "telemetry=console"),
+            ("doctor",),
+            ("plan", "--cfg", "job"),
+            ("feed", "lake.password=wrong"),
+            ("feed", "storage.secret_access_key=wrong"),
+        ):
+            ran = watched(*command, *words, environment={})
+            assert (ran.code == 0) == ("wrong" not in command[-1]), ran.said
+            assert_nothing_leaked(ran.said, f"output of {command}", marks=marks)
+            assert_nothing_leaked(" | ".join(ran.commands), f"command lines of {command}", marks=marks)
+        services = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+        assert_nothing_leaked(" | ".join(services), "the servers' command lines", marks=marks)
+        own = ("services.json", "s3-identities.json")
+        assert assert_no_file_leaks(root, but=own, marks=marks) > 20
+        assert {oct((root / "services" / name).stat().st_mode & 0o777) for name in own} == {"0o600"}
+    finally:
+        stack.down()
+        shutil.rmtree(root, ignore_errors=True)
