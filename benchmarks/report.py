@@ -64,6 +64,7 @@ def lakeray(*words: str) -> subprocess.CompletedProcess[str]:
 def keep(suite: str, results: dict[str, Any]) -> None:
     """Write the suite's JSON and print it."""
     path = ROOT / "benchmarks" / "results" / f"{suite}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"suite": suite, "machine": machine(), "results": results}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
     print(text)
