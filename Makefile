@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-long check bench lock env clean-env
+.PHONY: demo test test-long check bench lock env bench-env clean-env
 
 demo: env
 	$(BIN)/python -m lakeray demo env=$(ENV)
@@ -23,7 +23,7 @@ check: env
 	$(BIN)/lint-imports
 	$(BIN)/python -m lakeray generate check
 
-bench: env
+bench: bench-env
 	$(BIN)/python -m benchmarks
 
 env: $(VENV)/installed
@@ -36,9 +36,19 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 
+# What we are compared with has its own environment: it must not move our pins.
+bench-env: env $(VENV)-bench/installed
+
+$(VENV)-bench/installed: requirements-bench.lock
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install -q --require-hashes -r requirements-bench.lock
+	touch $@
+
 lock:
 	uv pip compile -q --generate-hashes --no-strip-extras --universal --python-version 3.11 \
 		--custom-compile-command "make lock" requirements-dev.in -o requirements.lock
+	uv pip compile -q --generate-hashes --no-strip-extras --universal --python-version 3.11 \
+		--custom-compile-command "make lock" requirements-bench.in -o requirements-bench.lock
 
 clean-env:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-bench
