@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-SUITES = ("noop", "executor")
+SUITES = ("noop", "executor", "registration")
 
 
 def main() -> int:
