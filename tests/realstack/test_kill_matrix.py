@@ -56,7 +56,7 @@ def test_ten_kills_at_random_moments_make_the_same_tables(
 ) -> None:
     chance = random.Random(seed)
     lake = stack.lake()
-    with results.trial(FAULT, "random moments", times=10) as row:
+    with results.trial(FAULT, f"random moments, seed {seed}", times=10) as row:
         for _ in range(10):
             with lake.feed("batch.max_files=1", "feed.max_batches=2") as feed:
                 # Any line of its log, and any moment before the next one; a feed with nothing to do writes none.
