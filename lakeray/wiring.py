@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lakeray import feed, validate
@@ -23,12 +24,14 @@ from lakeray.adapters.lease_postgres import PostgresLease
 from lakeray.adapters.object_store import ObstoreStore, open_store
 from lakeray.adapters.system import SystemClock, fault_from_environment, holder_name, new_id
 from lakeray.adapters.telemetry import open_sink
-from lakeray.adapters.validation import BatchValidator
 from lakeray.config import Secret, Settings, StreamSettings
 from lakeray.errors import UsageError
 from lakeray.generate import landing_ddl
 from lakeray.model import StreamName, StreamReport
 from lakeray.ports import Clock, Committer, EventSink, Executor, LeaseHolder
+
+if TYPE_CHECKING:
+    from lakeray.adapters.validation import BatchValidator
 
 READER_MEMORY_BYTES = 512 * 1024 * 1024
 """DuckDB's limit for bookkeeping queries: a ledger of 10⁶ files takes about 300 MB."""
@@ -206,6 +209,8 @@ def inline_executor(settings: Settings) -> InlineExecutor:
 
 def batch_validator(settings: Settings) -> BatchValidator:
     """All that a validation task needs."""
+    from lakeray.adapters.validation import BatchValidator  # brings pyarrow: a feed with nothing new ends before
+
     return BatchValidator(
         raw=raw_store(settings),
         lake=lake_store(settings),

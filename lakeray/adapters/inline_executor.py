@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from lakeray.adapters.validation import BatchValidator
 from lakeray.model import Batch, Contract, Verdict
+
+if TYPE_CHECKING:
+    from lakeray.adapters.validation import BatchValidator
 
 
 class InlineExecutor:

@@ -1,14 +1,11 @@
-"""Results on stdout and progress on stderr, for people at a terminal."""
+"""Results on stdout and progress on stderr, for people at a terminal; only there is rich imported."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table as RichTable
+from typing import TYPE_CHECKING, Any
 
 from lakeray.events import (
     BatchCommitted,
@@ -22,13 +19,15 @@ from lakeray.events import (
 )
 from lakeray.explain import Table
 
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
 
 class Output:
     """Where a command's result goes: one JSON document, or tables."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = Console()
 
     def result(self, document: Any, tables: Sequence[Table] = (), *, text: str = "") -> None:
         """Print the document, or the tables and the text."""
@@ -41,15 +40,18 @@ class Output:
             print(text)
 
     def _table(self, table: Table) -> None:
-        if not self._console.is_terminal:
+        if not sys.stdout.isatty():
             print(_plain(table))
             return
+        from rich.console import Console
+        from rich.table import Table as RichTable
+
         shown = RichTable(title=table.title, title_justify="left", header_style="bold")
         for index, column in enumerate(table.columns):
             shown.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
         for row in table.rows:
             shown.add_row(*(cell.replace("[", "\\[") for cell in row))
-        self._console.print(shown)
+        Console().print(shown)
 
 
 def _plain(table: Table) -> str:
@@ -64,6 +66,9 @@ class ProgressSink:
     """Events as progress bars: files taken in of files planned, per stream."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
