@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.metadata
 import os
 import platform
@@ -98,10 +99,14 @@ class Results:
         if not os.environ.get(WRITE) or not self.rows:
             return
         commit = _commit()
-        rows, runs = _read(page)
-        rows |= {key: replace(row, run=commit) for key, row in self.rows.items()}
-        runs[commit] = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_machine()}; {_versions()}"
-        page.write_text(_page(rows, runs), encoding="utf-8")
+        with page.open("a+", encoding="utf-8") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # parts may run beside each other
+            held.seek(0)
+            rows, runs = _read(held.read())
+            rows |= {key: replace(row, run=commit) for key, row in self.rows.items()}
+            runs[commit] = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_machine()}; {_versions()}"
+            held.truncate(0)
+            held.write(_page(rows, runs))
 
 
 def _page(rows: Rows, runs: Mapping[str, str]) -> str:
@@ -137,10 +142,10 @@ def _sum(rows: Rows, name: str) -> int:
     return sum(getattr(row, name) for row in rows.values())
 
 
-def _read(page: Path) -> tuple[Rows, dict[str, str]]:
+def _read(page: str) -> tuple[Rows, dict[str, str]]:
     rows: Rows = {}
     runs: dict[str, str] = {}
-    for line in page.read_text(encoding="utf-8").splitlines() if page.exists() else ():
+    for line in page.splitlines():
         if line.startswith(_RUN):
             run, _, told = line.removeprefix(_RUN).partition("`: ")
             runs[run] = told
