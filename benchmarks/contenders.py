@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,16 @@ from benchmarks.stack import Place, Silent, stream_of
 from lakeray import feed, wiring
 from lakeray.adapters.services import postgres
 from lakeray.generate import landing_ddl
-from lakeray.model import Batch, CommitOutcome, CommitRequest, Contract, PendingTransform, StreamName, Verdict
+from lakeray.model import (
+    Batch,
+    CommitOutcome,
+    CommitRequest,
+    Contract,
+    LedgerEntry,
+    PendingTransform,
+    StreamName,
+    Verdict,
+)
 from lakeray.ports import Clock, Committer, Executor
 
 _ADD = (
@@ -113,13 +123,16 @@ def pyiceberg(place: Place, keys: Sequence[str], *, body: bytes) -> Took:
     return Took(files=len(keys), seconds=json.loads(ran.stdout)["seconds"])
 
 
-def lakeray_feed(place: Place, files: int, *, writer: str | None) -> Took:
-    """The feed itself, from the listing to the last batch landed, without dbt.
+def feed_of(place: Place, files: int, *, words: Sequence[str] = ()) -> Took:
+    """lakeray's feed itself, from the listing to the last batch landed, without dbt.
 
     Args:
-        writer: ``lake.writer``; None leaves it at its default.
+        words: settings, such as ``lake.writer=catalog``.
+
+    Raises:
+        RuntimeError: it did not take in so many files.
     """
-    settings = place.settings(*([] if writer is None else [f"lake.writer={writer}"]))
+    settings = place.settings(*words)
     with wiring.opened(settings, events=Silent()) as app, app.committer() as committer:
         rules = app.rules(stream_of(settings))
         committer.ensure_landing(rules.stream, rules.contract)
@@ -196,13 +209,16 @@ class _TimedExecutor:
 
 
 class _LandedOnly:
-    """A reader that sees nothing to transform: landed is where the clock stops."""
+    """A reader that sees nothing to transform and nothing to clean: landed is where the clock stops."""
 
     def __init__(self, reader: Any) -> None:
         self._reader = reader
 
     def pending_transform(self, stream: StreamName) -> PendingTransform | None:  # noqa: ARG002
         return None
+
+    def cleanable(self, stream: StreamName, *, before: date) -> tuple[LedgerEntry, ...]:  # noqa: ARG002
+        return ()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reader, name)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.contenders import Took, glob_call, lakeray_feed, list_call, per_file, pyiceberg
+from benchmarks.contenders import Took, feed_of, glob_call, list_call, per_file, pyiceberg
 from benchmarks.proxies import proxy
 from benchmarks.report import keep
 from benchmarks.stack import Place, Stack, keys_of, sample_bodies, servers
@@ -142,7 +142,7 @@ def _cell(stack: Stack, subject: Subject, body: bytes, s3_ms: int, postgres_ms: 
 
 
 def _feed(place: Place, keys: Sequence[str], *, writer: str | None) -> Took:
-    return lakeray_feed(place, len(keys), writer=writer)
+    return feed_of(place, len(keys), words=[] if writer is None else [f"lake.writer={writer}"])
 
 
 def _median(runs: Sequence[Took]) -> Took:
