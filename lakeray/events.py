@@ -92,6 +92,16 @@ class BatchTransformed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilesReread(Event):
+    """After a failed transform, pending files were read one by one to find those that cannot be read (P6)."""
+
+    stream: str
+    done: int
+    total: int
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsEnriched(Event):
     """The enriched models were built."""
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from lakeray import advance, clean, commit, discover, plan, transform
+from lakeray import advance, clean, commit, discover, plan, reread, transform
 from lakeray.column_types import parse_type
-from lakeray.errors import DataError, LakerayError
+from lakeray.errors import DataError, LakerayError, TransformError
 from lakeray.events import (
     BatchCommitted,
     BatchTransformed,
@@ -183,7 +183,8 @@ def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], P
         ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
     if _has_object_policy(rules):  # P14: before dbt, which cannot read what has changed
         tally.worked |= _settle_objects(plan_now(), rules, ports)
-    tally.worked |= _transform(rules, ports)  # P12: first what an earlier run left
+    reread.finish(rules.stream, reader=ports.reader, committer=ports.committer)  # P6, P15
+    tally.worked |= _transform(rules, ports, tally)  # P12: first what an earlier run left
     planned = plan_now()  # P2, P3, P4
     ports.fault(FaultPoint.AFTER_DISCOVER)
     _tell_plan(planned, ports)
@@ -197,11 +198,11 @@ def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], P
         ports.fault(FaultPoint.AFTER_REGISTER)
         if ports.stop():
             return StreamStatus.INTERRUPTED
-        _transform(rules, ports)  # P11, P12
+        _transform(rules, ports, tally)  # P11, P12
         ports.fault(FaultPoint.AFTER_ADVANCE)
         if ports.stop():
             return StreamStatus.INTERRUPTED
-    tally.worked |= _transform(rules, ports)  # P12: what a replay rewound
+    tally.worked |= _transform(rules, ports, tally)  # P12: what a replay rewound
     _clean(rules, ports, tally)  # P13
     return StreamStatus.OK if tally.worked else StreamStatus.NOTHING_NEW
 
@@ -278,8 +279,22 @@ def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Po
     )
 
 
-def _transform(rules: Rules, ports: Ports) -> bool:
-    caught_up = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer)
+def _transform(rules: Rules, ports: Ports, tally: _Tally) -> bool:
+    try:
+        caught_up = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer)
+    except TransformError as failed:
+        aside = reread.set_aside(
+            rules.stream,
+            failed,
+            reader=ports.reader,
+            committer=ports.committer,
+            events=ports.events,
+            stop=ports.stop,
+        )
+        if not aside:
+            raise
+        tally.quarantined += aside
+        caught_up = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer)
     if caught_up is None:
         return False
     pending, built = caught_up

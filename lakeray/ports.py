@@ -22,6 +22,7 @@ from lakeray.model import (
     LedgerEntry,
     PendingTransform,
     QuarantineEntry,
+    Rejected,
     SourceFile,
     StreamName,
     Verdict,
@@ -169,6 +170,18 @@ class Committer(Protocol):
             paths: registered paths.
             entries: the live ledger entries of these paths; they are marked removed.
         """
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """Read the landing columns of one registered file; says why they cannot be read.
+
+        None when they can be, and whenever the reason may be another one than the file's own bytes (P6).
+
+        Raises:
+            TryAgainError: the storage or this machine failed; nothing is known of the file.
+        """
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """Record files that were taken in as rejected; the caller forgets them next (P6)."""
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up; returns the paths that storage loses (P13)."""

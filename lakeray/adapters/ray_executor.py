@@ -30,6 +30,7 @@ from lakeray.model import (
     Landed,
     LedgerEntry,
     PendingTransform,
+    Rejected,
     StreamName,
     StreamReport,
     StreamStatus,
@@ -231,6 +232,15 @@ class RayCommitter:
     def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
         """See ``Committer``."""
         return int(self._call("forget", stream, paths=paths, entries=entries, reason=reason))
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """See ``Committer``."""
+        why: str | None = self._call("unreadable", stream, entry)
+        return why
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """See ``Committer``."""
+        self._call("quarantine", stream, rejected)
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """See ``Committer``."""

@@ -81,6 +81,10 @@ class Lake:
         """A good file."""
         raise NotImplementedError
 
+    def put_damaged(self, key: str, *rows: Row) -> SourceFile:
+        """A file with a good footer and a page that cannot be read."""
+        raise NotImplementedError
+
     def reopen(self) -> Committer:
         """The next process' committer, with the next token; the older one stays as it is."""
         raise NotImplementedError
@@ -191,6 +195,10 @@ class InMemory(Lake):
         """See ``Lake``."""
         return self.store.put(key, content(rows, columns=columns))
 
+    def put_damaged(self, key: str, *rows: Row) -> SourceFile:
+        """See ``Lake``."""
+        return self.store.put(key, content(rows, damaged=True))
+
     def reopen(self) -> MemoryLake:
         """See ``Lake``."""
         return MemoryLake(self.catalog, store=self.store, clock=self.clock)
@@ -257,6 +265,17 @@ class OnDisk(Lake):
         sink = pa.BufferOutputStream()
         pq.write_table(_table(rows, columns), sink)
         return self.put_bytes(key, sink.getvalue().to_pybytes())
+
+    def put_damaged(self, key: str, *rows: Row) -> SourceFile:
+        """See ``Lake``."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(_table(rows, COLUMNS), sink, compression="none", use_dictionary=False)
+        data = bytearray(sink.getvalue().to_pybytes())
+        group = pq.read_metadata(pa.BufferReader(bytes(data))).row_group(0)
+        columns = [group.column(index) for index in range(group.num_columns)]
+        at = next(column.data_page_offset for column in columns if column.path_in_schema == "value")
+        data[at : at + 6] = b"\xff" * 6
+        return self.put_bytes(key, bytes(data))
 
     def reopen(self) -> DuckLakeCommitter:
         """See ``Lake``."""
@@ -340,6 +359,9 @@ class SqlTransformer:
                 f'({columns}) VALUES (n._airbyte_raw_id, n._airbyte_extracted_at, n.pk, n."cursor", n.value)'
             )
             self.query("COMMIT")
+        except duckdb.Error as error:
+            self.query("ROLLBACK")
+            raise TransformError(f"{pending.stream}: dbt failed", found=str(error)) from error
         except BaseException:
             self.query("ROLLBACK")
             raise

@@ -20,6 +20,8 @@ from lakeray.model import (
     LeaseIs,
     LedgerLacks,
     Refused,
+    Rejected,
+    RejectReason,
     StreamName,
     StreamStatus,
 )
@@ -536,6 +538,47 @@ def test_a_quarantine_entry_lives_until_its_file_is_taken_in(ready: Lake) -> Non
     ready.take_in(A)
     assert [e.key for e in ready.reader.quarantined(STREAM)] == [B]
     assert list(ready.committer.set_quarantine(["unknown"], status="ignored")) == []
+
+
+# ---- files that cannot be read -------------------------------------------------------------------------------------
+
+
+def test_a_file_is_called_unreadable_for_its_own_bytes_alone(ready: Lake) -> None:
+    ready.put(A, row(1))
+    for key in (B, C, D):
+        ready.put_damaged(key, row(2))
+    ready.take_in(A, B, C, D)
+    ready.put(C, row(3, "written anew"))
+    ready.store.delete(D)
+    found = {key: ready.committer.unreadable(STREAM, ready.reader.history(key)[0]) for key in (A, B, C, D)}
+    assert found.pop(B)
+    assert found == {A: None, C: None, D: None}
+
+
+def test_a_taken_in_file_goes_to_quarantine_with_the_older_record_replaced(ready: Lake) -> None:
+    file = ready.put(A, row(1))
+    ready.take_in(A)
+    for detail in ("first", "second"):
+        ready.committer.quarantine(STREAM, [Rejected(file=file, reason=RejectReason.CORRUPT, detail=detail)])
+    (held,) = ready.reader.quarantined(STREAM)
+    assert (held.key, held.etag, held.reason, held.detail) == (A, file.etag, "corrupt", "second")
+
+
+def test_a_damaged_file_is_set_aside_and_the_others_are_merged(lake: Lake) -> None:
+    lake.put(A, row(1))
+    damaged = lake.put_damaged(B, row(2))
+    report = lake.feed()
+    assert (report.error, report.status, report.quarantined) == (None, StreamStatus.OK, 1)
+    assert lake.processed() == {1: (0, "")} and lake.landing() == [(1, "")]
+    assert [(held.key, held.reason) for held in lake.reader.quarantined(STREAM)] == [(B, "corrupt")]
+    assert [entry.removed_because for entry in lake.reader.history(B)] == ["corrupt"]
+    assert lake.store.exists(B)
+    before = lake.state()
+    assert lake.feed().status is StreamStatus.NOTHING_NEW
+    assert lake.state() == before
+    assert lake.put(B, row(2, "mended")).etag != damaged.etag
+    assert lake.feed().error is None
+    assert lake.processed() == {1: (0, ""), 2: (0, "mended")} and not lake.reader.quarantined(STREAM)
 
 
 # ---- whole feeds ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, assert_never
 
 from lakeray.column_types import keeps_fields, parse_type, same_type
-from lakeray.errors import ContractError, DamageError, LeaseLostError, TransformError
+from lakeray.errors import ContractError, DamageError, LeaseLostError, StorageError, TransformError
 from lakeray.faults import FaultPoint
 from lakeray.keys import file_day
 from lakeray.model import (
@@ -35,9 +35,11 @@ from lakeray.model import (
     Unknown,
 )
 from lakeray.ports import Clock, Known
-from tests.fakes.records import Row, newest, rows_of
+from tests.fakes.records import Row, is_damaged, newest, rows_of
 from tests.fakes.store import MemoryStore
 
+SET_ASIDE_POINTS = ("after_quarantine", "during_forget")
+"""Where a process may end while it sets a damaged file aside."""
 CRASH_POINTS = (*map(str, FaultPoint), "during_transform", "after_mark", "during_remove", "during_delete")
 """Where a process may end: the named points of production, and a few inside the lake."""
 
@@ -86,6 +88,8 @@ class MemoryCatalog:
         self.lose_answer: str | None = None
         """The next commit's answer is lost: ``landed`` or ``not_landed``."""
         self.fail_transform = False
+        self.storage_fails = False
+        """Reading a registered file fails, whatever it is."""
 
     @property
     def head(self) -> State:
@@ -232,6 +236,8 @@ class MemoryLake:
         self._fence()
         if self.catalog.fail_transform:
             raise TransformError(f"{pending.stream}: dbt failed", found="a model that does not compile")
+        if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
+            raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
         before = self.catalog.head.processed.get(pending.stream, {})
         after = newest([*before.values(), *self._inserted(pending)])
         self.catalog.reach("during_transform")
@@ -269,8 +275,24 @@ class MemoryLake:
         self._fence()
         rows = sum(file.rows for file in self._files(stream) if file.path in paths)
         self._leave_history(paths)
+        self.catalog.reach("during_forget")
         self._write(ledger=self._without(stream, entries, reason))
         return rows
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """Why the file cannot be read, when the reason is the file itself (P6)."""
+        if self.catalog.storage_fails:
+            raise StorageError(f"reading {entry.key} failed")
+        now = self._store.head(entry.key)
+        as_taken_in = now is not None and now.etag == entry.etag
+        return "a bad page" if as_taken_in and is_damaged(self._store.read(entry.key)) else None
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """Record files that were taken in as rejected (P6)."""
+        now = self._clock.now()
+        held = {(stream, item.file.key): _quarantined(item, now) for item in rejected}
+        self._write(quarantine={**self.catalog.head.quarantine, **held})
+        self.catalog.reach("after_quarantine")
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Let old snapshots go, then the objects that no snapshot shows any more (P13)."""
@@ -349,6 +371,10 @@ class MemoryLake:
         return rows_of(self._store.read(self._store.key_of(file.path)))
 
     def _inserted(self, pending: PendingTransform) -> list[dict[str, Any]]:
+        """The rows of the pending files."""
+        return [row for file in self._pending_files(pending) for row in self._rows(file)]
+
+    def _pending_files(self, pending: PendingTransform) -> list[DataFile]:
         """As ``ducklake_table_insertions``: by snapshot, also what a later one removed; else what is live."""
         ends = (pending.from_snapshot, pending.to_snapshot)
         if not all(number in self.catalog.snapshots for number in ends):
@@ -356,12 +382,7 @@ class MemoryLake:
         else:
             shown = [state for number, state in self.catalog.snapshots.items() if ends[0] <= number <= ends[1]]
             files = list(dict.fromkeys(file for state in shown for file in state.files))
-        return [
-            row
-            for file in files
-            if file.stream == pending.stream and ends[0] <= file.snapshot <= ends[1]
-            for row in self._rows(file)
-        ]
+        return [file for file in files if file.stream == pending.stream and ends[0] <= file.snapshot <= ends[1]]
 
     def _marks(self) -> dict[StreamName, int]:
         cursors = self.catalog.head.cursors

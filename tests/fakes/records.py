@@ -41,9 +41,15 @@ def newest(records: Iterable[Row]) -> dict[int, Row]:
     return merged
 
 
-def content(rows: Sequence[Row], *, columns: Mapping[str, str] = COLUMNS) -> bytes:
-    """A file of these rows as the in-memory lake reads it."""
-    return json.dumps({"columns": dict(columns), "rows": [dict(item) for item in rows]}, sort_keys=True).encode()
+def content(rows: Sequence[Row], *, columns: Mapping[str, str] = COLUMNS, damaged: bool = False) -> bytes:
+    """A file of these rows as the in-memory lake reads it; a damaged one has a good footer and a bad page."""
+    plain = {"columns": dict(columns), "rows": [dict(item) for item in rows]}
+    return json.dumps({**plain, "damaged": True} if damaged else plain, sort_keys=True).encode()
+
+
+def is_damaged(data: bytes) -> bool:
+    """Whether the file has a bad page."""
+    return "damaged" in json.loads(data)
 
 
 def rows_of(data: bytes) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -298,21 +299,32 @@ def _lake_with_a_damaged_page(tmp_path: Path, extensions: Path, files: dict[str,
     return lake, folder / "bad.parquet"
 
 
-def test_a_damaged_page_stops_its_stream_until_the_object_is_gone_and_forgotten(
-    tmp_path: Path, extension_directory: Path, files: dict[str, bytes]
-) -> None:
-    lake, bad = _lake_with_a_damaged_page(tmp_path, extension_directory, files)
-    for _ in range(2):
-        ran = lake.run("feed", "+stream=klaviyo/metrics")
-        assert ran.code == 1 and ran.stream("klaviyo/metrics")["error"]["kind"] == "transform", ran.out
-    bad.unlink()
-    lake.ok("doctor", "+stream=klaviyo/metrics", "repair=registered_but_gone")
-    lake.ok("feed", "+stream=klaviyo/metrics")
-    assert lake.processed("klaviyo/metrics", "id") == [("key1000",), ("key1001",)]
-
-
-@pytest.mark.xfail(strict=True, reason="pages are read by dbt alone: what is registered and cannot be read blocks (P6)")
 def test_a_damaged_page_blocks_nobody(tmp_path: Path, extension_directory: Path, files: dict[str, bytes]) -> None:
-    lake, _ = _lake_with_a_damaged_page(tmp_path, extension_directory, files)
-    assert lake.run("feed", "+stream=klaviyo/metrics").code == 0
-    assert lake.query("SELECT reason FROM lakehouse.meta.quarantine") == [("corrupt",)]
+    lake, bad = _lake_with_a_damaged_page(tmp_path, extension_directory, files)
+    fed = lake.ok("feed", "+stream=klaviyo/metrics").stream("klaviyo/metrics")
+    assert (fed["status"], fed["files"], fed["quarantined"]) == ("ok", 2, 1)
+    key = str(bad.relative_to(lake.raw))
+    assert lake.query("SELECT file_key, reason FROM lakehouse.meta.quarantine") == [(key, "corrupt")]
+    assert lake.processed("klaviyo/metrics", "id") == [("key1000",), ("key1001",)]
+    assert bad.exists()
+    lake.ok("doctor", "+stream=klaviyo/metrics")
+    assert lake.ok("feed", "+stream=klaviyo/metrics").stream("klaviyo/metrics")["status"] == "nothing_new"
+    bad.write_bytes(good(2, first=2000))
+    lake.ok("feed", "+stream=klaviyo/metrics")
+    assert [key for (key,) in lake.processed("klaviyo/metrics", "id")] == ["key1000", "key1001", "key2000", "key2001"]
+
+
+@pytest.mark.parametrize("broken", ["this is no SQL", "where error('the data is not to its liking')"])
+def test_a_model_that_fails_quarantines_nothing(tmp_path: Path, extension_directory: Path, broken: str) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    folder = lake.raw / "klaviyo/metrics/year=2026/month=01/day=01"
+    folder.mkdir(parents=True)
+    (folder / "good.parquet").write_bytes(good(2))
+    project = tmp_path / "dbt"
+    shutil.copytree(PROJECT / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+    model = project / "models/processed/klaviyo/int_klaviyo__metrics.sql"
+    model.write_text(f"{model.read_text()}\n{broken}\n")
+    ran = lake.run("feed", "+stream=klaviyo/metrics", f"dbt.project_dir={project}")
+    assert ran.code == 1 and ran.stream("klaviyo/metrics")["error"]["kind"] == "transform", ran.out
+    assert lake.query("SELECT file_key FROM lakehouse.meta.quarantine") == []
+    assert lake.landing("klaviyo/metrics", "id") == [("key0",), ("key1",)]

@@ -13,7 +13,8 @@ from lakeray import sql
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
 from lakeray.adapters.ducklake.forget import forget
 from lakeray.adapters.ducklake.landing import Landing, LandingDdl
-from lakeray.adapters.ducklake.registration import RawStore, Registration
+from lakeray.adapters.ducklake.registration import RawStore, Registration, quarantine_rows
+from lakeray.adapters.ducklake.rereading import ReadsRaw, Rereading
 from lakeray.adapters.ducklake.retention import DeletesRaw, Retention
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.errors import CatalogError
@@ -26,6 +27,7 @@ from lakeray.model import (
     Landed,
     LedgerEntry,
     PendingTransform,
+    Rejected,
     StreamName,
 )
 from lakeray.ports import Clock
@@ -33,7 +35,7 @@ from lakeray.ports import Clock
 _AGAIN = "Run the command again"
 
 
-class Store(RawStore, DeletesRaw, Protocol):
+class Store(RawStore, DeletesRaw, ReadsRaw, Protocol):
     """The part of the object store that the committer needs."""
 
 
@@ -70,9 +72,11 @@ class DuckLakeCommitter:
         self._registration = Registration(self._connection, token=self._token, store=store, fault=fault)
         self._retention = Retention(self._connection, token=self._token, store=store, fault=fault)
         self._landing = Landing(self._connection, token=self._token, ddl=landing_ddl)
+        self._rereading = Rereading(address, store=store)
 
     def close(self) -> None:
         """Let the catalog go."""
+        self._rereading.close()
         self._connection.close()
 
     @property
@@ -135,6 +139,22 @@ class DuckLakeCommitter:
             reason=reason,
             at=self._clock.now(),
         )
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """Why the file cannot be read, when the reason is the file itself (P6)."""
+        columns = self._query(sql.load("columns"), ["staging", stream.landing_table])
+        return self._rereading.unreadable(entry, [row[0] for row in columns])
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """Record files that were taken in as rejected (P6)."""
+        named = {"source": stream.source, "stream": stream.stream}
+        rows = {**named, **quarantine_rows(rejected), "seen_at": self._clock.now()}
+        try:
+            with self._fenced(f"{stream}: {len(rejected)} file(s) cannot be read") as cursor:
+                cursor.execute(sql.load("delete_quarantine"), {**named, "keys": rows["keys"]})
+                cursor.execute(sql.load("insert_quarantine"), rows)
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(f"{stream}: the quarantine", found=first_line(error), todo=_AGAIN) from error
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up (P13)."""

@@ -201,9 +201,7 @@ class Registration:
         touched = [item.file.key for item in request.files] + [item.file.key for item in request.rejected]
         cursor.execute(sql.load("delete_quarantine"), {**named, "keys": touched})
         if request.rejected:
-            cursor.execute(
-                sql.load("insert_quarantine"), {**named, **_quarantine_rows(request.rejected), "seen_at": at}
-            )
+            cursor.execute(sql.load("insert_quarantine"), {**named, **quarantine_rows(request.rejected), "seen_at": at})
         if request.files:
             cursor.execute(
                 sql.load("insert_ledger"),
@@ -351,7 +349,8 @@ def _ledger_rows(files: Sequence[Accepted]) -> dict[str, list[str] | list[int] |
     }
 
 
-def _quarantine_rows(rejected: Sequence[Rejected]) -> dict[str, list[str] | list[int]]:
+def quarantine_rows(rejected: Sequence[Rejected]) -> dict[str, list[str] | list[int]]:
+    """Rejected files as the columns of ``insert_quarantine.sql``."""
     return {
         "keys": [item.file.key for item in rejected],
         "etags": [item.file.etag for item in rejected],

@@ -1,0 +1,101 @@
+"""A file that cannot be read is set aside, and nothing is that only may be unreadable (P6, P12, P15)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from lakeray.errors import TransformError
+from lakeray.model import StreamStatus
+from lakeray.reread import may_be_a_file
+from tests.fakes.feeds import FeedWorld, key_for
+from tests.fakes.lake import SET_ASIDE_POINTS, Crash
+from tests.fakes.records import STREAM, content, newest, row
+
+DAY = date(2026, 3, 1)
+GOOD, BAD, WORSE = (key_for(DAY, f"{name}.parquet") for name in ("good", "bad", "worse"))
+
+
+@pytest.fixture
+def world() -> FeedWorld:
+    made = FeedWorld()
+    made.put(GOOD, row(1))
+    made.put_bytes(BAD, content([row(2)], damaged=True))
+    made.put_bytes(WORSE, content([row(3)], damaged=True))
+    return made
+
+
+def held(world: FeedWorld) -> list[tuple[str, str]]:
+    return [(entry.key, entry.reason) for entry in world.lake.quarantined(STREAM)]
+
+
+def assert_set_aside(world: FeedWorld) -> None:
+    assert held(world) == [(BAD, "corrupt"), (WORSE, "corrupt")]
+    assert world.lake.processed_rows(STREAM) == newest([row(1)])
+    assert sorted(world.lake.known(STREAM, since=None)) == [GOOD]
+    assert [row_["pk"] for row_ in world.lake.landing_rows(STREAM)] == [1]
+
+
+def test_unreadable_files_are_told_and_set_aside_and_the_transform_is_tried_again(world: FeedWorld) -> None:
+    report = world.feed()
+    assert (report.error, report.status, report.quarantined) == (None, StreamStatus.OK, 2)
+    assert_set_aside(world)
+    assert world.sink.names()[2:] == [
+        "stream_planned",
+        "batch_committed",
+        "files_reread",
+        "file_rejected",
+        "file_rejected",
+        "batch_transformed",
+        "stream_finished",
+    ]
+    (reread,) = world.sink.of("files_reread")
+    assert reread.as_fields() == {"stream": str(STREAM), "done": 3, "total": 3, "unreadable": 2}
+
+
+@pytest.mark.parametrize("point", SET_ASIDE_POINTS)
+def test_killed_while_files_are_set_aside_the_next_feed_ends_it(world: FeedWorld, point: str) -> None:
+    world.catalog.crash_at = point
+    with pytest.raises(Crash):
+        world.feed()
+    world.reopen()
+    assert world.feed().error is None
+    assert_set_aside(world)
+    assert world.feed().status is StreamStatus.NOTHING_NEW
+
+
+def test_a_storage_that_fails_sets_nothing_aside(world: FeedWorld) -> None:
+    world.catalog.storage_fails = True
+    report = world.feed()
+    assert report.error is not None and report.error["kind"] == "transform"
+    assert held(world) == [] and len(world.lake.known(STREAM, since=None)) == 3
+    assert "noted" in world.sink.names()
+    world.catalog.storage_fails = False
+    assert world.feed().error is None
+    assert_set_aside(world)
+
+
+def test_a_model_that_fails_sets_nothing_aside(world: FeedWorld) -> None:
+    world.store.delete(BAD)
+    world.store.delete(WORSE)
+    world.catalog.fail_transform = True
+    report = world.feed()
+    assert report.error is not None and report.error["kind"] == "transform"
+    assert held(world) == [] and list(world.lake.known(STREAM, since=None)) == [GOOD]
+
+
+def test_whoever_asks_a_feed_to_stop_does_not_wait_for_the_reading(world: FeedWorld) -> None:
+    world.stop = lambda: "batch_committed" in world.sink.names() and world.catalog.head.batches != ()
+    world.feed()
+    assert held(world) == []
+
+
+def test_no_file_is_read_for_a_model_that_does_not_compile() -> None:
+    def failed(found: str) -> TransformError:
+        return TransformError("shop/orders: dbt failed", found=found)
+
+    assert not may_be_a_file(failed('int_shop__orders: Binder Error: Referenced column "nam" not found'))
+    assert not may_be_a_file(TransformError("shop/orders: dbt selected no model", found="none"))
+    assert may_be_a_file(failed("int_shop__orders: Runtime Error Out of buffer"))
+    assert may_be_a_file(failed("int_shop__orders: Conversion Error: Could not convert string to INT64"))
