@@ -33,6 +33,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "executor_chosen",
         "file_rejected",
         "files_cleaned",
+        "files_reread",
         "landing_changed",
         "models_enriched",
         "noted",
