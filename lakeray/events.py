@@ -114,6 +114,7 @@ class FilesCleaned(Event):
     """Rows left a landing table, and perhaps objects the storage (P13)."""
 
     stream: str
+    """``*`` when only what earlier clean-ups removed was released."""
     files: int
     rows: int
     objects_deleted: int

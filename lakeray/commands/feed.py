@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from lakeray import wiring
 from lakeray.adapters.ducklake.books import Books
@@ -12,7 +13,7 @@ from lakeray.adapters.terminal import Output
 from lakeray.clean import clean_before
 from lakeray.config import ExecutorChoice, Settings, StreamSettings
 from lakeray.errors import LakerayError
-from lakeray.events import ExecutorChosen, ModelsEnriched
+from lakeray.events import ExecutorChosen, FilesCleaned, ModelsEnriched
 from lakeray.explain import feed_json, feed_table
 from lakeray.feed import Looks, feed_stream, look
 from lakeray.model import BuildResult, FeedReport, ObjectPolicy, Plan, StreamReport, StreamStatus
@@ -50,6 +51,9 @@ def feed_all(app: wiring.Lakeray, *, stop: StopFlag) -> FeedReport:
         stream.name: _idle(stream, error) for stream, _, error in looked if error is not None or stream not in busy
     }
     built: BuildResult | LakerayError = NOTHING_BUILT
+    failed = any(error is not None for _, _, error in looked)
+    if not busy and not failed and not stop() and _is_releasable(app, books):
+        _release(app)
     if busy or (app.reader.enriched_is_stale() and not stop()):
         files = sum(planned.files for stream, planned, _ in looked if planned is not None and stream in busy)
         fed, built = _feed(app, busy, files=files, stop=stop)
@@ -60,6 +64,21 @@ def feed_all(app: wiring.Lakeray, *, stop: StopFlag) -> FeedReport:
     if built.models:
         app.events.emit(ModelsEnriched(models=len(built.models), seconds=built.seconds))
     return FeedReport(streams=streams, enriched=built.models)
+
+
+def _is_releasable(app: wiring.Lakeray, books: Books) -> bool:
+    return app.reader.releasable(older_than=_grace_until(app), keep_from=books.oldest_waiting())
+
+
+def _release(app: wiring.Lakeray) -> None:
+    """End a clean-up that was cut off, or whose grace period is over: a feed with work does it by itself (P13)."""
+    with app.committer() as committer:
+        deleted = committer.expire(older_than=_grace_until(app))
+    app.events.emit(FilesCleaned(stream="*", files=0, rows=0, objects_deleted=len(deleted)))
+
+
+def _grace_until(app: wiring.Lakeray) -> datetime:
+    return app.clock.now() - timedelta(days=app.settings.retention.snapshot_days)
 
 
 def problems(report: FeedReport) -> str:

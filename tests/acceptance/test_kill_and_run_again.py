@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import tempfile
 from pathlib import Path
 from uuid import uuid4
@@ -48,6 +49,23 @@ def test_a_feed_killed_after_each_step_and_run_again_makes_the_same_tables(
     assert last.stream(STREAM)["status"] == "ok"
     assert_as_never_killed(lake, fed.lake)
     assert lake.ok(*fed.command).stream(STREAM)["status"] == "nothing_new"
+
+
+@pytest.mark.parametrize("point", ["after_remove", "after_expire", "after_originals"])
+def test_a_feed_killed_in_its_clean_up_is_ended_by_one_with_nothing_new(
+    point: str, tmp_path: Path, extension_directory: Path
+) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    amount = ("sample.days=10", "sample.files_per_day=1", "sample.syncs_per_day=1", "sample.rows_per_file=8")
+    lake.ok("sample", f"+stream={STREAM}", *amount)
+    command = ("feed", f"+stream={STREAM}", "retention.snapshot_days=0")
+    with Running(lake, *command, environment={"LAKERAY_FAULT": point}) as feed:
+        assert feed.end().code == -signal.SIGKILL, "".join(feed.lines)
+    assert len(lake.objects()) == 10
+    assert lake.ok(*command).stream(STREAM)["status"] == "nothing_new"
+    assert len(lake.objects()) == 8
+    lake.ok("doctor", f"+stream={STREAM}")
+    assert lake.ok(*command).events == []
 
 
 @pytest.mark.long

@@ -124,3 +124,22 @@ def test_an_expired_object_that_arrives_again_does_not_come_back_by_itself(clean
     write(cleaned.lake.raw / key(1, 0), record("1/0"))
     assert cleaned.lake.ok("status", HERE).stream(STREAM)["too_late"] == 1
     assert cleaned.lake.ok("feed", HERE).stream(STREAM)["status"] == "nothing_new"
+
+
+def test_a_feed_with_nothing_new_releases_what_an_earlier_one_removed_and_then_rests(
+    tmp_path: Path, extension_directory: Path
+) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    for day in DAYS:
+        write(lake.raw / key(day, 0), record(f"{day}"))
+    everything = lake.objects()
+    lake.ok("feed", HERE)
+    assert lake.ok("feed", HERE).events == [] and lake.objects() == everything  # the grace period is not over
+    over = lake.ok("feed", HERE, "retention.snapshot_days=0")
+    assert over.stream(STREAM)["status"] == "nothing_new"
+    assert [(item["event"], item["objects_deleted"]) for item in over.events] == [("files_cleaned", 4)]
+    assert lake.objects() == {key(day, 0) for day in DAYS if day > 4}
+    before = lake.query("SELECT max(snapshot_id) FROM lakehouse.snapshots()")
+    assert lake.ok("feed", HERE, "retention.snapshot_days=0").events == []
+    assert lake.query("SELECT max(snapshot_id) FROM lakehouse.snapshots()") == before
+    lake.ok("doctor", HERE)

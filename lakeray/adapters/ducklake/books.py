@@ -62,6 +62,10 @@ class Books:
             return None
         return PendingTransform(stream=stream, from_snapshot=first, to_snapshot=last)
 
+    def oldest_waiting(self) -> int | None:
+        """The oldest DuckLake snapshot that a transform of any stream of the lake still has to read."""
+        return min((first for first, _, _ in self._waiting.values() if first is not None), default=None)
+
     def oldest_merged_day(self, stream: StreamName) -> date | None:
         """The oldest day whose rows are live and merged: what clean-up looks at first."""
         oldest: date | None = self._waiting.get(stream, (None, None, None))[2]

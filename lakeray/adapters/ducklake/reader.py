@@ -112,6 +112,21 @@ class DuckLakeReader:
         """transformed_through of every stream that has one."""
         return dict(self._rows("streams_marks", []))
 
+    def releasable(self, *, older_than: datetime, keep_from: int | None) -> bool:
+        """Whether clean-up has something to release: it was cut off, or its grace period has ended since (P13, P15).
+
+        Args:
+            older_than: DuckLake snapshots from then on are kept.
+            keep_from: DuckLake snapshots from this one on are kept; None when nobody waits for any.
+        """
+        rows = self._rows("expirable_from_to", {"older_than": older_than, "keep_from": keep_from or 2**62})
+        if not rows:
+            return False
+        scheduled, oldest, kept = rows[0]
+        if scheduled or oldest is None or kept <= oldest:
+            return bool(scheduled)
+        return bool(self._rows("shown_only_before", [kept])[0][0])
+
     def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
         """The live data files of the landing table, as the catalog has them."""
         rows = self._rows("landing_paths", [stream.landing_table])
