@@ -82,6 +82,9 @@ UPDATE ducklake_table_stats AS s SET record_count = s.record_count + n.rows, nex
 FROM (SELECT table_id, sum(record_count) AS rows, sum(file_size_bytes) AS bytes FROM fill_file GROUP BY table_id) AS n
 WHERE s.table_id = n.table_id""",
     """
+UPDATE ducklake_table_column_stats SET min_value = (SELECT min(file_day) FROM fill_file) || substr(min_value, 11)
+WHERE table_id = (SELECT min(table_id) FROM fill_file) AND column_id = {extracted_at}""",
+    """
 UPDATE ducklake_table_stats SET record_count = record_count + %(files)s, next_row_id = next_row_id + %(files)s
 WHERE table_id = {ledger_id}""",
     """
@@ -120,6 +123,8 @@ def fill(place: Place, *, files: int, had: int, newest: date) -> None:
             for statement in _STATEMENTS:
                 connection.execute(statement.format(**names, extracted_at=_EXTRACTED_AT), values)
             connection.execute("DROP TABLE fill_file")
+            for table in ("ledger", "batches"):
+                _describe(connection, table_id=names[f"{table}_id"], rows=names[table])
 
 
 def settle(place: Place) -> None:
@@ -134,9 +139,27 @@ def mark_transformed(place: Place) -> None:
     """Let everything that is registered count as merged."""
     with place.stack.sql() as connection:
         connection.execute(f'SET search_path TO "{place.schema}"')
+        names = _names(connection)
         connection.execute(
-            f"UPDATE {_names(connection)['cursors']} SET transformed_snapshot = "
+            f"UPDATE {names['cursors']} SET transformed_snapshot = "
             "(SELECT max(snapshot_id) FROM ducklake_snapshot) WHERE end_snapshot IS NULL"
+        )
+        _describe(connection, table_id=names["cursors_id"], rows=names["cursors"])
+
+
+def _describe(connection: psycopg.Connection, *, table_id: object, rows: object) -> None:
+    """Make the statistics of an inlined table true again: too narrow, they make DuckDB answer wrongly."""
+    columns = connection.execute(
+        "SELECT column_id, column_name, column_type FROM ducklake_column WHERE table_id = %s", [table_id]
+    ).fetchall()
+    for column_id, name, kind in columns:
+        text = f"convert_from({name}, 'UTF8')" if kind == "varchar" else name
+        collated = text if kind == "int64" else f'{text} COLLATE "C"'
+        connection.execute(
+            "UPDATE ducklake_table_column_stats AS s SET min_value = n.low, max_value = n.high "
+            f"FROM (SELECT min({collated})::text AS low, max({collated})::text AS high FROM {rows}) AS n "
+            "WHERE s.table_id = %s AND s.column_id = %s",
+            [table_id, column_id],
         )
 
 
@@ -162,6 +185,7 @@ def _names(connection: psycopg.Connection) -> dict[str, object]:
         "batches": found["batches"].name,
         "batches_id": found["batches"].table_id,
         "cursors": found["feeder_cursors"].name,
+        "cursors_id": found["feeder_cursors"].table_id,
     }
 
 

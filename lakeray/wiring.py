@@ -128,7 +128,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
         )
         try:
             if address.sqlite_path is None:
-                postgres_catalog.make_index(address)
+                postgres_catalog.make_indexes(address)
             yield committer
         finally:
             committer.close()

@@ -120,8 +120,8 @@ def _has_work(app: wiring.Lakeray, stream: StreamSettings, planned: Plan, books:
         return True
     if planned.batches or planned.oversize or books.pending_transform(stream.name) is not None:
         return True
-    columns = books.landing_columns(stream.name)
-    if columns is not None and {name.lower() for name in stream.fields} - {name.lower() for name in columns}:
+    names = books.landing_names(stream.name)
+    if names is not None and {name.lower() for name in stream.fields} - {name.lower() for name in names}:
         return True
     oldest = books.oldest_merged_day(stream.name)
     before = clean_before(books.cursor(stream.name), retention_days=app.settings.retention.days)

@@ -640,7 +640,8 @@ def test_the_books_of_all_streams_say_what_the_reader_says(on_disk: OnDisk) -> N
         assert books.cursor(stream) == lake.reader.cursor(stream)
         assert books.known(stream, since=since) == lake.reader.known(stream, since=since)
         assert list(books.quarantined(stream)) == list(lake.reader.quarantined(stream))
-        assert books.landing_columns(stream) == lake.reader.landing_columns(stream)
+        columns = lake.reader.landing_columns(stream)
+        assert books.landing_names(stream) == (None if columns is None else frozenset(columns))
         assert books.pending_transform(stream) == lake.reader.pending_transform(stream)
     assert books.oldest_merged_day(STREAM) == date(2026, 3, 1)
     assert set(books.known(STREAM, since=since).values()) <= {

@@ -28,7 +28,7 @@ class Books:
         self._since = since
         self._known = _known(fetch, since)
         self._waiting = _waiting(fetch)
-        self._columns = _columns(fetch)
+        self._names = _names(fetch)
         self._quarantine = _quarantine(fetch)
 
     def cursor(self, stream: StreamName) -> Cursor:
@@ -51,9 +51,9 @@ class Books:
             return self._quarantine.get(stream, [])
         return [entry for entries in self._quarantine.values() for entry in entries]
 
-    def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
-        """The landing table's columns and types; None when there is no table."""
-        return self._columns.get(stream.landing_table)
+    def landing_names(self, stream: StreamName) -> frozenset[str] | None:
+        """The names of the landing table's columns; None when there is no table."""
+        return self._names.get(stream.landing_table)
 
     def pending_transform(self, stream: StreamName) -> PendingTransform | None:
         """What dbt has not merged yet (P12)."""
@@ -101,11 +101,11 @@ def _waiting(fetch: Fetch) -> dict[StreamName, tuple[Any, ...]]:
     return {StreamName(row[0], row[1]): row[2:] for row in fetch("all_waiting", [])}
 
 
-def _columns(fetch: Fetch) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for table, name, kind in fetch("all_landing_columns", []):
-        found.setdefault(table, {})[name] = kind
-    return found
+def _names(fetch: Fetch) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for table, name in fetch("all_landing_names", []):
+        found.setdefault(table, set()).add(name)
+    return {table: frozenset(names) for table, names in found.items()}
 
 
 def _quarantine(fetch: Fetch) -> dict[StreamName, list[QuarantineEntry]]:

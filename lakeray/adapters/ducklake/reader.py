@@ -13,6 +13,7 @@ from lakeray import sql
 from lakeray.adapters.ducklake import postgres_catalog
 from lakeray.adapters.ducklake.books import Books, quarantine_entry
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
+from lakeray.adapters.ducklake.postgres_books import PostgresBooks
 from lakeray.audit import RegisteredPath
 from lakeray.errors import CatalogError
 from lakeray.model import Cursor, LastBatch, LedgerEntry, PendingTransform, QuarantineEntry, StreamName
@@ -25,9 +26,12 @@ class DuckLakeReader:
     def __init__(self, address: LakeAddress) -> None:
         self._address = address
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._postgres = PostgresBooks(address) if address.sqlite_path is None else None
 
     def close(self) -> None:
         """Let the catalog go."""
+        if self._postgres is not None:
+            self._postgres.close()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -70,11 +74,11 @@ class DuckLakeReader:
     def cleanable(self, stream: StreamName, *, before: date) -> Sequence[LedgerEntry]:
         """Live, transformed files of days before ``before`` (P13)."""
         mark = self.cursor(stream).transformed_snapshot
-        return self._entries("r.removed_at IS NULL AND l.file_day < ? AND l.snapshot_id <= ?", stream, [before, mark])
+        return self._entries("cleanable", [stream.source, stream.stream, before, mark])
 
     def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
         """Live ledger entries of a range of days."""
-        return self._entries("r.removed_at IS NULL AND l.file_day BETWEEN ? AND ?", stream, [first, last])
+        return self._entries("registered", [stream.source, stream.stream, first, last])
 
     def totals(self, stream: StreamName) -> tuple[int, int | None]:
         """How many files were ever taken in, and the newest snapshot that registered one."""
@@ -99,8 +103,7 @@ class DuckLakeReader:
 
     def history(self, key: str) -> Sequence[LedgerEntry]:
         """Every time the key was taken in, oldest first."""
-        statement = f"{sql.load('ledger_entries')}\nWHERE l.file_key = ? ORDER BY l.snapshot_id"
-        return [_entry(row) for row in self._fetch(statement, [key])]
+        return self._entries("history", [key])
 
     def enriched_is_stale(self) -> bool:
         """Whether a processed table moved since the enriched models were last built."""
@@ -145,17 +148,14 @@ class DuckLakeReader:
         return int(rows[0][0])
 
     def _built_from(self) -> list[str]:
-        rows = self._fetch("SELECT built_from FROM lakehouse.meta.enriched_marks WHERE model = '*'", [])
-        return [row[0] for row in rows]
+        return [row[0] for row in self._rows("built_from", [])]
 
-    def _entries(self, where: str, stream: StreamName, values: list[Any]) -> Sequence[LedgerEntry]:
-        statement = (
-            f"{sql.load('ledger_entries')}\nWHERE l.source = ? AND l.stream = ? AND {where} ORDER BY l.snapshot_id"
-        )
-        return [_entry(row) for row in self._fetch(statement, [stream.source, stream.stream, *values])]
+    def _entries(self, name: str, values: list[Any]) -> Sequence[LedgerEntry]:
+        return [_entry(row) for row in self._rows(name, values)]
 
     def _rows(self, name: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
-        return self._fetch(sql.load(name), values)
+        rows = None if self._postgres is None else self._postgres.rows(name, values)
+        return self._fetch(sql.load(name), values) if rows is None else rows
 
     def _fetch(self, statement: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
         if not self._is_there():

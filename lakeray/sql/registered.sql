@@ -1,7 +1,9 @@
--- Ledger rows with the DuckLake snapshot that registered them and the removal, if any; the caller appends a filter.
+-- Live ledger rows of a stream of a range of days, both inclusive.
 SELECT l.file_key, l.etag, l.size_bytes, l.row_count, l.file_day, l.batch_id, l.commit_id, l.snapshot_id,
        l.registered_path, l.taken_at, r.removed_at, r.reason
 FROM (SELECT *, snapshot_id FROM lakehouse.meta.ledger) AS l
 LEFT JOIN lakehouse.meta.removals AS r
     ON r.source = l.source AND r.stream = l.stream AND r.file_key = l.file_key
     AND r.registered_snapshot = l.snapshot_id
+WHERE l.source = ? AND l.stream = ? AND r.removed_at IS NULL AND l.file_day BETWEEN ? AND ?
+ORDER BY l.snapshot_id

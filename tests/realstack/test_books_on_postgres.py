@@ -1,0 +1,124 @@
+"""The bookkeeping that Postgres answers itself is the one that DuckLake shows, query by query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+import obstore
+import psycopg
+import pytest
+
+from lakeray import sql, wiring
+from lakeray.__main__ import parse, settings_of
+from lakeray.adapters.ducklake.postgres_books import QUERIES, PostgresBooks
+from lakeray.adapters.ducklake.postgres_catalog import INDEXES
+from lakeray.adapters.ducklake.reader import DuckLakeReader
+from lakeray.model import StreamName
+from tests.realstack.stack import RealLake, Stack
+
+ALL = date(1, 1, 1)
+LISTS = ["klaviyo", "lists"]
+
+
+@pytest.fixture(scope="module")
+def lake(stack: Stack) -> RealLake:
+    """A lake with live, cleaned and rejected files."""
+    lake = stack.lake()
+    key = "klaviyo/lists/year=2026/month=01/day=12/part_99.parquet"
+    obstore.put(lake._store(), f"raw-{lake.number}/{key}", b"no parquet, but long enough")
+    lake.fed()
+    return lake
+
+
+@pytest.fixture
+def reader(lake: RealLake) -> Iterator[DuckLakeReader]:
+    found = DuckLakeReader(_address(lake))
+    yield found
+    found.close()
+
+
+def _address(lake: RealLake) -> Any:
+    return wiring.lake_address(settings_of(parse(["feed", *lake.settings])), memory_bytes=wiring.READER_MEMORY_BYTES)
+
+
+def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
+    key = next(iter(reader.known(StreamName(*LISTS), since=None)))
+    found: list[tuple[str, Any]] = [
+        *((name, []) for name in ("all_cursors", "all_landing_names", "all_waiting", "built_from", "streams_marks")),
+        *((name, LISTS) for name in ("cursor", "last_batch", "totals")),
+        *(("pending_transform", [*LISTS, mark]) for mark in (0, 10_000)),
+        *(("cleanable", [*LISTS, day, 10_000]) for day in (date(2026, 1, 4), date(2027, 1, 1))),
+        ("cleanable", [*LISTS, date(2027, 1, 1), 0]),
+        ("registered", [*LISTS, date(2026, 1, 6), date(2026, 1, 8)]),
+        *(("history", [name]) for name in (key, "klaviyo/lists/none.parquet")),
+        *(("known", {"source": "klaviyo", "stream": "lists", "since": since}) for since in (None, date(2026, 1, 9))),
+        *(("quarantined", {"source": source, "stream": stream}) for source, stream in ((None, None), LISTS)),
+        *(("all_known", _wanted(since)) for since in (ALL, date(2026, 1, 9))),
+    ]
+    assert {name for name, _ in found} == QUERIES
+    return found
+
+
+def _wanted(since: date) -> dict[str, Any]:
+    days = [since, date(2026, 1, 11)]
+    return {"sources": ["klaviyo", "klaviyo"], "streams": ["lists", "metrics"], "days": days, "oldest": min(days)}
+
+
+def test_every_question_has_the_same_answer_both_ways(lake: RealLake, reader: DuckLakeReader) -> None:
+    books = PostgresBooks(_address(lake))
+    answered = set()
+    for name, values in _questions(reader):
+        by_ducklake = reader._fetch(sql.load(name), values)
+        by_postgres = books.rows(name, values)
+        assert by_postgres is not None
+        assert sorted(map(_plain, by_postgres)) == sorted(map(_plain, by_ducklake)), (name, values)
+        answered |= {name} if by_postgres else set()
+    books.close()
+    assert answered == QUERIES  # an empty answer proves little
+
+
+def _plain(row: tuple[Any, ...]) -> str:
+    return repr(tuple(value.timestamp() if isinstance(value, datetime) else value for value in row))
+
+
+def test_a_lake_whose_bookkeeping_is_kept_otherwise_is_read_through_ducklake(lake: RealLake, stack: Stack) -> None:
+    place = f'"{lake.schema}".ducklake_inlined_data_tables'
+    (table_id,) = stack.sql(f'SELECT table_id FROM "{lake.schema}".ducklake_table WHERE table_name = %s', "ledger")[0]
+    change = f"INSERT INTO {place} VALUES ({table_id}, 'another', 99)"
+    with _changed(stack, change, f"DELETE FROM {place} WHERE table_name = 'another'"):
+        assert PostgresBooks(_address(lake)).rows("totals", LISTS) is None
+    assert PostgresBooks(_address(lake)).rows("totals", LISTS) is not None
+
+
+def test_a_connection_that_was_lost_is_opened_again(lake: RealLake, stack: Stack) -> None:
+    books = PostgresBooks(_address(lake))
+    before = books.rows("totals", LISTS)
+    assert books._connection is not None
+    stack.sql("SELECT pg_terminate_backend(%s)", books._connection.info.backend_pid)
+    assert books.rows("totals", LISTS) == before
+
+
+def test_the_committer_makes_every_index(lake: RealLake, stack: Stack) -> None:
+    found = stack.sql("SELECT indexname FROM pg_indexes WHERE schemaname = %s", lake.schema)
+    assert INDEXES.keys() <= {name for (name,) in found}
+
+
+@contextmanager
+def _changed(stack: Stack, change: str, back: str) -> Iterator[None]:
+    """A change of the catalog that is taken back."""
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=stack.state.postgres_port,
+        dbname="ducklake",
+        user="ducklake",
+        password=stack.state.postgres_password,
+        autocommit=True,
+    ) as connection:
+        connection.execute(change)
+        try:
+            yield
+        finally:
+            connection.execute(back)
