@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 
-SUITES = ("noop", "executor", "registration")
+from benchmarks import document
+
+SUITES = ("noop", "executor", "registration", "scale")
 
 
 def main() -> int:
-    """Run the named suites, or all."""
+    """Run the named suites, or all, and write docs/performance.md."""
     for name in sys.argv[1:] or SUITES:
         importlib.import_module(f"benchmarks.{name}").main()
+    document.main()
     return 0
 
 

@@ -13,6 +13,8 @@ from datetime import date
 import psycopg
 
 from benchmarks.stack import Place
+from lakeray import wiring
+from lakeray.adapters.ducklake import postgres_catalog
 
 FILES_PER_DAY = 125
 _BATCH = 1000
@@ -40,7 +42,7 @@ SELECT i, %(first_file)s + i AS data_file_id, %(first_snapshot)s + i / {batch} A
 FROM generate_series(0::bigint, %(files)s - 1) AS i JOIN fill_template AS t ON t.turn = i %% %(turns)s
 """
 
-_STATEMENTS = (
+_LANDED = (
     """
 INSERT INTO ducklake_data_file
 SELECT data_file_id, table_id, begin_snapshot, NULL, NULL, %(base)s || '/' || file_key, false, 'parquet', record_count,
@@ -53,6 +55,31 @@ SELECT f.data_file_id, s.table_id, s.column_id, s.column_size_bytes, s.value_cou
        CASE s.column_id WHEN {extracted_at} THEN f.file_day || substr(s.max_value, 11) ELSE s.max_value END,
        s.contains_nan, s.extra_stats
 FROM fill_file AS f JOIN ducklake_file_column_stats AS s ON s.data_file_id = f.template_id ORDER BY f.i""",
+    """
+UPDATE ducklake_table_stats AS s SET record_count = s.record_count + n.rows, next_row_id = s.next_row_id + n.rows,
+       file_size_bytes = s.file_size_bytes + n.bytes
+FROM (SELECT table_id, sum(record_count) AS rows, sum(file_size_bytes) AS bytes FROM fill_file GROUP BY table_id) AS n
+WHERE s.table_id = n.table_id""",
+    """
+UPDATE ducklake_table_column_stats SET min_value = (SELECT min(file_day) FROM fill_file) || substr(min_value, 11)
+WHERE table_id = (SELECT min(table_id) FROM fill_file) AND column_id = {extracted_at}""",
+)
+
+_CLEANED = (
+    """
+INSERT INTO {removals}
+SELECT (SELECT coalesce(max(row_id) + 1, 0) FROM {removals}) + i, begin_snapshot, NULL, source, stream,
+       convert_to(file_key, 'UTF8'), etag, begin_snapshot, 'retention'::bytea, now()::text
+FROM fill_file ORDER BY i""",
+    """
+INSERT INTO ducklake_table_stats
+SELECT {removals_id}, 0, 0, 0 WHERE NOT EXISTS (SELECT FROM ducklake_table_stats WHERE table_id = {removals_id})""",
+    """
+UPDATE ducklake_table_stats SET record_count = record_count + %(files)s, next_row_id = next_row_id + %(files)s
+WHERE table_id = {removals_id}""",
+)
+
+_BOOKS = (
     """
 INSERT INTO {ledger}
 SELECT %(first_ledger)s + i, begin_snapshot, NULL, source, stream, convert_to(file_key, 'UTF8'), etag, file_size_bytes,
@@ -77,14 +104,6 @@ SELECT DISTINCT begin_snapshot,
        'filled', NULL
 FROM fill_file ORDER BY 1""",
     """
-UPDATE ducklake_table_stats AS s SET record_count = s.record_count + n.rows, next_row_id = s.next_row_id + n.rows,
-       file_size_bytes = s.file_size_bytes + n.bytes
-FROM (SELECT table_id, sum(record_count) AS rows, sum(file_size_bytes) AS bytes FROM fill_file GROUP BY table_id) AS n
-WHERE s.table_id = n.table_id""",
-    """
-UPDATE ducklake_table_column_stats SET min_value = (SELECT min(file_day) FROM fill_file) || substr(min_value, 11)
-WHERE table_id = (SELECT min(table_id) FROM fill_file) AND column_id = {extracted_at}""",
-    """
 UPDATE ducklake_table_stats SET record_count = record_count + %(files)s, next_row_id = next_row_id + %(files)s
 WHERE table_id = {ledger_id}""",
     """
@@ -102,12 +121,13 @@ class Inlined:
     """Of the catalog's table that holds the rows."""
 
 
-def fill(place: Place, *, files: int, had: int, newest: date) -> None:
-    """Add ``files`` registered files to the landing table of ``place``, which some real commits have gone into.
+def fill(place: Place, *, files: int, had: int, newest: date, cleaned: bool = False) -> None:
+    """Add ``files`` registered files to the lake at ``place``, which some real commits have gone into.
 
     Args:
         had: how many files earlier calls have added.
         newest: the files' days go back from the day before this one.
+        cleaned: the retention has taken them out again: they are in the ledger and in its removals, not in landing.
     """
     with place.stack.sql() as connection:
         connection.execute(f'SET search_path TO "{place.schema}"')
@@ -120,29 +140,36 @@ def fill(place: Place, *, files: int, had: int, newest: date) -> None:
         with connection.transaction():
             values = _values(connection, place, names, files=files, had=had, newest=newest)
             connection.execute(_NEW_FILES.format(batch=_BATCH, per_day=FILES_PER_DAY), values)
-            for statement in _STATEMENTS:
+            for statement in (*(_CLEANED if cleaned else _LANDED), *_BOOKS):
                 connection.execute(statement.format(**names, extracted_at=_EXTRACTED_AT), values)
             connection.execute("DROP TABLE fill_file")
-            for table in ("ledger", "batches"):
+            for table in ("ledger", "batches", "removals"):
                 _describe(connection, table_id=names[f"{table}_id"], rows=names[table])
 
 
 def settle(place: Place) -> None:
-    """What autovacuum would have done by now, so that it does not run while something is measured."""
+    """Make lakeray's indexes, and do what autovacuum would: neither may run while something is measured."""
+    postgres_catalog.make_indexes(wiring.lake_address(place.settings(), memory_bytes=wiring.READER_MEMORY_BYTES))
     with place.stack.sql() as connection:
         connection.execute(f'SET search_path TO "{place.schema}"')
-        for name in ("ducklake_data_file", "ducklake_file_column_stats", _names(connection)["ledger"]):
+        names = _names(connection)
+        for name in ("ducklake_data_file", "ducklake_file_column_stats", names["ledger"], names["removals"]):
             connection.execute(f'VACUUM (ANALYZE) "{name}"')
 
 
 def mark_transformed(place: Place) -> None:
-    """Let everything that is registered count as merged."""
+    """Let everything that is registered count as merged, and the enriched models as built from it."""
     with place.stack.sql() as connection:
         connection.execute(f'SET search_path TO "{place.schema}"')
         names = _names(connection)
         connection.execute(
             f"UPDATE {names['cursors']} SET transformed_snapshot = "
             "(SELECT max(snapshot_id) FROM ducklake_snapshot) WHERE end_snapshot IS NULL"
+        )
+        connection.execute(
+            f"UPDATE {names['marks']} SET built_from = (SELECT convert_to(json_object_agg(convert_from(source, 'UTF8') "
+            f"|| '/' || convert_from(stream, 'UTF8'), transformed_snapshot)::text, 'UTF8') FROM {names['cursors']} "
+            "WHERE end_snapshot IS NULL) WHERE end_snapshot IS NULL"
         )
         _describe(connection, table_id=names["cursors_id"], rows=names["cursors"])
 
@@ -164,7 +191,7 @@ def _describe(connection: psycopg.Connection, *, table_id: object, rows: object)
 
 
 def _drop_indexes(connection: psycopg.Connection, schema: str) -> None:
-    """lakeray's own indexes go while rows come in bulk; the next committer makes them again."""
+    """lakeray's own indexes go while rows come in bulk; ``settle`` makes them again."""
     found = connection.execute(
         "SELECT indexname FROM pg_indexes WHERE schemaname = %s AND indexname LIKE 'lakeray%%'", [schema]
     )
@@ -184,6 +211,9 @@ def _names(connection: psycopg.Connection) -> dict[str, object]:
         "ledger_id": found["ledger"].table_id,
         "batches": found["batches"].name,
         "batches_id": found["batches"].table_id,
+        "removals": found["removals"].name,
+        "removals_id": found["removals"].table_id,
+        "marks": found["enriched_marks"].name,
         "cursors": found["feeder_cursors"].name,
         "cursors_id": found["feeder_cursors"].table_id,
     }

@@ -1,0 +1,174 @@
+"""docs/performance.md, from benchmarks/results/*.json: ``python -m benchmarks.document``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import ROOT
+
+PAGE = ROOT / "docs" / "performance.md"
+RESULTS = ROOT / "benchmarks" / "results"
+_INTRODUCTION = """\
+# Performance
+
+Written by `python -m benchmarks.document` from `benchmarks/results/*.json`, which `make bench` writes; never by hand.
+Compare within a table, not between tables: each is one run on one machine, and the machine is named under it.
+"""
+_CONTENDERS = {
+    "per_file_loop": "`ducklake_add_data_files`, a call per file",
+    "list_call": "`ducklake_add_data_files`, one call with a list",
+    "glob_call": "`ducklake_add_data_files`, one call with a pattern, 64 threads",
+    "pyiceberg_add_files": "PyIceberg `add_files`",
+    "lakeray_extension": "lakeray, `lake.writer=extension`",
+    "lakeray_catalog": "lakeray, `lake.writer=catalog`",
+}
+_OPERATIONS = {
+    "commit_1000_files_s": "commit of 1,000 files, inside the committer",
+    "discovery_s": "discovery: books and listing",
+    "status_s": "`status`, which lists everything",
+    "clean_planning_s": "planning a clean-up of 1,000 files",
+    "clean_dry_run_s": "looking for snapshots to expire",
+    "landing_scan_planning_s": "finding the files of a filtered scan of landing",
+    "table_insertions_planning_s": "finding the files that dbt reads",
+    "table_insertions_s": "reading the 1,000 files that dbt reads",
+}
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(RESULTS), encoding="utf-8")
+
+
+def page(results: Path) -> str:
+    """The whole page: a section per result file, known ones with their own tables."""
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
+    order = list(_SECTIONS)
+    documents.sort(key=lambda one: order.index(one["suite"]) if one["suite"] in order else len(order))
+    return "\n".join([_INTRODUCTION, *(_section(document) for document in documents)])
+
+
+def _section(document: Mapping[str, Any]) -> str:
+    title, body = _SECTIONS.get(document["suite"], (document["suite"], _plain))
+    lines = [f"## {title}", "", *body(document["results"]), "", _measured_on(document["machine"]), ""]
+    return "\n".join(lines)
+
+
+def _measured_on(machine: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"<sub>{machine['at']}, commit {machine['commit']}: {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"load {machine['load_before']:.1f}, Python {machine['python']}, {versions}</sub>"
+    )
+
+
+def _registration(results: Mapping[str, Any]) -> Iterator[str]:
+    cells = results["cells"]
+    yield (
+        f"`{results['stream']}`: {results['leaf_columns']} leaf columns, {results['rows_per_file']} rows and "
+        f"{results['bytes_per_file']:,} bytes a file. Files per second, by the round trip to the object store and to "
+        "Postgres. lakeray's are from the listing to the last batch landed, the others' without any listing."
+    )
+    yield ""
+    heads = [f"{cell['storage_ms']} ms / {cell['postgres_ms']} ms" for cell in cells]
+    names = list(cells[0]["contenders"])
+    yield from _table(
+        ["", *heads],
+        ([_CONTENDERS[name], *(_rate(cell["contenders"][name]) for cell in cells)] for name in names),
+    )
+    yield ""
+    yield "Serialized milliseconds per file, spent where no other writer can work:"
+    yield ""
+    told = [name for name in names if "serialized_ms_per_file" in cells[0]["contenders"][name]]
+    yield from _table(
+        ["", *heads],
+        (
+            [_CONTENDERS[name], *(_number(cell["contenders"][name]["serialized_ms_per_file"]) for cell in cells)]
+            for name in told
+        ),
+    )
+    yield ""
+    ours = next(name for name in reversed(names) if name.startswith("lakeray_"))
+    yield f"How many times as fast {_CONTENDERS[ours]} is:"
+    yield ""
+    others = [name for name in names if not name.startswith("lakeray_")]
+    yield from _table(
+        ["than", *heads],
+        ([_CONTENDERS[name], *(_number(cell["ratios"][f"{ours} / {name}"]) for cell in cells)] for name in others),
+    )
+
+
+def _rate(contender: Mapping[str, Any]) -> str:
+    return f"{_number(contender['files_per_s'])} ({contender['files']:,} files)"
+
+
+def _scale(results: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"`{results['stream']}`, `lake.writer={results['writer']}`, {results['files_per_batch']:,} files a batch; "
+        "a real Postgres and SeaweedFS without delay. Seconds, and the growth over the smallest lake. The "
+        "files that a feed looks back at are always 1,000; what grows lies behind."
+    )
+    yield ""
+    sizes = results["sizes"]
+    heads = [f"{size['registered_files']:,} files" if size["registered_files"] else "empty" for size in sizes]
+    yield from _table(
+        ["", *heads],
+        (
+            [
+                _OPERATIONS.get(name, name),
+                *(f"{_number(size['seconds'][name])} (×{_number(size['growth'][name])})" for size in sizes),
+            ]
+            for name in sizes[0]["seconds"]
+        ),
+    )
+
+
+def _plain(results: Mapping[str, Any]) -> Iterator[str]:
+    yield from _table(["", ""], ([f"`{name}`", _value(value)] for name, value in _flat(results)))
+
+
+def _flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and set(value) != {"min", "median", "max", "runs"}:
+        for name, item in value.items():
+            yield from _flat(item, f"{at}.{name}" if at else name)
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for number, item in enumerate(value):
+            yield from _flat(item, f"{at}[{number}]")
+    else:
+        yield at, value
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        low, middle, high = (_number(value[name]) for name in ("min", "median", "max"))
+        return f"{middle} ({low} to {high}, {value['runs']} runs)"
+    return _number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def _number(value: float) -> str:
+    """Three digits that count, and no more."""
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'|'.join('---' if number == 0 else '---:' for number in range(len(heads)))}|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+_SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
+    "registration": ("Registering files", _registration),
+    "registration_orders": ("Registering files of a wide stream", _registration),
+    "scale": ("A lake that grows", _scale),
+    "noop": ("A feed with nothing new", _plain),
+    "executor": ("Reading footers inline and on Ray", _plain),
+}
+
+
+if __name__ == "__main__":
+    main()
