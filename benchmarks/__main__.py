@@ -7,7 +7,7 @@ import sys
 
 from benchmarks import document
 
-SUITES = ("noop", "executor", "registration", "scale")
+SUITES = ("noop", "executor", "registration", "scale", "transform")
 
 
 def main() -> int:

@@ -177,21 +177,20 @@ def landing_ddl(name: StreamName, contract: Contract) -> str:
 
 def processed_model(name: StreamName, contract: Contract, cursor_field: str | None) -> str:
     """The dbt model that merges a stream's new rows into its processed table."""
-    key = ", ".join(_jinja(quoted(column)) for column in contract.primary_key)
-    plain_key = ", ".join(_jinja(column) for column in contract.primary_key)
+    key = ", ".join(_jinja(column) for column in contract.primary_key)
     cursor = _newest_first(contract, cursor_field)
     return f"""{_header("--", _config_path(name))}\
 -- One row per key, the newest. To change the model, remove the line above: the file is yours then.
 {{{{ config(
     tags=[{_jinja(name.slug)}],
     unique_key=[{key}],
-    merge_update_condition=lakeray_is_newer({cursor}),
+    newest_first={cursor},
 ) }}}}
 
 select *
 from {{{{ lakeray_latest(
     lakeray_new_rows({_jinja(name.source)}, {_jinja(name.stream)}),
-    key=[{plain_key}],
+    key=[{key}],
     newest_first={cursor},
 ) }}}}
 """

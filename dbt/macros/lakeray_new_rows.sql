@@ -2,7 +2,8 @@
   The rows that a processed model has to merge, as a subquery (P12).
 
   Incremental run: exactly the rows registered in the DuckLake snapshots (transformed_through, registered], read through
-  ducklake_table_insertions, which opens only those snapshots' files. First run and --full-refresh: the whole landing table.
+  ducklake_table_insertions, which opens only those snapshots' files. First run and --full-refresh: the landing table as it is at
+  the last of these snapshots, so that whatever is registered meanwhile waits for its own turn.
 
   The two marks come from the var lakeray_marks, {"shopify__orders": {"from": 12, "to": 15}}, both ends inclusive. A stream that
   is not in it, or a run without it, looks its marks up in the ledger. "by": "rowscan" in a mark reads the same rows by scanning
@@ -14,10 +15,23 @@
     (select * from {{ landing }})
   {%- elif not is_incremental() -%}
     {%- do lakeray_refuse_loss(source, stream) -%}
-    (select * from {{ landing }})
+    {{ lakeray_rows_until(landing, var('lakeray_marks', {}).get(source ~ '__' ~ stream)) }}
   {%- else -%}
     {{ lakeray_rows_between(landing, lakeray_marks(source, stream)) }}
   {%- endif -%}
+{%- endmacro %}
+
+
+{#
+  Whether the model's table is there and new rows are merged into it. dbt's own macro says so only of models that are materialized
+  as `incremental`; this one also of `lakeray_merge`.
+#}
+{% macro is_incremental() -%}
+  {%- if not execute or model.config.materialized not in ('incremental', 'lakeray_merge') or should_full_refresh() -%}
+    {{ return(false) }}
+  {%- endif -%}
+  {%- set relation = adapter.get_relation(this.database, this.schema, this.identifier) -%}
+  {{ return(relation is not none and relation.type == 'table') }}
 {%- endmacro %}
 
 
@@ -26,15 +40,26 @@
   {%- if marks is none -%}
     (select * from {{ landing }} where false)
   {%- elif marks.get('by') == 'rowscan' -%}
-    (select * from {{ landing }} where snapshot_id between {{ marks['from'] | int }} and {{ marks['to'] | int }})
+    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id between {{ marks['from'] | int }} and {{ marks['to'] | int }})
   {%- else -%}
-    (
-        select *
+    {{ lakeray_rows_mark() }}
         from ducklake_table_insertions(
             {{ lakeray_text(landing.database) }}, {{ lakeray_text(landing.schema) }}, {{ lakeray_text(landing.identifier) }},
             {{ marks['from'] | int }}, {{ marks['to'] | int }}
         )
     )
+  {%- endif -%}
+{%- endmacro %}
+
+
+{# All rows of a landing table up to the last of the marks' snapshots, or without marks to the newest there is. #}
+{% macro lakeray_rows_until(landing, marks) -%}
+  {%- if marks is not none and marks.get('by') == 'rowscan' -%}
+    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id <= {{ marks['to'] | int }})
+  {%- else -%}
+    {%- set last = marks['to'] if marks is not none
+        else run_query("select max(snapshot_id) from ducklake_snapshots(" ~ lakeray_text(landing.database) ~ ")").rows[0][0] -%}
+    {{ lakeray_rows_mark() }} from {{ landing }} at (version => {{ last | int }}))
   {%- endif -%}
 {%- endmacro %}
 

@@ -4,6 +4,16 @@
 {%- endmacro %}
 
 
+{# One name or several, as a list of quoted SQL identifiers. #}
+{% macro lakeray_quoted(names) -%}
+  {%- set quoted = [] -%}
+  {%- for name in lakeray_list(names) -%}
+    {%- do quoted.append(lakeray_quote(name)) -%}
+  {%- endfor -%}
+  {{ return(quoted) }}
+{%- endmacro %}
+
+
 {# A SQL text literal. #}
 {% macro lakeray_text(value) -%}
   {{ return("'" ~ value | replace("'", "''") ~ "'") }}
@@ -13,4 +23,14 @@
 {# None, one name or several, as a list. #}
 {% macro lakeray_list(names) -%}
   {{ return([] if names is none else [names] if names is string else names | list) }}
+{%- endmacro %}
+
+
+{# The condition that the same columns of two relations are equal. #}
+{% macro lakeray_pairs(columns, left, right) -%}
+  {%- set pairs = [] -%}
+  {%- for column in columns -%}
+    {%- do pairs.append(left ~ column ~ ' = ' ~ right ~ column) -%}
+  {%- endfor -%}
+  {{ return(pairs | join(' and ')) }}
 {%- endmacro %}

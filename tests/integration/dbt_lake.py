@@ -29,15 +29,16 @@ class Project:
 
     manifest: Manifest
     extensions: Path
+    folder: Path = DBT
 
     @classmethod
-    def parse(cls, root: Path) -> Project:
+    def parse(cls, root: Path, *, folder: Path = DBT) -> Project:
         """Install the extensions and parse the dbt project, once."""
         extensions.install(root / "extensions")
         with patch.dict(os.environ, _environment("ducklake:sqlite:unused", root, root / "extensions")):
-            result = dbtRunner().invoke(_arguments("parse", root=root, variables={}))
+            result = dbtRunner().invoke(_arguments("parse", root=root, folder=folder, variables={}))
         assert isinstance(result.result, Manifest), result.exception
-        return cls(manifest=result.result, extensions=root / "extensions")
+        return cls(manifest=result.result, extensions=root / "extensions", folder=folder)
 
 
 class DbtLake:
@@ -129,7 +130,9 @@ class DbtLake:
         """``dbt ARGUMENTS --vars VARIABLES`` in this process, with the session's parsed project."""
         runner = dbtRunner(manifest=self.project.manifest, callbacks=[on_event] if on_event else [])
         with patch.dict(os.environ, _environment(self.catalog, self.root, self.project.extensions)):
-            return runner.invoke(_arguments(*arguments, root=self.root, variables=variables))
+            return runner.invoke(
+                _arguments(*arguments, root=self.root, folder=self.project.folder, variables=variables)
+            )
 
     def build(self, *arguments: str, **variables: Any) -> list[str]:
         """`run`, which must succeed: the names of the models and tests that ran."""
@@ -165,7 +168,7 @@ def _environment(catalog: str, root: Path, extension_directory: Path) -> dict[st
     }
 
 
-def _arguments(*arguments: str, root: Path, variables: Mapping[str, Any]) -> list[str]:
-    paths = {"project-dir": DBT, "profiles-dir": DBT, "target-path": root / "target", "log-path": root / "logs"}
+def _arguments(*arguments: str, root: Path, folder: Path, variables: Mapping[str, Any]) -> list[str]:
+    paths = {"project-dir": folder, "profiles-dir": folder, "target-path": root / "target", "log-path": root / "logs"}
     options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
     return [*arguments, *options, "--quiet", "--no-write-json", "--vars", json.dumps(variables)]

@@ -167,8 +167,8 @@ def test_the_ddl_is_the_same_whether_the_contract_names_airbytes_columns_or_not(
 
 def test_a_processed_model_has_its_key_cursor_and_tag() -> None:
     text = processed_model(NAME, contract("id", "line", key=("id", "line")), "updated_at")
-    assert "unique_key=['\"id\"', '\"line\"']" in text
-    assert "lakeray_is_newer('updated_at')" in text and "newest_first='updated_at'" in text
+    assert "unique_key=['id', 'line']" in text and "key=['id', 'line']" in text
+    assert text.count("newest_first='updated_at'") == 2
     assert "tags=['shop__orders']" in text and "lakeray_new_rows('shop', 'orders')" in text
     assert "newest_first=none" in processed_model(NAME, contract("id"), None)
 

@@ -2,8 +2,8 @@
 -- One row per key, the newest. To change the model, remove the line above: the file is yours then.
 {{ config(
     tags=['klaviyo__events'],
-    unique_key=['"id"'],
-    merge_update_condition=lakeray_is_newer('datetime'),
+    unique_key=['id'],
+    newest_first='datetime',
 ) }}
 
 select *

@@ -2,8 +2,8 @@
 -- One row per key, the newest. To change the model, remove the line above: the file is yours then.
 {{ config(
     tags=['shopify__customers'],
-    unique_key=['"id"'],
-    merge_update_condition=lakeray_is_newer('updated_at'),
+    unique_key=['id'],
+    newest_first='updated_at',
 ) }}
 
 select *

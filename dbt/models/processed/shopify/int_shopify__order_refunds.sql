@@ -2,8 +2,8 @@
 -- One row per key, the newest. To change the model, remove the line above: the file is yours then.
 {{ config(
     tags=['shopify__order_refunds'],
-    unique_key=['"id"'],
-    merge_update_condition=lakeray_is_newer('created_at'),
+    unique_key=['id'],
+    newest_first='created_at',
 ) }}
 
 select *

@@ -1,0 +1,178 @@
+"""What the merge pays for: repeated keys alone, changed rows alone; and the macros in models of one's own (P12)."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.dbt_lake import DBT, DbtLake, Project, failures, nodes
+
+ORDERS = "shopify__orders"
+TABLE = "lakehouse.main.int_shopify__orders"
+OWN_MODELS = {
+    "own_table": """
+{{ config(materialized='table') }}
+select id, label, shouted
+from {{ lakeray_latest(
+    '(select *, upper(name) as shouted, name as label from ' ~ lakeray_new_rows('shopify', 'orders') ~ ')',
+    key=['id', 'shop_url'],
+    newest_first=['updated_at', 'deleted_at'],
+) }}
+""",
+    "own_incremental": """
+{{ config(
+    materialized='incremental', incremental_strategy='merge', unique_key=['id'], tags=['own'],
+    merge_update_condition=lakeray_is_newer('updated_at'),
+) }}
+select id, name, updated_at, _airbyte_extracted_at, _airbyte_raw_id
+from {{ lakeray_latest(lakeray_new_rows('shopify', 'orders'), key='id', newest_first='updated_at') }}
+""",
+    "own_merge": """
+{{ config(materialized='lakeray_merge', unique_key='id', newest_first='updated_at', tags=['own']) }}
+select id, name || {{ "'!'" if is_incremental() else "'?'" }} as name, updated_at,
+    _airbyte_extracted_at, _airbyte_raw_id
+from {{ lakeray_latest(lakeray_new_rows('shopify', 'orders'), key='id', newest_first='updated_at') }}
+""",
+}
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project with models that a user has added."""
+    root = tmp_path_factory.mktemp("dbt_merge")
+    folder = Path(shutil.copytree(DBT, root / "dbt", ignore=shutil.ignore_patterns("target", "logs")))
+    (folder / "models" / "own").mkdir()
+    for name, text in OWN_MODELS.items():
+        (folder / "models" / "own" / f"{name}.sql").write_text(text, encoding="utf-8")
+    return Project.parse(root, folder=folder)
+
+
+@pytest.fixture
+def lake(tmp_path: Path, project: Project) -> DbtLake:
+    return DbtLake(tmp_path / "lake", project)
+
+
+def day(number: int) -> str:
+    return f"2026-01-{number:02d} 00:00:00Z"
+
+
+def order(key: int | None, name: str, updated: str | None, **more: Any) -> dict[str, Any]:
+    return {"id": key, "name": name, "updated_at": updated, "shop_url": "a.example", **more}
+
+
+def written(lake: DbtLake, since: int) -> tuple[int, int]:
+    """Rows written to and deleted from the processed table after a snapshot."""
+    return tuple(  # type: ignore[return-value]
+        lake.sql(f"SELECT count(*) FROM ducklake_table_{what}('lakehouse', 'main', ?, ?, ?)", *values)[0][0]
+        for what in ("insertions", "deletions")
+        for values in [("int_shopify__orders", since + 1, lake.snapshot())]
+    )
+
+
+def drawn(seed: int, rows: int) -> list[dict[str, Any]]:
+    """Records of few keys, with ties in every age column, whole rows twice, and nulls in key and cursor."""
+    draw = random.Random(seed)
+    made = [
+        order(
+            draw.choice([None, *range(1, 12)]),
+            f"row {number}",
+            draw.choice([None, day(1), day(2), day(3)]),
+            _airbyte_extracted_at=day(draw.randint(4, 6)),
+            _airbyte_raw_id=f"raw {draw.randint(1, 9)}",
+            deleted_at=draw.choice([None, None, day(2), day(7)]),
+        )
+        for number in range(rows)
+    ]
+    # Ids are of an emission: a raw id twice is the same record twice.
+    seen: dict[tuple[Any, ...], dict[str, Any]] = {}
+    return [
+        dict(seen.setdefault((r["id"], r["updated_at"], r["_airbyte_extracted_at"], r["_airbyte_raw_id"]), r))
+        for r in made
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_cut_into_batches_ends_in_the_rows_that_a_window_over_all_would_choose(lake: DbtLake, seed: int) -> None:
+    rows = drawn(seed, 120)
+    lake.merge(ORDERS, lake.land(ORDERS, *rows[:10]))
+    for first in range(10, 120, 37):
+        lake.merge(ORDERS, lake.land(ORDERS, *rows[first : first + 37]))
+    age = "coalesce(updated_at, deleted_at) DESC NULLS LAST, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"
+    expected = lake.sql(
+        "SELECT id, name FROM lakehouse.staging.stg_shopify__orders WHERE id IS NOT NULL"
+        f" QUALIFY row_number() OVER (PARTITION BY id ORDER BY {age}) = 1 ORDER BY id"
+    )
+    assert lake.table("int_shopify__orders", "id, name") == expected
+    lake.build("run", "--full-refresh", "--select", f"tag:{ORDERS}")
+    assert lake.table("int_shopify__orders", "id, name") == expected
+
+
+def test_a_record_delivered_twice_in_one_batch_is_one_row(lake: DbtLake) -> None:
+    twice = [order(1, "same", day(1), _airbyte_raw_id="raw"), order(1, "same", day(1), _airbyte_raw_id="raw")]
+    lake.merge(ORDERS, lake.land(ORDERS, *twice))
+    lake.merge(ORDERS, lake.land(ORDERS, *({**row, "id": 2} for row in twice)))
+    assert lake.table("int_shopify__orders", "id, name") == [(1, "same"), (2, "same")]
+
+
+def test_only_rows_that_changed_are_written(lake: DbtLake) -> None:
+    lake.merge(ORDERS, lake.land(ORDERS, *(order(key, "old", day(5)) for key in range(1, 101))))
+    batch = lake.land(
+        ORDERS,
+        *(order(key, "older", day(4)) for key in range(1, 50)),
+        *(order(key, "newer", day(6)) for key in range(50, 53)),
+        order(101, "new", day(1)),
+    )
+    lake.merge(ORDERS, batch)
+    assert written(lake, batch) == (4, 3)
+    again = lake.land(ORDERS, *(order(key, "older", day(4)) for key in range(1, 102)))
+    lake.merge(ORDERS, again)
+    assert written(lake, again) == (1, 1)  # 101 was of day 1
+    assert sorted(lake.sql(f"SELECT name, count(*) FROM {TABLE} GROUP BY name")) == [
+        ("newer", 3),
+        ("old", 97),
+        ("older", 1),
+    ]
+
+
+def test_new_keys_alone_delete_nothing_and_old_records_alone_write_nothing(lake: DbtLake) -> None:
+    lake.merge(ORDERS, lake.land(ORDERS, order(1, "one", day(5))))
+    new = lake.land(ORDERS, order(2, "two", day(5)), order(3, "three", day(5)))
+    lake.merge(ORDERS, new)
+    assert written(lake, new) == (2, 0)
+    old = lake.land(ORDERS, order(1, "late", day(1)), order(2, "late", None))
+    lake.merge(ORDERS, old)
+    assert lake.snapshot() == old
+
+
+def test_a_first_run_leaves_later_registrations_to_their_own_turn(lake: DbtLake) -> None:
+    first = lake.land(ORDERS, order(1, "one", day(1)))
+    second = lake.land(ORDERS, order(2, "two", day(1)))
+    lake.merge(ORDERS, first)
+    assert lake.table("int_shopify__orders", "id") == [(1,)]
+    lake.merge(ORDERS, second)
+    assert lake.table("int_shopify__orders", "id") == [(1,), (2,)]
+
+
+def test_the_macros_serve_in_models_of_ones_own(lake: DbtLake) -> None:
+    first = lake.land(ORDERS, order(1, "b", day(2)), order(1, "a", day(1)), order(2, "c", day(1)))
+    lake.merge(ORDERS, first)
+    lake.build("run", "--select", "own_table", "tag:own")
+    assert lake.table("own_table", "id, label, shouted") == [(1, "b", "B"), (2, "c", "C")]
+    second = lake.land(ORDERS, order(1, "late", day(1)), order(2, "d", day(3)), order(2, "e", day(2)))
+    marks = {ORDERS: {"from": second, "to": second}}
+    lake.build("run", "--select", "own_table", "tag:own", lakeray_marks=marks)
+    assert lake.table("own_table", "id, label, shouted") == [(1, "b", "B"), (2, "d", "D")]
+    assert lake.table("own_incremental", "id, name") == [(1, "b"), (2, "d")]
+    assert lake.table("own_merge", "id, name") == [(1, "b?"), (2, "d!")]
+
+
+def test_the_rows_that_a_model_wrote_are_told(lake: DbtLake) -> None:
+    lake.merge(ORDERS, lake.land(ORDERS, order(1, "one", day(1))))
+    batch = lake.land(ORDERS, order(1, "two", day(2)), order(2, "two", day(2)), order(3, "x", day(2)))
+    result = lake.run("run", "--select", f"tag:{ORDERS}", lakeray_marks={ORDERS: {"from": batch, "to": batch}})
+    assert result.success, failures(result)
+    assert [node.adapter_response["rows_affected"] for node in nodes(result)] == [3]
