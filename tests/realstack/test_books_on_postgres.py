@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import obstore
@@ -20,6 +20,7 @@ from lakeray.model import StreamName
 from tests.realstack.stack import RealLake, Stack
 
 ALL = date(1, 1, 1)
+NEVER, EVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 LISTS = ["klaviyo", "lists"]
 
 
@@ -56,6 +57,9 @@ def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
         *(("history", [name]) for name in (key, "klaviyo/lists/none.parquet")),
         *(("known", {"source": "klaviyo", "stream": "lists", "since": since}) for since in (None, date(2026, 1, 9))),
         *(("quarantined", {"source": source, "stream": stream}) for source, stream in ((None, None), LISTS)),
+        *(("expirable_from_to", {"older_than": at, "keep_from": 2**62}) for at in (NEVER, EVER)),
+        ("expirable_from_to", {"older_than": EVER, "keep_from": 12}),
+        *(("shown_only_before", [snapshot]) for snapshot in (0, 10_000)),
         *(("all_known", _wanted(since)) for since in (ALL, date(2026, 1, 9))),
     ]
     assert {name for name, _ in found} == QUERIES

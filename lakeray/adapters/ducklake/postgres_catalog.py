@@ -22,6 +22,7 @@ INDEXES: dict[str, tuple[str, LiteralString]] = {
     "lakeray_file_column_stats_file": ("ducklake_file_column_stats", "(data_file_id)"),
     "lakeray_data_file_table": ("ducklake_data_file", "(table_id, begin_snapshot)"),
     "lakeray_data_file_path": ("ducklake_data_file", "(path)"),
+    "lakeray_data_file_end": ("ducklake_data_file", "(end_snapshot) WHERE end_snapshot IS NOT NULL"),
     "lakeray_ledger_key": ("meta.ledger", "(file_key)"),
     "lakeray_ledger_day": ("meta.ledger", "(source, stream, file_day)"),
     "lakeray_ledger_snapshot": ("meta.ledger", "(source, stream, begin_snapshot)"),
