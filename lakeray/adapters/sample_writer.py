@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from lakeray.adapters.arrow_types import arrow_type
 from lakeray.airbyte import AIRBYTE_COLUMNS
+from lakeray.errors import StorageError
 from lakeray.model import Column
 from lakeray.sample import Row, SampleFile, SampleSettings, SampleStream, sample_files
 
@@ -79,10 +81,13 @@ def write_sample(
 
     Small files are made two at a time: one is encoded while the next one's rows are made. When interrupted, those end.
 
+    Raises:
+        StorageError: the store, or this machine's disk, takes no file.
+
     Args:
         store: where the files go; keys are relative to the raw prefix. Called from up to two threads.
         stream, settings: what to make, and how much of it.
-        directory: for the files until they are put; must exist.
+        directory: for the files until they are put.
         on_file: called after each file, oldest first, with its key and size in bytes; 0 for a file that was kept.
         compression: as Parquet names it; Airbyte's default is none.
     """
@@ -99,7 +104,7 @@ def write_sample(
         return _Made(key=file.key, rows=rows, size_bytes=size_bytes, kept=False)
 
     written = kept = total_bytes = total_rows = 0
-    with TemporaryDirectory(prefix="lakeray-sample-", dir=directory) as scratch:
+    with _on_disk(directory), TemporaryDirectory(prefix="lakeray-sample-", dir=directory) as scratch:
         files = sample_files(stream, settings=settings)
         threads = 2 if settings.rows_per_file <= _SMALL_FILE_ROWS else 1
         # Closed before the folder goes: whatever on_file raises, no thread still writes into it.
@@ -109,6 +114,21 @@ def write_sample(
                 total_bytes, total_rows = total_bytes + made.size_bytes, total_rows + made.rows
                 on_file(made.key, made.size_bytes)
     return SampleResult(written=written, kept=kept, size_bytes=total_bytes, rows=total_rows)
+
+
+@contextmanager
+def _on_disk(directory: Path) -> Iterator[None]:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
+    except BrokenPipeError:
+        raise  # of whoever is told of each file
+    except OSError as error:
+        raise StorageError(
+            f"the sample's files cannot be written in {directory}",
+            found=os.strerror(error.errno) if error.errno else str(error).split("\n", 1)[0],
+            todo="Make room or mend the permissions, then run the command again: it goes on with the next file",
+        ) from error
 
 
 def sample_schema(fields: Sequence[Column]) -> pa.Schema:

@@ -61,8 +61,6 @@ def write_stream(app: wiring.Lakeray, stream: StreamSettings) -> SampleResult:
 
     own = {column.name for column in AIRBYTE_COLUMNS}
     columns = stream.landing_contract().columns
-    directory = wiring.temp_directory(app.settings)
-    directory.mkdir(parents=True, exist_ok=True)
     return write_sample(
         app.store,
         stream=SampleStream(
@@ -72,6 +70,6 @@ def write_stream(app: wiring.Lakeray, stream: StreamSettings) -> SampleResult:
             cursor_field=stream.cursor_field,
         ),
         settings=plan,
-        directory=directory,
+        directory=wiring.temp_directory(app.settings),
         on_file=tell,
     )

@@ -19,6 +19,7 @@ from lakeray.adapters.arrow_types import column_type, file_columns
 from lakeray.adapters.sample_writer import sample_schema, write_rows, write_sample
 from lakeray.airbyte import with_airbyte_columns
 from lakeray.column_types import parse_type
+from lakeray.errors import StorageError
 from lakeray.model import Column, StreamName
 from lakeray.sample import Row, SampleSettings, SampleStream, record_count, sample_files
 
@@ -161,7 +162,7 @@ def test_what_an_interrupted_run_left_is_completed_to_the_same_files(tmp_path: P
     whole, broken = Folder(tmp_path / "whole"), Folder(tmp_path / "broken")
     write_sample(whole, stream=stream, settings=SETTINGS, directory=tmp_path)
     broken.fails_at = list(whole.digests())[3]
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageError, match="disk full"):
         write_sample(broken, stream=stream, settings=SETTINGS, directory=tmp_path)
     assert broken.fails_at not in broken.digests()
     assert {path.name for path in tmp_path.iterdir()} == {"whole", "broken"}, "no temporary file stays"

@@ -71,7 +71,7 @@ class Stack:
 
     def down(self) -> None:
         """Take them down; nothing of them runs on."""
-        self.kill_seaweedfs()  # its own end takes 20 s, and nobody needs what it holds
+        self.kill_seaweedfs()  # its own end takes 5 s, and nobody needs what it holds
         ran = lakeray("services", "down", "env=dev", f"paths.root={self.root}", "output=json")
         assert ran.code == 0, ran.err
         assert self.state.seaweedfs() is None

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lakeray.adapters.object_store import open_store
+from tests.real.disk import tiny
 from tests.realstack.proxy import Faults, Proxy
 from tests.realstack.results import Results
 from tests.realstack.stack import Contents, RealLake, Stack, assert_ended_typed, errors_of
@@ -161,18 +157,6 @@ def test_a_slow_storage_changes_nothing(stack: Stack, undisturbed: Contents, res
         lake.fed()
         s3_proxy.heal()
         results.same(row, lake, undisturbed)
-
-
-@contextlib.contextmanager
-def tiny(folder: Path) -> Iterator[None]:
-    """The folder as a tmpfs of 1 MB."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a tmpfs is not permitted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.long

@@ -11,6 +11,9 @@ import duckdb
 from lakeray.adapters.ducklake import extensions
 from lakeray.errors import CatalogError, UsageError
 
+HTTP_RETRIES = {"http_retries": 6, "http_retry_wait_ms": 200, "http_retry_backoff": 2}
+"""12 s of retries instead of 2: a storage server that starts again is no error. dbt's profile says the same."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class S3Access:
@@ -104,10 +107,8 @@ def _attach(connection: duckdb.DuckDBPyConnection, address: LakeAddress, *, read
     connection.execute("LOAD sqlite_scanner" if path is not None else "LOAD postgres_scanner")
     if address.s3 is not None:
         connection.execute("LOAD httpfs")
-        # 12 s of retries instead of 2: a storage server that starts again is not an error.
-        connection.execute("SET http_retries = 6")
-        connection.execute("SET http_retry_wait_ms = 200")
-        connection.execute("SET http_retry_backoff = 2")
+        for name, value in HTTP_RETRIES.items():
+            connection.execute(f"SET {name} = {value}")
         connection.execute(_s3_secret(address.s3))
     if path is not None and not path.exists() and not read_only:
         _create_sqlite(connection, path)

