@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import signal
@@ -43,6 +44,7 @@ def holder_name() -> str:
     return f"{user}@{socket.gethostname()}, process {os.getpid()}"
 
 
+@functools.cache  # one count for the whole process: the committer and the feed of each stream ask
 def fault_from_environment() -> Fault:
     """What LAKERAY_FAULT says: ``after_commit`` or ``after_commit:3`` kills this process there, the third time.
 
