@@ -94,6 +94,17 @@ class StorageSettings:
     timeout_s: float = 30.0
 
 
+class LakeWriter(StrEnum):
+    """Who registers files."""
+
+    AUTO = "auto"
+    """The catalog writer where it is proved, else DuckLake's own call."""
+    CATALOG = "catalog"
+    """The catalog writer; a batch that it cannot write is an error."""
+    EXTENSION = "extension"
+    """DuckLake's own call."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LakeSettings:
     """The DuckLake."""
@@ -107,6 +118,7 @@ class LakeSettings:
     """Of a Postgres catalog."""
     lease_wait_s: float = 10.0
     """How long to wait for a lease whose holder may just be ending."""
+    writer: LakeWriter = LakeWriter.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

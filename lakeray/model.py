@@ -262,6 +262,8 @@ class Accepted:
     """Columns and nested fields of the file that the landing table has no place for; they stay in the raw object."""
     registered_path: str | None = None
     """Set when a converted copy was written: the path that is registered instead of the raw object's."""
+    facts: object | None = field(default=None, compare=False, repr=False)
+    """What the catalog will store of the file, if the validation worked it out; only the committer looks into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from lakeray.errors import OversizeError
 from lakeray.memory import projected_bytes, validation_bytes
 from lakeray.model import Batch, Budget, Discovery, Oversize, Plan, SourceFile, StreamName
 
-VALIDATION_RESERVED_BYTES = 192 * 1024 * 1024
+VALIDATION_RESERVED_BYTES = 448 * 1024 * 1024
 """A Ray worker with pyarrow and obstore imported, before it reads a footer (measured: 150–180 MB resident)."""
 
 

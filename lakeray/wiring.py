@@ -17,6 +17,7 @@ from lakeray.adapters.ducklake import postgres_catalog
 from lakeray.adapters.ducklake.books import Books
 from lakeray.adapters.ducklake.committer import DuckLakeCommitter
 from lakeray.adapters.ducklake.connection import LakeAddress, S3Access
+from lakeray.adapters.ducklake.facts import CatalogFacts
 from lakeray.adapters.ducklake.reader import DuckLakeReader
 from lakeray.adapters.inline_executor import InlineExecutor
 from lakeray.adapters.lease_file import FileLease, holder_of
@@ -24,7 +25,7 @@ from lakeray.adapters.lease_postgres import PostgresLease
 from lakeray.adapters.object_store import ObstoreStore, open_store
 from lakeray.adapters.system import SystemClock, fault_from_environment, holder_name, new_id
 from lakeray.adapters.telemetry import open_sink
-from lakeray.config import Secret, Settings, StreamSettings
+from lakeray.config import LakeWriter, Secret, Settings, StreamSettings
 from lakeray.errors import UsageError
 from lakeray.generate import landing_ddl
 from lakeray.model import StreamName, StreamReport
@@ -125,6 +126,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
             transformer=DbtRunner(dbt_project(settings)),
             landing_ddl=landing_ddl,
             fault=fault_from_environment(),
+            writer=settings.lake.writer,
         )
         try:
             if address.sqlite_path is None:
@@ -217,7 +219,15 @@ def batch_validator(settings: Settings) -> BatchValidator:
         temp=temp_directory(settings),
         concurrency=settings.storage.concurrency,
         judge=validate.verdict,
+        facts=catalog_facts(settings),
     )
+
+
+def catalog_facts(settings: Settings) -> CatalogFacts | None:
+    """What works out the catalog's rows before the commit; None when DuckLake's own call registers."""
+    if settings.lake.writer is LakeWriter.EXTENSION:
+        return None
+    return CatalogFacts(extension_directory=absolute(settings.paths.root) / "extensions", temp=temp_directory(settings))
 
 
 def raw_store(settings: Settings) -> ObstoreStore:

@@ -1,14 +1,67 @@
-"""How many bytes of data a Parquet footer promises, without pyarrow's column chunks.
+"""What of a Parquet footer cannot be had from pyarrow: the bytes of data it promises, and its schema as it was written.
 
-Of a damaged chunk pyarrow makes a C++ exception that nobody catches, and the process ends. The row groups' sizes are
-all that is needed here: Thrift's compact protocol is walked over, and everything else in it is skipped.
+Of a damaged column chunk pyarrow makes a C++ exception that nobody catches, and the process ends. So Thrift's compact
+protocol is walked over here, and what is not needed is skipped.
 """
 
 from __future__ import annotations
 
-_ROW_GROUPS, _TOTAL_COMPRESSED_SIZE = 4, 6
+from dataclasses import dataclass
+
+_SCHEMA, _ROW_GROUPS, _TOTAL_COMPRESSED_SIZE = 2, 4, 6
+_NAME, _NUM_CHILDREN, _CONVERTED_TYPE = 4, 5, 6
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _VARINTS = (4, 5, 6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaElement:
+    """One node of the schema as the file has it, in depth-first order; the first one is the root."""
+
+    name: bytes
+    children: int
+    """0 for a leaf."""
+    converted_type: int | None
+    """Parquet's ConvertedType; None when the writer gave none."""
+
+
+def schema_elements(footer: bytes) -> tuple[list[SchemaElement], int]:
+    """The schema, and where it ends: files with the same bytes up to there have the same columns.
+
+    Args:
+        footer: as for ``promised_bytes``.
+
+    Raises:
+        IndexError, ValueError, RecursionError: it is no such struct, or has no schema.
+    """
+    at, field = 0, 0
+    while footer[at] != 0:
+        field, kind, at = _field(footer, at, field)
+        if field == _SCHEMA and kind == _LIST:
+            count, _, at = _list_header(footer, at)
+            elements = []
+            for _ in range(count):
+                element, at = _schema_element(footer, at)
+                elements.append(element)
+            return elements, at
+        at = _skip(footer, at, kind)
+    raise ValueError("no schema in the footer")
+
+
+def _schema_element(data: bytes, at: int) -> tuple[SchemaElement, int]:
+    name, children, converted = b"", 0, None
+    field = 0
+    while data[at] != 0:
+        field, kind, at = _field(data, at, field)
+        if field == _NAME and kind == _BINARY:
+            length, start = _varint(data, at)
+            name = data[start : start + length]
+        elif field == _NUM_CHILDREN and kind in _VARINTS:
+            children, _ = _zigzag(data, at)
+        elif field == _CONVERTED_TYPE and kind in _VARINTS:
+            converted, _ = _zigzag(data, at)
+        at = _skip(data, at, kind)
+    return SchemaElement(name=name, children=children, converted_type=converted), at + 1
 
 
 def promised_bytes(footer: bytes) -> int | None:

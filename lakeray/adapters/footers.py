@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from threading import Lock
 
 import pyarrow as pa
@@ -41,6 +42,19 @@ _FORMAT = ds.ParquetFileFormat(
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTail:
+    """The end of a file whose footer was read, for whoever needs more of it than ``Footer`` says."""
+
+    data: bytes = field(repr=False)
+    """From the footer's first byte to the file's last."""
+    size_bytes: int
+    """Of the whole file."""
+    rows: int
+    row_groups: int
+    schema: pq.ParquetSchema = field(repr=False)
+
+
 class FooterReader:
     """Reads the footers of one batch, from many threads; what its files have in common is worked out once."""
 
@@ -55,6 +69,11 @@ class FooterReader:
         Raises:
             StorageError: the object store failed; that says nothing about the file.
         """
+        found = self.read_tail(file)
+        return found if isinstance(found, Rejected) else found[0]
+
+    def read_tail(self, file: SourceFile) -> tuple[Footer, FileTail] | Rejected:
+        """As ``read``, with the bytes that were read."""
         if file.size_bytes == 0:
             return _rejected(file, RejectReason.EMPTY, "expected Parquet, found 0 bytes")
         if file.size_bytes < _SMALLEST_BYTES:
@@ -64,7 +83,7 @@ class FooterReader:
         except FileNotFoundError:
             return _rejected(file, RejectReason.VANISHED, "expected the listed object, found none")
 
-    def _read(self, file: SourceFile) -> Footer | Rejected:
+    def _read(self, file: SourceFile) -> _Read | Rejected:
         tail = self._tail(file, min(_TAIL_BYTES, file.size_bytes))
         if tail[-4:] == _ENCRYPTED:
             return _rejected(file, RejectReason.CORRUPT, "expected plain Parquet, found an encrypted footer")
@@ -97,12 +116,15 @@ class FooterReader:
         return _rejected(file, RejectReason.NOT_PARQUET, "expected Parquet, found neither its beginning nor its end")
 
 
+_Read = tuple[Footer, FileTail]
+
+
 def read_footer(store: ObjectStore, file: SourceFile) -> Footer | Rejected:
     """The footer of one file; see ``FooterReader.read``."""
     return FooterReader(store).read(file)
 
 
-def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> Footer | Rejected:
+def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | Rejected:
     # pyarrow reads metadata from a whole file; the beginning and the footer are all it looks at.
     try:
         fragment = _FORMAT.make_fragment(pa.BufferReader(MAGIC + footer))
@@ -121,13 +143,17 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> Footer | 
     except _UNREADABLE as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         return _corrupt(file, f"expected a Parquet footer, found one that cannot be read: {first[:200]}")
-    return _too_wide(file, len(columns), "columns") or Footer(
+    found = Footer(
         rows=metadata.num_rows,
         row_groups=metadata.num_row_groups,
         columns=columns,
         compressed_bytes=file.size_bytes,
         uncompressed_bytes=sum(group.total_byte_size for group in groups),
     )
+    tail = FileTail(
+        data=footer, size_bytes=file.size_bytes, rows=found.rows, row_groups=found.row_groups, schema=metadata.schema
+    )
+    return _too_wide(file, len(columns), "columns") or (found, tail)
 
 
 def _too_wide(file: SourceFile, found: int, what: str) -> Rejected | None:

@@ -27,4 +27,4 @@ def test_validating_more_files_never_needs_less(files: int) -> None:
 
 def test_only_footers_in_flight_count() -> None:
     many, few = (validation_bytes(n, reserved_bytes=0, concurrency=4) for n in (1000, 4))
-    assert many - few == 996 * 16 * 1024
+    assert many - few == 996 * 96 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
 
@@ -31,6 +31,9 @@ from lakeray.model import (
     StreamName,
 )
 from lakeray.ports import Clock
+
+if TYPE_CHECKING:
+    from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
 
 _AGAIN = "Run the command again"
 
@@ -62,14 +65,28 @@ class DuckLakeCommitter:
         transformer: Transformer,
         landing_ddl: LandingDdl,
         fault: Fault = no_fault,
+        writer: str = "auto",
     ) -> None:
+        """Open the lake.
+
+        Args:
+            writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
+        """
         self._clock = clock
         self._transformer = transformer
         self._connection = connect(address, read_only=False)
         self._ensure_meta()
         self._token = self._take_token(holder)
         self._fault = fault
-        self._registration = Registration(self._connection, token=self._token, store=store, fault=fault)
+        self._writer = None if writer == "extension" else self._open_writer(address)
+        self._registration = Registration(
+            self._connection,
+            token=self._token,
+            store=store,
+            fault=fault,
+            writer=self._writer,
+            writer_only=writer == "catalog",
+        )
         self._retention = Retention(self._connection, token=self._token, store=store, fault=fault)
         self._landing = Landing(self._connection, token=self._token, ddl=landing_ddl)
         self._rereading = Rereading(address, store=store)
@@ -195,6 +212,20 @@ class DuckLakeCommitter:
                 [status, found],
             )
         return found
+
+    def _open_writer(self, address: LakeAddress) -> CatalogWriter:
+        # Arrow and numpy, and psycopg: a command that commits nothing does not pay for them.
+        from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
+        from lakeray.adapters.ducklake.session import CatalogSession, SqliteSession
+
+        session: CatalogSession
+        if address.sqlite_path is not None:
+            session = SqliteSession(self._connection)
+        else:
+            from lakeray.adapters.ducklake.postgres_session import PostgresSession
+
+            session = PostgresSession(address)
+        return CatalogWriter(session, token=self._token, connection=self._connection, fault=self._fault)
 
     def _ensure_meta(self) -> None:
         try:

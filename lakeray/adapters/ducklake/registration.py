@@ -1,18 +1,30 @@
-"""Registering one batch through DuckLake's own call: data files, ledger, cursor in one DuckLake snapshot (P7, P8)."""
+"""Registering one batch, by the catalog writer or through DuckLake's own call: data files, ledger, cursor in one
+DuckLake snapshot (P7, P8).
+"""
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any, Protocol, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
 import duckdb
 
 from lakeray import sql
 from lakeray.adapters.ducklake.connection import first_line
 from lakeray.adapters.ducklake.forget import release
+from lakeray.adapters.ducklake.signals import (
+    CatalogFailed,
+    Conflict,
+    LayoutMoved,
+    NotProved,
+    PathsWait,
+    RequirementFailed,
+    failed,
+)
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.column_types import parse_type, quoted, same_type
 from lakeray.errors import CatalogError, LeaseLostError, StorageError
@@ -38,6 +50,11 @@ from lakeray.model import (
 
 _ABOUT_THE_OBJECT = (404, 412, 416)
 """HTTP answers that tell of one object: gone, another one, shorter. All others tell of the storage."""
+if TYPE_CHECKING:
+    from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
+
+_MAX_CONFLICTS = 50
+_CONFLICT_WAIT_S = 0.02
 _GLOB = re.compile(r"([*?\[])")
 _READING_FOOTERS = "Failed to add data files to DuckLake: "
 _FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
@@ -51,20 +68,6 @@ class RawStore(Protocol):
 
     def head(self, key: str) -> SourceFile | None:
         """The object, or None."""
-
-
-class _RequirementFailed(Exception):
-    def __init__(self, refused: Refused) -> None:
-        super().__init__(refused.found)
-        self.refused = refused
-
-
-class _PathsWait(Exception):
-    """Older registrations of these paths wait to be cleaned up: the objects there are new ones by now."""
-
-    def __init__(self, paths: list[str]) -> None:
-        super().__init__(f"{len(paths)} paths")
-        self.paths = paths
 
 
 class _FileRefused(Exception):
@@ -81,11 +84,30 @@ def glob_escaped(path: str) -> str:
 class Registration:
     """Commits batches on one connection, holding one fencing token."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, token: int, store: RawStore, fault: Fault) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        token: int,
+        store: RawStore,
+        fault: Fault,
+        writer: CatalogWriter | None = None,
+        writer_only: bool = False,
+    ) -> None:
+        """Commit through DuckLake's own call, or through a writer where it can.
+
+        Args:
+            writer_only: a batch that the writer cannot write is an error.
+        """
         self._connection = connection
         self._token = token
         self._store = store
         self._fault = fault
+        self._writer = writer
+        self._writer_only = writer_only
+        self._checked: dict[str, tuple[int, Mapping[str, str]]] = {}
+        self.not_by_writer: str | None = None
+        """Why the last batch went through DuckLake's call; None when the writer wrote it."""
 
     def commit(self, request: CommitRequest, *, at: datetime) -> CommitOutcome:
         """Register the batch. Files that DuckLake itself refuses are left out and rejected; the others go on (P6).
@@ -97,14 +119,17 @@ class Registration:
         attempt = request
         while True:
             try:
+                landed = self._written(attempt, at=at)
+                if landed is not None:
+                    return landed
                 self._attempt(attempt, at=at)
-            except _RequirementFailed as failed:
+            except RequirementFailed as failed:
                 return failed.refused
             except LeaseLostError as lost:
                 return Refused(requirement=LeaseIs(token=self._token), expected=lost.expected, found=lost.found)
             except AnswerLost as lost:
                 return Unknown(commit_id=request.commit_id, cause=str(lost))
-            except _PathsWait as waiting:
+            except PathsWait as waiting:
                 release(self._connection, token=self._token, stream=request.stream, paths=waiting.paths)
             except _FileRefused as refused:
                 attempt = self._without_refused(attempt, refused.cause)
@@ -116,7 +141,83 @@ class Registration:
                 found = self.read_back(request.commit_id)
                 if found is None:
                     return Unknown(commit_id=request.commit_id, cause="COMMIT gave no error, yet nothing is there")
+                self._mend_statistics(attempt, found)
                 return replace(found, request=attempt)
+
+    def _written(self, request: CommitRequest, *, at: datetime) -> Landed | None:
+        """The commit by the writer; None when the batch is for DuckLake's call."""
+        self.not_by_writer = "lake.writer is extension" if self._writer is None else None
+        if self._writer is None:
+            return None
+        try:
+            return self._by_writer(self._writer, request, at=at)
+        except NotProved as reason:
+            if self._writer_only:
+                raise CatalogError(
+                    f"{request.stream}: the catalog writer cannot write this batch; nothing was written",
+                    found=str(reason),
+                    todo="Set lake.writer=auto: DuckLake's own call then takes what the writer cannot",
+                ) from None
+            self.not_by_writer = str(reason)
+            return None
+        except CatalogFailed as failure:
+            raise CatalogError(f"{request.stream}: the commit failed and was rolled back", found=str(failure)) from None
+
+    def _by_writer(self, writer: CatalogWriter, request: CommitRequest, *, at: datetime) -> Landed:
+        writer.require_facts(request)  # before the landing table is widened for it
+        paths = [self._path(item) for item in request.files]
+        for attempt in range(_MAX_CONFLICTS):
+            self._require_contract(writer, request)
+            try:
+                return Landed(snapshot=writer.write(request, paths=paths, at=at), request=request)
+            except LayoutMoved:
+                continue
+            except Conflict:
+                time.sleep(min(_CONFLICT_WAIT_S * attempt, 1.0))
+        raise CatalogFailed(f"{_MAX_CONFLICTS} times somebody else committed first")
+
+    def _require_contract(self, writer: CatalogWriter, request: CommitRequest) -> None:
+        """ContractIs, and then the batch's new columns: widening first, in a snapshot of its own, takes nothing in."""
+        table = request.stream.landing_table
+        new = {column.name: column for item in request.files for column in item.new_columns}
+        for requirement in request.requirements:
+            if not isinstance(requirement, ContractIs):
+                continue
+            version = writer.schema_version(table)
+            if self._checked.get(table) == (version, requirement.columns):
+                continue
+            found = dict(self._columns(table))
+            present = [name for name in new if name in found and name not in requirement.columns]
+            if not _same_columns(requirement.columns, {n: kind for n, kind in found.items() if n not in present}):
+                raise failed(requirement, f"{len(requirement.columns)} landing columns as planned", "other columns")
+            lacking = [column for name, column in new.items() if name not in found]
+            if lacking:
+                with fenced(self._connection, token=self._token, message=f"{request.stream}: new columns") as cursor:
+                    for column in lacking:
+                        _add_column(cursor, table, column.name, str(column.type))
+                version = writer.schema_version(table, again=True)
+            self._checked[table] = (version, requirement.columns)
+
+    def _columns(self, table: str) -> list[tuple[str, str]]:
+        with self._connection.cursor() as cursor:
+            return cursor.execute(sql.load("columns"), ["staging", table]).fetchall()
+
+    def _mend_statistics(self, request: CommitRequest, landed: Landed) -> None:
+        """DuckLake's call leaves the table's statistics too narrow when files lack columns or bounds (ADR 0015)."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute("BEGIN TRANSACTION")
+                table, snapshot = {"table": request.stream.landing_table}, {"snapshot": landed.snapshot}
+                cursor.execute(sql.load("mend_nulls"), table | snapshot)
+                cursor.execute(sql.load("mend_bounds"), table)
+                cursor.execute(sql.load("mend_cache"), snapshot)
+                cursor.execute("COMMIT")
+        except duckdb.Error as error:
+            raise CatalogError(
+                f"{request.stream}: the batch is registered, its table's statistics are not mended",
+                found=first_line(error),
+                todo="Run the feed again",
+            ) from error
 
     def read_back(self, commit_id: str) -> Landed | None:
         """Whether the commit is in the catalog, and as which DuckLake snapshot (P9)."""
@@ -151,22 +252,22 @@ class Registration:
         match requirement:
             case LeaseIs(token=token):
                 if token != self._token:
-                    raise _failed(requirement, f"fencing token {token}", f"token {self._token}")
+                    raise failed(requirement, f"fencing token {token}", f"token {self._token}")
             case CursorIs(path=path):
                 row = cursor.execute(sql.load("cursor"), list(named.values())).fetchone()
                 found = None if row is None else row[0]
                 if found != path:
-                    raise _failed(requirement, f"cursor {path}", str(found))
+                    raise failed(requirement, f"cursor {path}", str(found))
             case ContractIs(columns=columns):
                 rows = cursor.execute(sql.load("columns"), ["staging", request.stream.landing_table]).fetchall()
                 if not _same_columns(columns, dict(rows)):
-                    raise _failed(requirement, f"{len(columns)} landing columns as planned", "other columns")
+                    raise failed(requirement, f"{len(columns)} landing columns as planned", "other columns")
             case LedgerLacks(keys=keys):
                 rows = (
                     cursor.execute(sql.load("already_live"), {**named, "keys": list(keys)}).fetchall() if keys else []
                 )
                 if rows:
-                    raise _failed(requirement, "files that are not taken in", f"taken in already: {rows[0][0]}")
+                    raise failed(requirement, "files that are not taken in", f"taken in already: {rows[0][0]}")
                 self._require_undoomed(cursor, request, requirement)
             case _:
                 assert_never(requirement)
@@ -178,9 +279,9 @@ class Registration:
         rows = cursor.execute(sql.load("doomed"), {"paths": paths}).fetchall() if paths else []
         live = [path for path, is_live in rows if is_live]
         if live:
-            raise _failed(requirement, "paths that are not registered", f"registered already: {live[0]}")
+            raise failed(requirement, "paths that are not registered", f"registered already: {live[0]}")
         if rows:
-            raise _PathsWait([path for path, _ in rows])
+            raise PathsWait([path for path, _ in rows])
 
     def _path(self, item: Accepted) -> str:
         return item.registered_path or self._store.url(item.file.key)
@@ -323,10 +424,6 @@ def _raise_if_storage_failed(error: duckdb.Error, stream: StreamName) -> None:
             found=first_line(error),
             todo="Run the feed again when the storage answers",
         ) from error
-
-
-def _failed(requirement: Requirement, expected: str, found: str) -> _RequirementFailed:
-    return _RequirementFailed(Refused(requirement=requirement, expected=expected, found=found))
 
 
 def _same_columns(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:

@@ -1,0 +1,242 @@
+"""Registering one batch by writing DuckLake's catalog itself: one transaction of the catalog's database (P7, P8, P10).
+
+The newest DuckLake snapshot is read first, and the commit adds its successor: whatever commits in between takes that
+number, the catalog refuses the second, and everything is looked at again. So what was read holds when the commit
+lands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from lakeray import sql
+from lakeray.adapters.ducklake import inlined, landed_rows
+from lakeray.adapters.ducklake.layout import Layout, read_layout
+from lakeray.adapters.ducklake.mappings import KnownMappings
+from lakeray.adapters.ducklake.session import CatalogSession, Statement
+from lakeray.adapters.ducklake.signals import LayoutMoved, PathsWait, failed
+from lakeray.adapters.ducklake.table_stats import ColumnStats
+from lakeray.errors import LeaseLostError
+from lakeray.faults import Fault, FaultPoint
+from lakeray.model import CommitRequest, CursorIs, LedgerLacks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The newest DuckLake snapshot."""
+
+    snapshot: int
+    schema_version: int
+    next_catalog_id: int
+    next_file_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSize:
+    """A row of ducklake_table_stats."""
+
+    rows: int
+    next_row_id: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What the catalog says before the commit."""
+
+    head: Head
+    cursor: tuple[int, int] | None
+    """The cursor's row id and transformed_snapshot; None before the stream's first batch."""
+    sizes: Mapping[int, TableSize]
+    bounds: Mapping[int, Mapping[int, ColumnStats]]
+    """By table and column."""
+
+
+class CatalogWriter:
+    """Writes commits into landing tables, holding one fencing token."""
+
+    def __init__(
+        self, session: CatalogSession, *, token: int, connection: duckdb.DuckDBPyConnection, fault: Fault
+    ) -> None:
+        """Use a session.
+
+        Args:
+            connection: a DuckDB to compute with.
+        """
+        self._session = session
+        self._token = token
+        self._connection = connection
+        self._fault = fault
+        self._layouts: dict[str, Layout] = {}
+        self._mappings: dict[str, KnownMappings] = {}
+
+    def write(self, request: CommitRequest, *, paths: Sequence[str], at: datetime) -> int:
+        """Commit once; returns the DuckLake snapshot. ``schema_version`` must have been asked before.
+
+        Args:
+            paths: what is registered, one for each of the request's files.
+
+        Raises:
+            Conflict: somebody else committed in between.
+            CatalogFailed: the database failed before the COMMIT.
+            AnswerLost: the COMMIT may have landed.
+            NotProved: nobody worked out what the catalog stores of a file.
+            LayoutMoved: ``schema_version`` is to be asked again.
+            RequirementFailed, PathsWait, LeaseLostError: nothing was written.
+        """
+        self._session.begin()
+        try:
+            snapshot = self._write(request, paths=paths, at=at)
+            self._fault(FaultPoint.BEFORE_COMMIT)
+        except BaseException:
+            self._session.rollback()
+            raise
+        self._session.commit()
+        self._fault(FaultPoint.AFTER_COMMIT)
+        return snapshot
+
+    def require_facts(self, request: CommitRequest) -> None:
+        """See that the validation worked out what the catalog stores of every file.
+
+        Raises:
+            NotProved: it did not.
+        """
+        landed_rows.facts_of(request.files)
+
+    def close(self) -> None:
+        """Let the session go."""
+        self._session.close()
+
+    def _write(self, request: CommitRequest, *, paths: Sequence[str], at: datetime) -> int:
+        layout, before = self._look(request, paths)
+        snapshot = before.head.snapshot + 1
+        files = landed_rows.plan(
+            request.files, paths=paths, layout=layout, before=before, known=self._known(request), session=self._session
+        )
+        books = inlined.plan(request, paths=paths, layout=layout, before=before, at=at, text=self._session.text)
+        changes = [*files.changes, *books.changes]
+        next_file_id = files.next_file_id + max(1, books.tables)
+        self._session.execute([_snapshot(before.head, next_file_id, at), _changes(request, snapshot, changes)])
+        books.write(self._session, connection=self._connection)
+        files.write(self._session, connection=self._connection)
+        return snapshot
+
+    def _known(self, request: CommitRequest) -> KnownMappings:
+        return self._mappings[request.stream.landing_table]
+
+    def schema_version(self, table: str, *, again: bool = False) -> int:
+        """The version of the schema in which the landing table was looked at last.
+
+        Args:
+            again: look now.
+
+        Raises:
+            NotProved: the catalog is not one that may be written directly.
+            Conflict, CatalogFailed: the database failed.
+        """
+        if again or table not in self._layouts:
+            self._session.begin()
+            try:
+                head = _head(self._session.fetch([(sql.load("catalog_head"), [])])[0])
+                layout = read_layout(self._session, table, schema_version=head.schema_version)
+            finally:
+                self._session.rollback()
+            self._layouts[table] = layout
+            self._mappings[table] = KnownMappings(layout.landing)
+        return self._layouts[table].schema_version
+
+    def _look(self, request: CommitRequest, paths: Sequence[str]) -> tuple[Layout, Before]:
+        table = request.stream.landing_table
+        layout = self._layouts[table]
+        found = self._session.fetch(self._questions(request, paths, layout))
+        if _head(found[0]).schema_version != layout.schema_version:
+            del self._layouts[table]
+            raise LayoutMoved
+        return layout, self._require(request, found)
+
+    def _questions(self, request: CommitRequest, paths: Sequence[str], layout: Layout) -> list[Statement]:
+        text = self._session.text
+        stream = [text(request.stream.source), text(request.stream.stream)]
+        tables = [layout.landing.table_id, *(book.table_id for book in layout.books.values())]
+        keys = [text(item.file.key) for item in request.files]
+        rows_in = {name: book.rows_in for name, book in layout.books.items()}
+        return [
+            (sql.load("catalog_head"), []),
+            (inlined.LEASE.format(**rows_in), []),
+            (inlined.CURSOR.format(**rows_in), stream),
+            (inlined.TAKEN_IN.format(**rows_in), [*stream, keys]),
+            (sql.load("catalog_doomed"), [list(paths)]),
+            (sql.load("catalog_table_stats"), [tables]),
+            (sql.load("catalog_column_stats"), [tables]),
+        ]
+
+    def _require(self, request: CommitRequest, found: list[list[tuple[Any, ...]]]) -> Before:
+        head, lease, cursor, taken_in, doomed, sizes, bounds = found
+        self._require_lease(lease)
+        for requirement in request.requirements:
+            if isinstance(requirement, CursorIs):
+                stands = inlined.as_text(cursor[0][0]) if cursor else None
+                if stands != requirement.path:
+                    raise failed(requirement, f"cursor {requirement.path}", str(stands))
+            elif isinstance(requirement, LedgerLacks):
+                if taken_in:
+                    key = inlined.as_text(taken_in[0][0])
+                    raise failed(requirement, "files that are not taken in", f"taken in already: {key}")
+                live = [path for path, is_live in doomed if is_live]
+                if live:
+                    raise failed(requirement, "paths that are not registered", f"registered already: {live[0]}")
+        if doomed:
+            raise PathsWait(sorted({path for path, _ in doomed}))
+        return Before(
+            head=_head(head),
+            cursor=(cursor[0][2], cursor[0][1]) if cursor else None,
+            sizes={row[0]: TableSize(rows=row[1], next_row_id=row[2], size_bytes=row[3]) for row in sizes},
+            bounds=_bounds(bounds),
+        )
+
+    def _require_lease(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows and rows[0][0] == self._token:
+            return
+        raise LeaseLostError(
+            "the lease is lost; nothing was written",
+            expected=f"fencing token {self._token}",
+            found="no lease" if not rows else f"token {rows[0][0]}, held by {inlined.as_text(rows[0][1])}",
+            todo="Another committer took over; let it work",
+        )
+
+
+def _head(rows: Sequence[tuple[Any, ...]]) -> Head:
+    snapshot, schema_version, next_catalog_id, next_file_id = rows[0]
+    return Head(
+        snapshot=snapshot, schema_version=schema_version, next_catalog_id=next_catalog_id, next_file_id=next_file_id
+    )
+
+
+def _bounds(rows: Sequence[tuple[Any, ...]]) -> dict[int, dict[int, ColumnStats]]:
+    found: dict[int, dict[int, ColumnStats]] = {}
+    for table_id, column_id, has_null, has_nan, low, high, extra in rows:
+        found.setdefault(table_id, {})[column_id] = ColumnStats(
+            contains_null=None if has_null is None else bool(has_null),
+            min_value=low,
+            max_value=high,
+            contains_nan=None if has_nan is None else bool(has_nan),
+            extra_stats=extra,
+        )
+    return found
+
+
+def _snapshot(head: Head, next_file_id: int, at: datetime) -> Statement:
+    values = [head.snapshot + 1, inlined.timestamp(at), head.schema_version, head.next_catalog_id, next_file_id]
+    return sql.load("catalog_add_snapshot"), values
+
+
+def _changes(request: CommitRequest, snapshot: int, changes: Sequence[str]) -> Statement:
+    extra = {"commit_id": request.commit_id, "batch_id": request.batch_id, "stream": str(request.stream)}
+    message = f"{request.stream}: {len(request.files)} file(s)"
+    return sql.load("catalog_add_changes"), [snapshot, ",".join(changes), "lakeray", message, json.dumps(extra)]

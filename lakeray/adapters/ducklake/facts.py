@@ -1,0 +1,100 @@
+"""What the catalog will store of a batch's files, worked out by the validation: nothing is left for the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from lakeray.adapters.footer_bytes import schema_elements
+from lakeray.model import Column
+
+if TYPE_CHECKING:  # Arrow and numpy: a command that validates nothing does not pay for them
+    from lakeray.adapters.ducklake.blocks import FileFacts
+    from lakeray.adapters.ducklake.reading import SchemaReader
+    from lakeray.adapters.ducklake.scratch import ScratchLake
+    from lakeray.adapters.footers import FileTail
+
+_MAX_SCHEMAS = 16
+"""Schemas that are kept for one process; each keeps one file's statistics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogFacts:
+    """Works out what the catalog stores. A value: what it opens is opened once in each process that uses it."""
+
+    extension_directory: Path
+    temp: Path
+
+    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> list[FileFacts | str]:
+        """Each file's facts, or DuckLake's reason not to take it; in the order of ``tails``.
+
+        Args:
+            columns: the landing table's, as they will be when the files are registered.
+        """
+        return _opened(self.extension_directory, self.temp).of(tails, columns=columns)
+
+
+@lru_cache(maxsize=2)
+def _opened(extension_directory: Path, temp: Path) -> _Readers:
+    from lakeray.adapters.ducklake.scratch import ScratchLake
+
+    return _Readers(ScratchLake(extension_directory=extension_directory, folder=temp))
+
+
+class _Readers:
+    def __init__(self, lake: ScratchLake) -> None:
+        self._lake = lake
+        self._lock = Lock()
+        self._known: dict[tuple[tuple[Column, ...], bytes], SchemaReader] = {}
+
+    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> list[FileFacts | str]:
+        with self._lock:
+            groups: dict[bytes | None, list[int]] = {}
+            for number, tail in enumerate(tails):
+                groups.setdefault(self._schema_of(tail, columns), []).append(number)
+            found: dict[int, FileFacts | str] = {}
+            for schema, numbers in groups.items():
+                of_group = [tails[number] for number in numbers]
+                found.update(zip(numbers, self._read(schema, of_group, columns), strict=True))
+            return [found[number] for number in range(len(tails))]
+
+    def _schema_of(self, tail: FileTail, columns: tuple[Column, ...]) -> bytes | None:
+        for known, schema in self._known:
+            if known is columns and tail.data.startswith(schema):
+                return schema
+        for known, schema in self._known:
+            if known == columns and tail.data.startswith(schema):
+                return schema
+        try:
+            _, end = schema_elements(tail.data)
+        except (IndexError, ValueError, RecursionError):
+            return None
+        schema = tail.data[:end]
+        self._learn(schema, tail, columns)
+        return schema
+
+    def _learn(self, schema: bytes, tail: FileTail, columns: tuple[Column, ...]) -> None:
+        from lakeray.adapters.ducklake.reading import SchemaReader
+
+        try:
+            reader = SchemaReader(tail, columns=columns, lake=self._lake)
+        except ValueError:
+            return  # DuckLake does not take this file; the others of its schema are asked about one by one
+        if len(self._known) == _MAX_SCHEMAS:
+            del self._known[next(iter(self._known))]
+        self._known[columns, schema] = reader
+
+    def _read(
+        self, schema: bytes | None, tails: Sequence[FileTail], columns: tuple[Column, ...]
+    ) -> list[FileFacts | str]:
+        reader = None if schema is None else self._known.get((columns, schema))
+        if reader is not None:
+            return reader.read(tails)
+        from lakeray.adapters.ducklake.blocks import FileFacts
+
+        taken = self._lake.take(tails, columns=columns)
+        return [block if isinstance(block, str) else FileFacts(block=block, position=0) for block in taken]

@@ -1,0 +1,74 @@
+"""DuckLake's name mappings of one landing table: which columns of a file fill which columns of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from lakeray import sql
+from lakeray.adapters.ducklake.blocks import MappedName
+from lakeray.adapters.ducklake.layout import TableLayout
+from lakeray.adapters.ducklake.session import CatalogSession
+
+Mapping = tuple[tuple[int, str, int, int | None], ...]
+"""(number, name in the file, column of the table, number of the parent), in the numbers' order."""
+
+
+class KnownMappings:
+    """The mappings that the catalog has, by what they say. They are only ever added to."""
+
+    def __init__(self, landing: TableLayout) -> None:
+        self._landing = landing
+        self._known: dict[Mapping, int] = {}
+
+    def of(self, names: Sequence[MappedName]) -> Mapping:
+        """The mapping with the landing table's column ids.
+
+        Raises:
+            KeyError: the landing table has no such column.
+        """
+        return tuple((name.number, name.source_name, self._landing.columns[name.target], name.parent) for name in names)
+
+    def find(self, wanted: set[Mapping], session: CatalogSession) -> dict[Mapping, int]:
+        """The ids of those that the catalog has."""
+        if not wanted <= self._known.keys():
+            self._read(session)
+        return {mapping: self._known[mapping] for mapping in wanted if mapping in self._known}
+
+    def _read(self, session: CatalogSession) -> None:
+        rows = session.fetch([(sql.load("catalog_mappings"), [self._landing.table_id])])[0]
+        found: dict[int, list[tuple[int, str, int, int | None]]] = {}
+        for mapping_id, number, name, target, parent in rows:
+            found.setdefault(mapping_id, []).append((number, name, target, parent))
+        self._known = {tuple(names): mapping_id for mapping_id, names in found.items()}
+
+    def add(self, fresh: dict[Mapping, int], session: CatalogSession) -> None:
+        """Write mappings that the catalog lacks."""
+        if not fresh:
+            return
+        table_id = self._landing.table_id
+        session.append(
+            "ducklake_column_mapping",
+            pa.table(
+                {
+                    "mapping_id": pa.array(fresh.values(), pa.int64()),
+                    "table_id": pa.array([table_id] * len(fresh), pa.int64()),
+                    "type": pa.array(["map_by_name"] * len(fresh)),
+                }
+            ),
+        )
+        rows = [(mapping_id, *name) for mapping, mapping_id in fresh.items() for name in mapping]
+        session.append(
+            "ducklake_name_mapping",
+            pa.table(
+                {
+                    "mapping_id": pa.array([row[0] for row in rows], pa.int64()),
+                    "column_id": pa.array([row[1] for row in rows], pa.int64()),
+                    "source_name": pa.array([row[2] for row in rows], pa.string()),
+                    "target_field_id": pa.array([row[3] for row in rows], pa.int64()),
+                    "parent_column": pa.array([row[4] for row in rows], pa.int64()),
+                    "is_partition": pa.array([False] * len(rows)),
+                }
+            ),
+        )

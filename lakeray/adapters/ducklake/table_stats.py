@@ -1,0 +1,200 @@
+"""A table's statistics after rows were added: bounds that hold for all of it, or none.
+
+DuckLake prunes whole tables by them and answers ``min`` and ``max`` from them, so they may be unknown but never too
+narrow. Its own registration makes them too narrow in two cases (measured, ADR 0015), which are kept apart here: a file
+that lacks a column has nulls in it, and after a file without bounds nothing is known of the column's bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from lakeray import sql
+
+_AS_DUCKDB = {
+    "int8": "TINYINT",
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "uint8": "UTINYINT",
+    "uint16": "USMALLINT",
+    "uint32": "UINTEGER",
+    "uint64": "UBIGINT",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "date": "DATE",
+    "time": "TIME",
+    "timestamp": "TIMESTAMP",
+    "timestamp_s": "TIMESTAMP_S",
+    "timestamp_ms": "TIMESTAMP_MS",
+    "timestamp_ns": "TIMESTAMP_NS",
+    "timestamptz": "TIMESTAMP WITH TIME ZONE",
+}
+"""DuckLake's names of the types whose bounds are compared as values; all others are compared as text."""
+
+ADDED = pa.schema(
+    [
+        ("column_id", pa.int64()),
+        ("value_count", pa.int64()),
+        ("null_count", pa.int64()),
+        ("min_value", pa.string()),
+        ("max_value", pa.string()),
+    ]
+)
+"""What is known of rows that are added: one row for each file and column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnStats:
+    """One column's row in ducklake_table_column_stats. None: not known."""
+
+    contains_null: bool | None
+    min_value: str | None
+    max_value: str | None
+    contains_nan: bool | None = None
+    extra_stats: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What all the added rows together say of one column."""
+
+    has_null: bool | None
+    bounded: bool
+    """Whether every value lies within the bounds; also true when there is no value."""
+    min_value: str | None
+    max_value: str | None
+
+
+def summed_up(
+    added: pa.Table, *, types: Mapping[int, str], connection: duckdb.DuckDBPyConnection
+) -> dict[int, Summary]:
+    """Sum up rows of ``ADDED`` by column."""
+    found: dict[int, Summary] = {}
+    with connection.cursor() as cursor:
+        cursor.register("added_statistics", added)
+        present = [row[0] for row in cursor.execute("SELECT DISTINCT column_id FROM added_statistics").fetchall()]
+        by_type: dict[str, list[int]] = {}
+        for column_id in present:
+            by_type.setdefault(as_duckdb(types[column_id]), []).append(column_id)
+        for kind, columns in by_type.items():
+            rows = cursor.execute(sql.load("sum_statistics").replace("$type", kind), [columns]).fetchall()
+            for column_id, has_null, bounded, low, high in rows:
+                found[column_id] = Summary(has_null=has_null, bounded=bounded, min_value=low, max_value=high)
+        cursor.unregister("added_statistics")
+    return found
+
+
+def as_duckdb(kind: str) -> str:
+    """The type as which bounds are compared."""
+    if kind.startswith("decimal("):
+        return kind.upper()
+    return _AS_DUCKDB.get(kind, "VARCHAR")
+
+
+def in_question(current: Mapping[int, ColumnStats], added: Mapping[int, Summary]) -> list[int]:
+    """Columns without bounds that would get some now: whether they had only nulls so far must be looked up."""
+    return [
+        column_id
+        for column_id, summary in added.items()
+        if summary.min_value is not None and (stands := current.get(column_id)) is not None and stands.min_value is None
+    ]
+
+
+def merged(
+    current: Mapping[int, ColumnStats],
+    added: Mapping[int, Summary],
+    *,
+    unknown: Iterable[int],
+    missing: Iterable[int],
+    had_rows: bool,
+    wider: Mapping[int, tuple[str | None, str | None]],
+) -> dict[int, ColumnStats]:
+    """The rows of the columns that change.
+
+    Args:
+        unknown: columns whose bounds were not known before.
+        missing: columns that some of the files lack.
+        had_rows: whether the table had rows before.
+        wider: of columns with bounds on both sides, the bounds that hold for both.
+    """
+    lost, lacking = set(unknown), set(missing)
+    found: dict[int, ColumnStats] = {}
+    for column_id, summary in added.items():
+        stands = current.get(column_id)
+        low, high = _bounds(stands, summary, wider.get(column_id), lost=column_id in lost)
+        found[column_id] = ColumnStats(
+            contains_null=_any(_had_null(stands, had_rows=had_rows), summary.has_null, column_id in lacking),
+            min_value=low,
+            max_value=high,
+        )
+    for column_id in lacking - added.keys():
+        stands = current.get(column_id)
+        if stands is not None:
+            found[column_id] = ColumnStats(
+                contains_null=True,
+                min_value=stands.min_value,
+                max_value=stands.max_value,
+                contains_nan=stands.contains_nan,
+                extra_stats=stands.extra_stats,
+            )
+    return found
+
+
+def _bounds(
+    stands: ColumnStats | None, summary: Summary, wider: tuple[str | None, str | None] | None, *, lost: bool
+) -> tuple[str | None, str | None]:
+    if lost or not summary.bounded:
+        return None, None
+    if stands is None or stands.min_value is None:
+        return summary.min_value, summary.max_value
+    if summary.min_value is None:
+        return stands.min_value, stands.max_value
+    return (None, None) if wider is None else wider
+
+
+def _had_null(stands: ColumnStats | None, *, had_rows: bool) -> bool | None:
+    # A column without statistics was added after the rows that are there: they are null in it.
+    return had_rows if stands is None else stands.contains_null
+
+
+def _any(*values: bool | None) -> bool | None:
+    if True in values:
+        return True
+    return None if None in values else False
+
+
+def widened(
+    current: Mapping[int, ColumnStats],
+    added: Mapping[int, Summary],
+    *,
+    types: Mapping[int, str],
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[int, tuple[str | None, str | None]]:
+    """The bounds of columns that have bounds before and now, compared as their types are compared."""
+    both = [
+        (column_id, stands, summary)
+        for column_id, summary in added.items()
+        if (stands := current.get(column_id)) is not None
+        and stands.min_value is not None
+        and summary.min_value is not None
+    ]
+    rows: list[Sequence[object]] = []
+    for column_id, stands, summary in both:
+        rows.append((column_id, 1, 0, stands.min_value, stands.max_value))
+        rows.append((column_id, 1, 0, summary.min_value, summary.max_value))
+    table = added_rows(rows)
+    found = summed_up(table, types=types, connection=connection) if rows else {}
+    return {column_id: (summary.min_value, summary.max_value) for column_id, summary in found.items()}
+
+
+def added_rows(rows: Sequence[Sequence[object]]) -> pa.Table:
+    """Rows of ``ADDED``."""
+    columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [()] * len(ADDED)
+    return pa.table(
+        {field.name: pa.array(values, field.type) for field, values in zip(ADDED, columns, strict=True)}, schema=ADDED
+    )
