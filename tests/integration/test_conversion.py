@@ -1,0 +1,90 @@
+"""A converted copy that cannot be made: the object's fault is a verdict, this machine's is an error (P6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakeray import validate
+from lakeray.adapters.conversion import convert
+from lakeray.adapters.footers import read_footer
+from lakeray.adapters.object_store import ObstoreStore, open_store
+from lakeray.airbyte import AIRBYTE_COLUMNS
+from lakeray.column_types import parse_type
+from lakeray.errors import StorageError, TryAgainError
+from lakeray.model import Accepted, Column, Contract, Rejected, RejectReason, StreamName
+from tests.real.disk import tiny
+
+STREAM = StreamName("shop", "orders")
+KEY = "shop/orders/year=2026/month=01/day=01/part_0.parquet"
+CONTRACT = Contract(
+    columns=(*AIRBYTE_COLUMNS, Column(name="id", type=parse_type("VARCHAR"))),
+    primary_key=("id",),
+)
+ROWS = 50_000
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> ObstoreStore:
+    """With one object whose extraction times are bare milliseconds: it is registered as a converted copy."""
+    path = tmp_path / "raw" / KEY
+    path.parent.mkdir(parents=True)
+    columns = {
+        "_airbyte_raw_id": pa.nulls(ROWS, pa.string()),
+        "_airbyte_extracted_at": pa.array(range(1_767_312_000_000, 1_767_312_000_000 + ROWS)),
+        "id": pa.array([f"{number * 2654435761 % 2**32:x}-{number}" for number in range(ROWS)]),
+    }
+    pq.write_table(pa.table(columns), path, compression="none")
+    return open_store((tmp_path / "raw").as_uri())
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> ObstoreStore:
+    return open_store((tmp_path / "lake").as_uri())
+
+
+def accepted(raw: ObstoreStore) -> Accepted:
+    (file,) = raw.list_files("")
+    footer = read_footer(raw, file)
+    assert not isinstance(footer, Rejected), footer
+    verdict = validate.verdict(file, footer, CONTRACT)
+    assert isinstance(verdict, Accepted) and verdict.casts, verdict
+    return verdict
+
+
+def test_a_copy_is_registered_in_place_of_the_object(raw: ObstoreStore, lake: ObstoreStore, tmp_path: Path) -> None:
+    converted = convert(accepted(raw), stream=STREAM, raw=raw, lake=lake, temp=tmp_path / "tmp")
+    assert isinstance(converted, Accepted) and converted.registered_path is not None
+    assert pq.read_metadata(converted.registered_path).num_rows == ROWS
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_an_object_that_vanishes_before_its_copy_is_made_is_rejected_as_vanished(
+    raw: ObstoreStore, lake: ObstoreStore, tmp_path: Path
+) -> None:
+    verdict = accepted(raw)
+    raw.delete(KEY)
+    converted = convert(verdict, stream=STREAM, raw=raw, lake=lake, temp=tmp_path / "tmp")
+    assert isinstance(converted, Rejected) and converted.reason is RejectReason.VANISHED
+    assert list(lake.list_files("")) == []
+
+
+def test_a_full_temporary_folder_rejects_no_file(raw: ObstoreStore, lake: ObstoreStore, tmp_path: Path) -> None:
+    temp = tmp_path / "tmp"
+    temp.mkdir()
+    with tiny(temp):
+        (temp / "ballast").write_bytes(bytes(900_000))
+        with pytest.raises(TryAgainError, match=r"No space left.*Make room"):
+            convert(accepted(raw), stream=STREAM, raw=raw, lake=lake, temp=temp)
+    assert list(lake.list_files("")) == []
+
+
+def test_a_full_lake_rejects_no_file(raw: ObstoreStore, lake: ObstoreStore, tmp_path: Path) -> None:
+    with tiny(tmp_path / "lake"):
+        (tmp_path / "lake" / "ballast").write_bytes(bytes(900_000))
+        with pytest.raises(StorageError, match="No space left"):
+            convert(accepted(raw), stream=STREAM, raw=raw, lake=lake, temp=tmp_path / "tmp")
+        assert [file.key for file in lake.list_files("")] == ["ballast"]
