@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, timedelta
+from itertools import islice
 
 from lakeray.keys import day_of, file_day, is_source_file, natural_order
 from lakeray.model import Changed, Cursor, Discovery, QuarantineEntry, RejectReason, SourceFile, StreamName
 from lakeray.ports import Known, ObjectStore
 
 _YEAR_PREFIX = re.compile(r"(?:^|/)year=\d{4}/$")
+_DATE_PREFIX = re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})/(?:day=(\d{1,2})/)?$")
+_IN_A_ROW = 4_000
+"""A year with so many objects is listed by day, several days at once: a page of 1,000 waits for the one before it."""
+_AT_ONCE = 16
 
 
 def horizon(cursor: Cursor, *, lookback_days: int, retention_days: int) -> date | None:
@@ -31,7 +38,8 @@ def list_since(store: ObjectStore, stream: StreamName, *, since: date | None) ->
 
     One request shows the top level: flat files, and the years. Each year at or after ``since`` is then listed in one
     go from the padded spelling of that day. An unpadded spelling of the same or a later day sorts after the padded
-    one, so nothing is missed; what is older is sifted out later, by its parsed day.
+    one, so nothing is missed; what is older is sifted out later, by its parsed day. A year with very many objects is
+    listed by day instead. A listing that fails anywhere fails as a whole (P3).
     """
     root = f"{stream}/"
     top = store.list_level(root)
@@ -44,14 +52,55 @@ def _below(store: ObjectStore, prefix: str, *, since: date | None) -> Iterator[S
     name = prefix.rstrip("/").rsplit("/", 1)[-1]
     if name.startswith("__airbyte"):
         return iter(())
-    if since is None or _YEAR_PREFIX.search(prefix) is None:
+    if _YEAR_PREFIX.search(prefix) is None:
         return store.list_files(prefix)
+    if since is None:
+        return _in_year(store, prefix, since=None)
     year = int(name.removeprefix("year="))
     if year < since.year:
         return iter(())
-    if year > since.year:
-        return store.list_files(prefix)
-    return store.list_files(prefix, start_after=f"{prefix}month={since.month:02d}/day={since.day:02d}")
+    return _in_year(store, prefix, since=since)
+
+
+def _in_year(store: ObjectStore, prefix: str, *, since: date | None) -> Iterator[SourceFile]:
+    begins_here = since is not None and prefix.endswith(f"year={since.year:04d}/")
+    after = f"{prefix}month={since.month:02d}/day={since.day:02d}" if since is not None and begins_here else None
+    files = store.list_files(prefix, start_after=after)
+    first = list(islice(files, _IN_A_ROW))
+    if len(first) < _IN_A_ROW:
+        yield from first
+    else:  # begun again, for a store need not list by name: what comes after these may sort before them
+        yield from _by_day(store, prefix, since=since)
+
+
+def _by_day(store: ObjectStore, year: str, *, since: date | None) -> Iterator[SourceFile]:
+    top = store.list_level(year)
+    yield from top.files
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        days: list[str] = []
+        for level in pool.map(store.list_level, [month for month in top.prefixes if not _is_before(month, since)]):
+            yield from level.files
+            days.extend(day for day in level.prefixes if not _is_before(day, since))
+        waiting: deque[Future[list[SourceFile]]] = deque()
+        try:
+            for day in days:
+                waiting.append(pool.submit(lambda prefix: list(store.list_files(prefix)), day))
+                if len(waiting) > 2 * _AT_ONCE:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _is_before(prefix: str, since: date | None) -> bool:
+    """Whether all objects of a month's or a day's folder are of days before ``since``; a name that is none is not."""
+    named = _DATE_PREFIX.search(prefix)
+    if since is None or named is None:
+        return False
+    year, month, day = (int(part) if part else 31 for part in named.groups())
+    return (year, month, day) < (since.year, since.month, since.day)
 
 
 def sift(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lakeray import discover
 from lakeray.discover import horizon, list_since, sift
 from lakeray.errors import StorageError
 from lakeray.keys import file_day
@@ -88,6 +90,54 @@ def test_without_a_day_everything_is_listed(files: list[tuple[date, str, str]]) 
     store = MemoryStore()
     wanted = {store.put(key_of(*parts), b"x").key for parts in files}
     assert {item.key for item in list_since(store, STREAM, since=None)} == wanted
+
+
+@given(st.lists(spelt, max_size=25), st.one_of(st.none(), days))
+@example([(date(2026, 10, 9), SPELLINGS[1], NAMES[0])], date(2026, 9, 30))
+@example([(date(2026, 1, 9), SPELLINGS[1], NAMES[0])], date(2026, 1, 9))
+def test_listed_by_day_nothing_is_missed_and_nothing_listed_twice(
+    files: list[tuple[date, str, str]], since: date | None
+) -> None:
+    store = MemoryStore()
+    for parts in files:
+        store.put(key_of(*parts), b"x")
+    with patch.object(discover, "_IN_A_ROW", 1):
+        listed = [item.key for item in list_since(store, STREAM, since=since)]
+    assert {key_of(*parts) for parts in files if since is None or parts[0] >= since} <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+def with_many(number: int) -> MemoryStore:
+    """So many files on each of the first twenty days."""
+    store = MemoryStore()
+    for day in range(1, 21):
+        for part in range(number):
+            store.put(on(day, f"part_{part}.parquet"), b"x")
+    return store
+
+
+def test_a_year_is_listed_in_a_row_until_it_shows_very_many_objects() -> None:
+    few, many = with_many(50), with_many(210)
+    assert len(list(list_since(few, STREAM, since=date(2026, 1, 1)))) == 1_000
+    assert len(few.requests) == 2
+    assert len(list(list_since(many, STREAM, since=date(2026, 1, 1)))) == 4_200
+    assert len(many.requests) == 2 + 2 + 20
+    many.requests.clear()
+    assert len(list(list_since(many, STREAM, since=date(2026, 1, 20)))) == 210
+    assert len(many.requests) == 2
+
+
+def test_a_day_that_cannot_be_listed_fails_the_whole_listing() -> None:
+    store = with_many(210)
+    whole = store.list_files
+
+    def fails_on_a_day(prefix: str, *, start_after: str | None = None) -> Iterator[SourceFile]:
+        if prefix.endswith("day=17/"):
+            raise StorageError("listing failed", found="a listing that was cut off")
+        return whole(prefix, start_after=start_after)
+
+    with patch.object(store, "list_files", fails_on_a_day), pytest.raises(StorageError):
+        list(list_since(store, STREAM, since=None))
 
 
 def test_only_data_of_the_stream_is_listed() -> None:
