@@ -63,11 +63,11 @@ SUBJECTS = {
         leaf_columns=635,
         rows=20,
         files=1000,
-        per_file=30,
-        listed=60,
-        globbed=200,
-        pyiceberg=60,
-        extension=100,
+        per_file=20,
+        listed=40,
+        globbed=60,
+        pyiceberg=50,
+        extension=55,
     ),
 }
 

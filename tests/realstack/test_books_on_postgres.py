@@ -21,6 +21,15 @@ from tests.realstack.stack import RealLake, Stack
 
 ALL = date(1, 1, 1)
 NEVER, EVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+NOTHING_ASKED = (
+    "all_cursors",
+    "all_landing_names",
+    "all_waiting",
+    "built_from",
+    "keep_from",
+    "scheduled_and_live",
+    "streams_marks",
+)
 LISTS = ["klaviyo", "lists"]
 
 
@@ -47,8 +56,9 @@ def _address(lake: RealLake) -> Any:
 
 def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
     key = next(iter(reader.known(StreamName(*LISTS), since=None)))
+    paths = [entry.registered_path for entry in reader.history(key)]
     found: list[tuple[str, Any]] = [
-        *((name, []) for name in ("all_cursors", "all_landing_names", "all_waiting", "built_from", "streams_marks")),
+        *((name, []) for name in NOTHING_ASKED),
         *((name, LISTS) for name in ("cursor", "last_batch", "totals")),
         *(("pending_transform", [*LISTS, mark]) for mark in (0, 10_000)),
         *(("cleanable", [*LISTS, day, 10_000]) for day in (date(2026, 1, 4), date(2027, 1, 1))),
@@ -59,6 +69,7 @@ def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
         *(("quarantined", {"source": source, "stream": stream}) for source, stream in ((None, None), LISTS)),
         *(("expirable_from_to", {"older_than": at, "keep_from": 2**62}) for at in (NEVER, EVER)),
         ("expirable_from_to", {"older_than": EVER, "keep_from": 12}),
+        ("scheduled_raw", [[*paths, "s3://landing/none"]]),
         *(("shown_only_before", [snapshot]) for snapshot in (0, 10_000)),
         *(("all_known", _wanted(since)) for since in (ALL, date(2026, 1, 9))),
     ]
@@ -81,7 +92,7 @@ def test_every_question_has_the_same_answer_both_ways(lake: RealLake, reader: Du
         assert sorted(map(_plain, by_postgres)) == sorted(map(_plain, by_ducklake)), (name, values)
         answered |= {name} if by_postgres else set()
     books.close()
-    assert answered == QUERIES  # an empty answer proves little
+    assert answered == QUERIES - {"scheduled_and_live"}  # an empty answer proves little; this one means damage
 
 
 def _plain(row: tuple[Any, ...]) -> str:

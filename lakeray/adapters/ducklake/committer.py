@@ -13,6 +13,7 @@ from lakeray import sql
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
 from lakeray.adapters.ducklake.forget import forget
 from lakeray.adapters.ducklake.landing import Landing, LandingDdl
+from lakeray.adapters.ducklake.postgres_books import PostgresBooks
 from lakeray.adapters.ducklake.registration import RawStore, Registration, quarantine_rows
 from lakeray.adapters.ducklake.rereading import ReadsRaw, Rereading
 from lakeray.adapters.ducklake.retention import DeletesRaw, Retention
@@ -87,13 +88,16 @@ class DuckLakeCommitter:
             writer=self._writer,
             writer_only=writer == "catalog",
         )
-        self._retention = Retention(self._connection, token=self._token, store=store, fault=fault)
+        self._books = PostgresBooks(address) if address.sqlite_path is None else None
+        self._retention = Retention(self._connection, token=self._token, store=store, fault=fault, books=self._books)
         self._landing = Landing(self._connection, token=self._token, ddl=landing_ddl)
         self._rereading = Rereading(address, store=store)
 
     def close(self) -> None:
         """Let the catalog go."""
         self._rereading.close()
+        if self._books is not None:
+            self._books.close()
         self._connection.close()
 
     @property

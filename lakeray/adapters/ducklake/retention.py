@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import duckdb
 
 from lakeray import sql
 from lakeray.adapters.ducklake.connection import first_line
 from lakeray.adapters.ducklake.forget import forget, unschedule
+from lakeray.adapters.ducklake.postgres_books import PostgresBooks
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.column_types import quoted
 from lakeray.errors import CatalogError, DamageError
@@ -51,7 +52,21 @@ class _Scheduled:
 class Retention:
     """Removal and expiry on one connection, holding one fencing token."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, token: int, store: DeletesRaw, fault: Fault) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        token: int,
+        store: DeletesRaw,
+        fault: Fault,
+        books: PostgresBooks | None = None,
+    ) -> None:
+        """Clean up.
+
+        Args:
+            books: what Postgres answers by itself; None asks DuckLake everything.
+        """
+        self._books = books
         self._connection = connection
         self._token = token
         self._store = store
@@ -153,8 +168,8 @@ class Retention:
         return intact, others
 
     def _expire(self, cursor: duckdb.DuckDBPyConnection, *, older_than: datetime, dry_run: bool) -> list[str]:
-        keep = cursor.execute(sql.load("keep_from")).fetchone()
-        keep_from = keep[0] if keep is not None and keep[0] is not None else 2**62
+        keep = self._rows(cursor, "keep_from", [])
+        keep_from = keep[0][0] if keep and keep[0][0] is not None else 2**62
         named = {"older_than": older_than, "keep_from": keep_from}
         snapshots = [row[0] for row in cursor.execute(sql.load("expirable"), named).fetchall()]
         waiting = cursor.execute(sql.load("anything_scheduled")).fetchone()
@@ -164,11 +179,11 @@ class Retention:
         if snapshots and not dry_run:
             cursor.execute("CALL ducklake_expire_snapshots('lakehouse', versions => ?)", [snapshots])
             self._fault(FaultPoint.AFTER_EXPIRE)
-        live = cursor.execute(sql.load("scheduled_and_live")).fetchone()
-        if live is not None:
+        live = self._rows(cursor, "scheduled_and_live", [])
+        if live:
             raise DamageError(
                 "a file that is in use is scheduled for deletion",
-                found=str(live[0]),
+                found=str(live[0][0]),
                 todo="Nothing was deleted. Run `lakeray doctor`",
             )
         rows = cursor.execute("CALL ducklake_cleanup_old_files('lakehouse', dry_run => true, cleanup_all => true)")
@@ -177,8 +192,12 @@ class Retention:
             return scheduled
         return self._clean_up(cursor, scheduled)
 
+    def _rows(self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        rows = None if self._books is None else self._books.rows(name, values)
+        return cursor.execute(sql.load(name), values).fetchall() if rows is None else rows
+
     def _clean_up(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:
-        raw = [_Scheduled(*row) for row in cursor.execute(sql.load("scheduled_raw"), [scheduled]).fetchall()]
+        raw = [_Scheduled(*row) for row in self._rows(cursor, "scheduled_raw", [scheduled])]
         ours, others = self._still_ours(raw)
         spared = {item.path for item in others if item.path == self._store.url(item.key)}
         unschedule(cursor, sorted(spared))
