@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import count
 
@@ -139,6 +139,23 @@ class KnownSchemas:
 
     def __init__(self) -> None:
         self._known: deque[tuple[pq.ParquetSchema, pa.Schema, tuple[Column, ...]]] = deque(maxlen=_MAX_KNOWN)
+
+        self._written: deque[tuple[bytes, Mapping[bytes, bytes] | None, tuple[Column, ...]]] = deque(maxlen=_MAX_KNOWN)
+
+    def of_bytes(self, footer: bytes, extra: Mapping[bytes, bytes] | None) -> tuple[Column, ...] | None:
+        """The columns of a file whose footer begins with a schema that was remembered; None for another schema.
+
+        Args:
+            extra: the footer's key-value metadata, where Arrow's writers keep types of theirs.
+        """
+        for written, of_writer, columns in tuple(self._written):
+            if footer.startswith(written) and of_writer == extra:
+                return columns
+        return None
+
+    def remember(self, written: bytes, extra: Mapping[bytes, bytes] | None, columns: tuple[Column, ...]) -> None:
+        """Remember a schema's columns by its bytes: the footer up to the schema's end."""
+        self._written.append((written, extra, columns))
 
     def columns(self, schema: pq.ParquetSchema, *, arrow: pa.Schema) -> tuple[Column, ...]:
         """The columns of a file. Threads may call it at once; two that meet a schema first both convert it.

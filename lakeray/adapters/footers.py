@@ -11,8 +11,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from lakeray.adapters.arrow_types import KnownSchemas, TooDeepError
-from lakeray.adapters.footer_bytes import promised_bytes
-from lakeray.model import Footer, Rejected, RejectReason, SourceFile
+from lakeray.adapters.footer_bytes import promised_bytes, schema_elements
+from lakeray.model import Column, Footer, Rejected, RejectReason, SourceFile
 from lakeray.ports import ObjectStore
 
 MAGIC = b"PAR1"
@@ -116,6 +116,17 @@ class FooterReader:
         return _rejected(file, RejectReason.NOT_PARQUET, "expected Parquet, found neither its beginning nor its end")
 
 
+def _columns(footer: bytes, fragment: ds.ParquetFileFragment, schemas: KnownSchemas) -> tuple[Column, ...]:
+    """The columns; a schema that was met before is known by its bytes, and by what Arrow's writers add to it."""
+    metadata = fragment.metadata
+    known = schemas.of_bytes(footer, metadata.metadata)
+    if known is None:
+        _, end = schema_elements(footer)
+        known = schemas.columns(metadata.schema, arrow=fragment.physical_schema)
+        schemas.remember(footer[:end], metadata.metadata, known)
+    return known
+
+
 _Read = tuple[Footer, FileTail]
 
 
@@ -137,7 +148,7 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | R
         )
         if rejected is not None:
             return rejected
-        columns = schemas.columns(metadata.schema, arrow=fragment.physical_schema)
+        columns = _columns(footer, fragment, schemas)
     except TooDeepError as error:
         return _rejected(file, RejectReason.TOO_LARGE, f"expected columns of nested types, found {error}")
     except _UNREADABLE as error:

@@ -4,4 +4,4 @@ SELECT column_id,
        NOT bool_or((min_value IS NULL OR max_value IS NULL) AND (value_count IS NULL OR value_count > 0)) AS bounded,
        CAST(min(CAST(min_value AS $type)) AS VARCHAR) AS low,
        CAST(max(CAST(max_value AS $type)) AS VARCHAR) AS high
-FROM added_statistics WHERE column_id IN (SELECT unnest(?)) GROUP BY column_id
+FROM added_statistics WHERE kind = $kind GROUP BY column_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 from lakeray import sql
 from lakeray.adapters.ducklake.layout import Layout, TableLayout
 from lakeray.adapters.ducklake.session import CatalogSession, Statement
-from lakeray.adapters.ducklake.table_stats import added_rows, merged, summed_up, widened
+from lakeray.adapters.ducklake.table_stats import ColumnStats, added_rows, merged, summed_up, widened
 from lakeray.keys import file_day
 from lakeray.model import CommitRequest
 
@@ -80,11 +80,15 @@ class PlannedBooks:
         if self.ended:
             session.execute(self.ended)
         statements: list[Statement] = []
+        stats: list[pa.Table] = []
         for item in self.added:
             if item.rows:
                 session.append(item.book.rows_in, self._rows(item))
-                statements += self._statistics(item, connection=connection)
+                found = self._statistics(item, connection=connection)
+                stats.append(column_stats(item.book.table_id, found))
+                statements += self._forgotten(item, found)
         session.execute(statements)
+        session.append("ducklake_table_column_stats", pa.concat_tables(stats))
 
     def _rows(self, item: _Added) -> pa.Table:
         size = self.before.sizes.get(item.book.table_id)
@@ -100,8 +104,8 @@ class PlannedBooks:
             stored[name] = _stored([row[name] for row in item.rows], item.book.types[item.book.number(name)], self.text)
         return pa.table(stored)
 
-    def _statistics(self, item: _Added, *, connection: duckdb.DuckDBPyConnection) -> list[Statement]:
-        book, count = item.book, len(item.rows)
+    def _statistics(self, item: _Added, *, connection: duckdb.DuckDBPyConnection) -> dict[int, ColumnStats]:
+        book = item.book
         size = self.before.sizes.get(book.table_id)
         bounds = self.before.bounds.get(book.table_id, {})
         rows = [
@@ -109,7 +113,7 @@ class PlannedBooks:
             for name in item.rows[0]
         ]
         summary = summed_up(added_rows(rows), types=book.types, connection=connection)
-        stats = merged(
+        return merged(
             bounds,
             summary,
             unknown=(),
@@ -117,9 +121,13 @@ class PlannedBooks:
             had_rows=size is not None and size.rows > 0,
             wider=widened(bounds, summary, types=book.types, connection=connection),
         )
+
+    def _forgotten(self, item: _Added, stats: Mapping[int, ColumnStats]) -> list[Statement]:
+        table_id, count = item.book.table_id, len(item.rows)
+        row_ids = 0 if item.keeps_row_id is not None else count
         return [
-            grown(book.table_id, size is not None, rows=count, row_ids=0 if item.keeps_row_id is not None else count),
-            *(column_stats(book.table_id, number, found, number in bounds) for number, found in stats.items()),
+            grown(table_id, table_id in self.before.sizes, rows=count, row_ids=row_ids),
+            forget_column_stats(table_id, stats),
         ]
 
 
@@ -129,11 +137,24 @@ def grown(table_id: int, exists: bool, *, rows: int, row_ids: int, size_bytes: i
     return sql.load(name), [table_id, rows, row_ids, size_bytes]
 
 
-def column_stats(table_id: int, column_id: int, stats: Any, exists: bool) -> Statement:
-    """A column's new bounds."""
-    values = [table_id, column_id, stats.contains_null, stats.contains_nan, stats.min_value, stats.max_value]
-    name = "catalog_set_column_stats" if exists else "catalog_add_column_stats"
-    return sql.load(name), [*values, stats.extra_stats]
+def forget_column_stats(table_id: int, stats: Mapping[int, ColumnStats]) -> Statement:
+    """Make way for columns' new bounds."""
+    return sql.load("catalog_forget_column_stats"), [table_id, list(stats)]
+
+
+def column_stats(table_id: int, stats: Mapping[int, ColumnStats]) -> pa.Table:
+    """Columns' new bounds, as rows of ducklake_table_column_stats."""
+    return pa.table(
+        {
+            "table_id": pa.array([table_id] * len(stats), pa.int64()),
+            "column_id": pa.array(stats.keys(), pa.int64()),
+            "contains_null": pa.array([item.contains_null for item in stats.values()], pa.bool_()),
+            "contains_nan": pa.array([item.contains_nan for item in stats.values()], pa.bool_()),
+            "min_value": pa.array([item.min_value for item in stats.values()], pa.string()),
+            "max_value": pa.array([item.max_value for item in stats.values()], pa.string()),
+            "extra_stats": pa.array([item.extra_stats for item in stats.values()], pa.string()),
+        }
+    )
 
 
 def plan(

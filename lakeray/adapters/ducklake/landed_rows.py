@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from lakeray import sql
 from lakeray.adapters.ducklake.blocks import Block, FileFacts
-from lakeray.adapters.ducklake.inlined import column_stats, grown
+from lakeray.adapters.ducklake.inlined import column_stats, forget_column_stats, grown
 from lakeray.adapters.ducklake.layout import Layout
 from lakeray.adapters.ducklake.mappings import KnownMappings, Mapping
 from lakeray.adapters.ducklake.session import CatalogSession, Statement
 from lakeray.adapters.ducklake.signals import NotProved
-from lakeray.adapters.ducklake.table_stats import ADDED, in_question, merged, summed_up, widened
+from lakeray.adapters.ducklake.table_stats import ADDED, ColumnStats, in_question, merged, summed_up, widened
 from lakeray.model import Accepted
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ class PlannedFiles:
         session.append("ducklake_data_file", self._data_files())
         statistics = self._statistics()
         session.append("ducklake_file_column_stats", statistics)
-        session.execute(self._table_statistics(statistics, session, connection))
+        stats = self._table_statistics(statistics, session, connection)
+        landing = self.layout.landing.table_id
+        session.execute([self._grown(), forget_column_stats(landing, stats)])
+        session.append("ducklake_table_column_stats", column_stats(landing, stats))
 
     def _data_files(self) -> pa.Table:
         count, facts = len(self.files), [item.facts for item in self.files]
@@ -105,7 +108,7 @@ class PlannedFiles:
 
     def _table_statistics(
         self, statistics: pa.Table, session: CatalogSession, connection: duckdb.DuckDBPyConnection
-    ) -> list[Statement]:
+    ) -> dict[int, ColumnStats]:
         landing = self.layout.landing
         bounds = self.before.bounds.get(landing.table_id, {})
         size = self.before.sizes.get(landing.table_id)
@@ -121,13 +124,13 @@ class PlannedFiles:
             had_rows=size is not None and size.rows > 0,
             wider=widened(bounds, added, types=landing.types, connection=connection),
         )
-        rows = sum(item.facts.block.rows[item.facts.position] for item in self.files)
-        size_bytes = sum(item.facts.block.size_bytes[item.facts.position] for item in self.files)
-        changed = {column_id: found for column_id, found in stats.items() if bounds.get(column_id) != found}
-        return [
-            grown(landing.table_id, size is not None, rows=rows, row_ids=rows, size_bytes=size_bytes),
-            *(column_stats(landing.table_id, number, found, number in bounds) for number, found in changed.items()),
-        ]
+        return {column_id: found for column_id, found in stats.items() if bounds.get(column_id) != found}
+
+    def _grown(self) -> Statement:
+        table_id, facts = self.layout.landing.table_id, [item.facts for item in self.files]
+        rows = sum(item.block.rows[item.position] for item in facts)
+        size_bytes = sum(item.block.size_bytes[item.position] for item in facts)
+        return grown(table_id, table_id in self.before.sizes, rows=rows, row_ids=rows, size_bytes=size_bytes)
 
 
 def plan(
