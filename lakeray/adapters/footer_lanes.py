@@ -22,6 +22,9 @@ _SHORT_LIST = 14
 _ONE_OCTET = 127
 """The largest length that is one octet (inclusive)."""
 _PADDING = 16
+_LAST_TYPE, _LAST_ENCODING, _LAST_CODEC = 7, 9, 7
+"""The last of Parquet's physical types, encodings and codecs; of a number beyond them DuckLake says what it thinks."""
+_MAX_ENCODINGS = 8
 
 Numbers = npt.NDArray[np.int64]
 Lanes = npt.NDArray[np.intp]
@@ -82,18 +85,20 @@ def find_chunks(footer: bytes, *, after: int, patterns: tuple[bytes, ...]) -> li
     return found if wanted == len(patterns) else None
 
 
-def read_chunks(footers: Sequence[bytes], places: Sequence[Sequence[int]]) -> Chunks:
+def read_chunks(footers: Sequence[bytes], places: Sequence[Sequence[int]], *, patterns: tuple[bytes, ...]) -> Chunks:
     """Read the chunks of footers of the same leaves.
 
     Args:
-        places: of each footer, what ``find_chunks`` found.
+        places: of each footer, what ``find_chunks`` found with ``patterns``.
     """
     lengths = np.array([len(footer) for footer in footers], np.int64)
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
     data = b"".join(footers) + bytes(_PADDING)
     at = np.array(places, np.int64) + starts[:, None]
     ends = np.broadcast_to((starts + lengths)[:, None], at.shape)
-    return _Walk(data, at.ravel(), ends.ravel()).chunks(at.shape)
+    walk = _Walk(data, at.ravel(), ends.ravel())
+    walk.require_heads((at - np.array([len(pattern) - 1 for pattern in patterns])).ravel())
+    return walk.chunks(at.shape)
 
 
 class _Walk:
@@ -107,11 +112,33 @@ class _Walk:
         self._sound = np.ones(len(at), np.bool_)
         self._last = np.zeros(len(at), np.int64)
 
+    def require_heads(self, paths: Numbers) -> None:
+        """Before the path are a physical type and the encodings, and all of them are known ones.
+
+        Args:
+            paths: where each path's header is.
+        """
+        known = np.zeros(len(paths), np.bool_)
+        for count in range(1, _MAX_ENCODINGS + 1):
+            fits = self._data[paths - count - 1] == count << 4 | _I32
+            fits &= (self._data[paths - count - 2] == _PATH_HEAD[0]) & (self._data[paths - count - 4] == _PATH_TAIL[0])
+            fits &= self._is_number(paths - count - 3, _LAST_TYPE)
+            for back in range(1, count + 1):
+                fits &= self._is_number(paths - back, _LAST_ENCODING)
+            known |= fits
+        self._sound &= known
+
+    def _is_number(self, at: Numbers, last: int) -> npt.NDArray[np.bool_]:
+        octet = self._data[at]
+        small: npt.NDArray[np.bool_] = (octet & 1 == 0) & (octet <= last << 1)
+        return small
+
     def chunks(self, shape: tuple[int, ...]) -> Chunks:
         """Walk, and give the result that shape."""
         everywhere = np.arange(len(self._at))
         self._last[:] = 3
-        self._number(self._required(everywhere, 4, _I32))
+        codec = self._number(self._required(everywhere, 4, _I32))
+        self._sound &= (codec >= 0) & (codec <= _LAST_CODEC)
         values = self._number(self._required(everywhere, 5, _I64))
         self._number(self._required(everywhere, 6, _I64))
         size = self._number(self._required(everywhere, 7, _I64))

@@ -131,7 +131,7 @@ class _Lanes:
         return isinstance(mine, FileFacts) and _rows(mine.block.statistics) == _rows(block.statistics)
 
     def _block(self, tails: Sequence[FileTail], places: Sequence[Sequence[int]]) -> Block:
-        chunks = read_chunks([item.data for item in tails], places)
+        chunks = read_chunks([item.data for item in tails], places, patterns=self._patterns)
         self._leave_odd(chunks)
         return Block(
             columns=self._first.columns,
