@@ -16,9 +16,14 @@ def next_path(cursor: Cursor, keys: Iterable[str], *, until: date = date.max) ->
     a key of a day after ``until``: one file named ``year=2099`` would make every later file too late (P4).
     """
     best = cursor.path
+    newest = None if best is None else _rank(best)
     for key in keys:
-        if date.min < day_of(key, otherwise=date.min) <= until and (best is None or _rank(key) > _rank(best)):
-            best = key
+        day = day_of(key, otherwise=date.min)
+        if not date.min < day <= until or (newest is not None and day < newest[0]):
+            continue
+        rank = _rank(key)
+        if newest is None or rank > newest:
+            best, newest = key, rank
     return best
 
 

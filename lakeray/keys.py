@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 
 from lakeray.model import SourceFile
 
@@ -29,13 +30,25 @@ def day_of(key: str, *, otherwise: date) -> date:
 
     Both of Airbyte's patterns are read: ``year=2026/month=1/day=9/…`` and ``2026_01_09_1767916800000_0.parquet``.
     """
-    match = _HIVE_DAY.search(key) or _FLAT_DAY.search(key)
+    named, day = _folder_day(key[: key.rfind("/") + 1])
+    if not named:  # by its folder; thousands of keys share one
+        day = _named_by(_HIVE_DAY.search(key) or _FLAT_DAY.search(key))
+    return otherwise if day is None else day
+
+
+@lru_cache(maxsize=1024)
+def _folder_day(folder: str) -> tuple[bool, date | None]:
+    match = _HIVE_DAY.search(folder)
+    return match is not None, _named_by(match)
+
+
+def _named_by(match: re.Match[str] | None) -> date | None:
     if match is None or int(match[1]) < 1970:
-        return otherwise
+        return None
     try:
         return date(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
-        return otherwise
+        return None
 
 
 def file_day(file: SourceFile) -> date:
