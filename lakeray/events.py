@@ -78,6 +78,8 @@ class BatchCommitted(Event):
     seconds: float
     read_back: bool
     """True when the answer was lost and the commit id was found in the catalog (P9)."""
+    registered_by: str = ""
+    """Who wrote the catalog's rows, and why not the catalog writer when it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -275,6 +275,7 @@ def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Po
             size_bytes=taken.size_bytes,
             seconds=ports.clock.monotonic_s() - started_s,
             read_back=read_back,
+            registered_by=landed.registered_by,
         )
     )
 

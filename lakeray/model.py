@@ -343,6 +343,8 @@ class Landed:
     snapshot: int
     request: CommitRequest | None = None
     """What landed, when the lake refused some of the request's files and the committer left them out (P6)."""
+    registered_by: str = ""
+    """Who wrote the catalog's rows, and why not the catalog writer when it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,10 +32,16 @@ class PostgresSession:
         self._connection: psycopg.Connection[Any] | None = None
 
     def begin(self) -> None:
-        """Begin a transaction: Postgres does with the first statement."""
+        """Begin a transaction, on a new connection if the old one was lost meanwhile."""
         with self._answering():
-            if self._connection is None or self._connection.broken:
-                self._connection = self._connect()
+            if self._connection is not None:
+                try:
+                    self._connection.execute("SELECT 1")
+                except psycopg.OperationalError:
+                    self._connection.close()
+                else:
+                    return
+            self._connection = self._connect()
 
     def fetch(self, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
         """The rows of each statement, in one round trip."""

@@ -106,8 +106,7 @@ class Registration:
         self._writer = writer
         self._writer_only = writer_only
         self._checked: dict[str, tuple[int, Mapping[str, str]]] = {}
-        self.not_by_writer: str | None = None
-        """Why the last batch went through DuckLake's call; None when the writer wrote it."""
+        self._not_by_writer = "lake.writer is extension"
 
     def commit(self, request: CommitRequest, *, at: datetime) -> CommitOutcome:
         """Register the batch. Files that DuckLake itself refuses are left out and rejected; the others go on (P6).
@@ -142,11 +141,11 @@ class Registration:
                 if found is None:
                     return Unknown(commit_id=request.commit_id, cause="COMMIT gave no error, yet nothing is there")
                 self._mend_statistics(attempt, found)
-                return replace(found, request=attempt)
+                by = f"DuckLake's call: {self._not_by_writer}"
+                return replace(found, request=attempt, registered_by=by)
 
     def _written(self, request: CommitRequest, *, at: datetime) -> Landed | None:
         """The commit by the writer; None when the batch is for DuckLake's call."""
-        self.not_by_writer = "lake.writer is extension" if self._writer is None else None
         if self._writer is None:
             return None
         try:
@@ -158,7 +157,7 @@ class Registration:
                     found=str(reason),
                     todo="Set lake.writer=auto: DuckLake's own call then takes what the writer cannot",
                 ) from None
-            self.not_by_writer = str(reason)
+            self._not_by_writer = str(reason)
             return None
         except CatalogFailed as failure:
             raise CatalogError(f"{request.stream}: the commit failed and was rolled back", found=str(failure)) from None
@@ -167,9 +166,10 @@ class Registration:
         writer.require_facts(request)  # before the landing table is widened for it
         paths = [self._path(item) for item in request.files]
         for attempt in range(_MAX_CONFLICTS):
-            self._require_contract(writer, request)
             try:
-                return Landed(snapshot=writer.write(request, paths=paths, at=at), request=request)
+                self._require_contract(writer, request)
+                snapshot = writer.write(request, paths=paths, at=at)
+                return Landed(snapshot=snapshot, request=request, registered_by="catalog writer")
             except LayoutMoved:
                 continue
             except Conflict:
