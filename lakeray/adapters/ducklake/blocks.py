@@ -43,8 +43,6 @@ class Block:
 
     columns: tuple[ColumnPath, ...]
     """What ``column`` in the statistics counts."""
-    missing: tuple[ColumnPath, ...]
-    """Leaves of the landing table that the files lack: their rows are null there."""
     mapping: tuple[MappedName, ...]
     rows: tuple[int, ...]
     size_bytes: tuple[int, ...]

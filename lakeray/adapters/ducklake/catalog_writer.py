@@ -20,7 +20,7 @@ from lakeray.adapters.ducklake import inlined, landed_rows
 from lakeray.adapters.ducklake.layout import Layout, read_layout
 from lakeray.adapters.ducklake.mappings import KnownMappings
 from lakeray.adapters.ducklake.session import CatalogSession, Statement
-from lakeray.adapters.ducklake.signals import LayoutMoved, PathsWait, failed
+from lakeray.adapters.ducklake.signals import LayoutMoved, NotProved, PathsWait, failed
 from lakeray.adapters.ducklake.table_stats import ColumnStats
 from lakeray.errors import LeaseLostError
 from lakeray.faults import Fault, FaultPoint
@@ -158,6 +158,7 @@ class CatalogWriter:
         if _head(found[0]).schema_version != layout.schema_version:
             del self._layouts[table]
             raise LayoutMoved
+        _require_inlined(layout, found[5])
         return layout, self._require(request, found)
 
     def _questions(self, request: CommitRequest, paths: Sequence[str], layout: Layout) -> list[Statement]:
@@ -209,6 +210,14 @@ class CatalogWriter:
             found="no lease" if not rows else f"token {rows[0][0]}, held by {inlined.as_text(rows[0][1])}",
             todo="Another committer took over; let it work",
         )
+
+
+def _require_inlined(layout: Layout, sizes: Sequence[tuple[Any, ...]]) -> None:
+    """A flush (CHECKPOINT too) moves inlined rows to Parquet, and the schema's version stays."""
+    flushed = {table_id for table_id, _, _, size_bytes in sizes if size_bytes}
+    moved = sorted(name for name, book in layout.books.items() if book.table_id in flushed)
+    if moved:
+        raise NotProved(f"meta.{moved[0]} was flushed: its older rows are in Parquet files")
 
 
 def _head(rows: Sequence[tuple[Any, ...]]) -> Head:

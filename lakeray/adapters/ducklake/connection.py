@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lakeray.errors import CatalogError, UsageError
 
 HTTP_RETRIES = {"http_retries": 6, "http_retry_wait_ms": 200, "http_retry_backoff": 2}
 """12 s of retries instead of 2: a storage server that starts again is no error. dbt's profile says the same."""
+_GLOB = re.compile(r"([*?\[])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -159,6 +161,11 @@ def _create_sqlite(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     )  # the mode is kept once a page is written
     connection.execute("DROP TABLE fresh_catalog.made")
     connection.execute("DETACH fresh_catalog")
+
+
+def glob_escaped(path: str) -> str:
+    """``path`` so that DuckDB's globbing finds it alone: ``g[1].parquet`` would register ``g1.parquet``."""
+    return _GLOB.sub(r"[\1]", path)
 
 
 def first_line(error: BaseException) -> str:

@@ -69,6 +69,8 @@ class _Readers:
         for known, schema in self._known:
             if known == columns and tail.data.startswith(schema):
                 return schema
+        if not tail.rows:
+            return None  # DuckLake stores nothing of it, so nothing is learned from it
         try:
             _, end = schema_elements(tail.data)
         except (IndexError, ValueError, RecursionError):

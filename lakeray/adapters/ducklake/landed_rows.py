@@ -115,7 +115,12 @@ class PlannedFiles:
         added = summed_up(statistics.select(ADDED.names), types=landing.types, connection=connection)
         asked = in_question(bounds, added) if size is not None and size.rows else []
         unknown = session.fetch([(sql.load("catalog_unbounded"), [landing.table_id, asked])])[0] if asked else []
-        missing = {landing.columns[path] for block, _ in _by_block(self.files) for path in block.missing}
+        missing = {
+            column_id
+            for present in {frozenset(block.columns) for block, _ in _by_block(self.files)}
+            for path, column_id in landing.leaves.items()
+            if path not in present
+        }
         stats = merged(
             bounds,
             added,

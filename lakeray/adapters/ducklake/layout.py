@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lakeray import sql
@@ -16,7 +17,7 @@ PROVED_VERSION = "1.0"
 BOOKS = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TableLayout:
     """A table, and its columns without parts."""
 
@@ -27,6 +28,12 @@ class TableLayout:
     """Every column and field, and its id."""
     types: Mapping[int, str]
     """DuckLake's type of each id."""
+
+    @cached_property
+    def leaves(self) -> Mapping[ColumnPath, int]:
+        """The columns and fields without parts. A file that lacks one has nulls in it, whatever its validation knew."""
+        parents = {path[:-1] for path in self.columns}
+        return {path: number for path, number in self.columns.items() if path not in parents}
 
     def number(self, name: str) -> int:
         """The id of a column of the bookkeeping."""

@@ -135,7 +135,6 @@ class _Lanes:
         self._leave_odd(chunks)
         return Block(
             columns=self._first.columns,
-            missing=self._first.missing,
             mapping=self._first.mapping,
             rows=tuple(item.rows for item in tails),
             size_bytes=tuple(item.size_bytes for item in tails),

@@ -4,7 +4,6 @@ DuckLake snapshot (P7, P8).
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, assert_never
 import duckdb
 
 from lakeray import sql
-from lakeray.adapters.ducklake.connection import first_line
+from lakeray.adapters.ducklake.connection import first_line, glob_escaped
 from lakeray.adapters.ducklake.forget import release
 from lakeray.adapters.ducklake.signals import (
     CatalogFailed,
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 
 _MAX_CONFLICTS = 50
 _CONFLICT_WAIT_S = 0.02
-_GLOB = re.compile(r"([*?\[])")
 _READING_FOOTERS = "Failed to add data files to DuckLake: "
 _FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
 
@@ -74,11 +72,6 @@ class _FileRefused(Exception):
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
         self.cause = cause
-
-
-def glob_escaped(path: str) -> str:
-    """``path`` so that DuckDB's globbing finds it alone: ``g[1].parquet`` would register ``g1.parquet``."""
-    return _GLOB.sub(r"[\1]", path)
 
 
 class Registration:
@@ -184,7 +177,7 @@ class Registration:
             if not isinstance(requirement, ContractIs):
                 continue
             version = writer.schema_version(table)
-            if self._checked.get(table) == (version, requirement.columns):
+            if not new and self._checked.get(table) == (version, requirement.columns):
                 continue
             found = dict(self._columns(table))
             present = [name for name in new if name in found and name not in requirement.columns]

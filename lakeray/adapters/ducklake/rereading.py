@@ -10,8 +10,7 @@ from typing import Protocol
 
 import duckdb
 
-from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
-from lakeray.adapters.ducklake.registration import glob_escaped
+from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line, glob_escaped
 from lakeray.column_types import quoted
 from lakeray.errors import TryAgainError
 from lakeray.model import LedgerEntry, SourceFile

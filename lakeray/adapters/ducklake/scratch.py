@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from lakeray import sql
 from lakeray.adapters.ducklake import extensions
-from lakeray.adapters.ducklake.blocks import Block, ColumnPath, MappedName
-from lakeray.adapters.ducklake.connection import literal
+from lakeray.adapters.ducklake.blocks import STATISTICS, Block, ColumnPath, MappedName
+from lakeray.adapters.ducklake.connection import glob_escaped, literal
 from lakeray.adapters.footers import FileTail
 from lakeray.column_types import quoted
 from lakeray.model import Column
@@ -68,7 +68,10 @@ class ScratchLake:
             paths = [_hollow(Path(folder) / f"{number}.parquet", tail) for number, tail in enumerate(tails)]
             refused = self._register(table, paths)
             blocks = self._blocks(table)
-        return [refused.get(path) or blocks.get(path) or "it has no rows" for path in paths]
+        return [
+            refused.get(path) or blocks.get(path) or _unregistered(tail)
+            for path, tail in zip(paths, tails, strict=True)
+        ]
 
     def _table(self, columns: tuple[Column, ...]) -> str:
         if columns not in self._tables:
@@ -84,7 +87,7 @@ class ScratchLake:
 
     def _register(self, table: str, paths: list[str]) -> dict[str, str]:
         try:
-            self.connection.execute(sql.load("scratch_register"), [table, paths])
+            self.connection.execute(sql.load("scratch_register"), [table, [glob_escaped(path) for path in paths]])
         except duckdb.Error as error:
             if len(paths) == 1:
                 return {paths[0]: str(error)}
@@ -120,7 +123,6 @@ class ScratchLake:
         table = statistics.drop_columns("column_id").add_column(0, "column", numbers)
         return Block(
             columns=columns,
-            missing=tuple(sorted(_leaves(paths) - set(columns))),
             mapping=mapping,
             rows=(rows,),
             size_bytes=(size_bytes,),
@@ -138,6 +140,20 @@ def _hollow(path: Path, tail: FileTail) -> str:
     return str(path)
 
 
+def _unregistered(tail: FileTail) -> Block | str:
+    """DuckLake takes a file without rows and registers nothing."""
+    if tail.rows:
+        return "DuckLake registers none of its rows"
+    return Block(
+        columns=(),
+        mapping=(),
+        rows=(0,),
+        size_bytes=(tail.size_bytes,),
+        footer_bytes=(0,),
+        statistics=STATISTICS.empty_table(),
+    )
+
+
 def _paths(rows: list[tuple[int, str, int | None]]) -> dict[int, ColumnPath]:
     named = {identifier: (name, parent) for identifier, name, parent in rows}
 
@@ -146,7 +162,3 @@ def _paths(rows: list[tuple[int, str, int | None]]) -> dict[int, ColumnPath]:
         return (name,) if parent is None else (*path(parent), name)
 
     return {identifier: path(identifier) for identifier in named}
-
-
-def _leaves(paths: dict[int, ColumnPath]) -> set[ColumnPath]:
-    return set(paths.values()) - {path[:-1] for path in paths.values()}

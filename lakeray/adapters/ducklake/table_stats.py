@@ -194,7 +194,10 @@ def widened(
         rows.append((column_id, 1, 0, summary.min_value, summary.max_value))
     table = added_rows(rows)
     found = summed_up(table, types=types, connection=connection) if rows else {}
-    return {column_id: (summary.min_value, summary.max_value) for column_id, summary in found.items()}
+    return {
+        column_id: (summary.min_value, summary.max_value) if summary.bounded else (None, None)
+        for column_id, summary in found.items()
+    }
 
 
 def added_rows(rows: Sequence[Sequence[object]]) -> pa.Table:

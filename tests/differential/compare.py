@@ -1,0 +1,180 @@
+"""What both lakes must agree on, and with the raw files: the catalog's rows, and the answers to queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lakeray.adapters.ducklake.table_stats import as_duckdb
+from lakeray.airbyte import AIRBYTE_COLUMNS
+from lakeray.model import StreamName
+from tests.differential.lakes import Row, Twins, WrittenLake, quoted, truth
+
+_FILE = (
+    "path, path_is_relative, file_format, record_count, file_size_bytes, footer_size, row_id_start, partition_id, "
+    "encryption_key, partial_max, end_snapshot, file_order"
+)
+_STATS = "column_size_bytes, value_count, null_count, min_value, max_value, contains_nan, extra_stats"
+_MAX_SHOWN = 6
+_AIRBYTE = frozenset(column.name for column in AIRBYTE_COLUMNS[1:])
+_NESTED = ("STRUCT", "MAP", "[]", "UNION", "VARIANT")
+
+
+def table_id(lake: WrittenLake, stream: StreamName) -> int:
+    """The landing table's."""
+    ((found,),) = lake.stored("ducklake_table", f"table_name = '{stream.landing_table}'", "DISTINCT table_id")
+    return int(found)
+
+
+def catalog_rows(lake: WrittenLake, stream: StreamName) -> dict[str, list[Row]]:
+    """The catalog's rows of a landing table's files, with paths and mappings in the ids' places."""
+    own = f"table_id = {table_id(lake, stream)}"
+    catalog = "__ducklake_metadata_lakehouse"
+    return {
+        "files": lake.stored("ducklake_data_file", own, _FILE),
+        "statistics": lake.rows(
+            f"SELECT f.path, c.column_id, {_STATS} FROM {catalog}.ducklake_file_column_stats AS c "
+            f"JOIN {catalog}.ducklake_data_file AS f USING (data_file_id) WHERE c.{own} ORDER BY ALL"
+        ),
+        "mappings": lake.rows(
+            "SELECT f.path, m.type, n.column_id, n.source_name, n.target_field_id, n.parent_column, n.is_partition "
+            f"FROM {catalog}.ducklake_data_file AS f JOIN {catalog}.ducklake_column_mapping AS m USING (mapping_id) "
+            f"JOIN {catalog}.ducklake_name_mapping AS n ON n.mapping_id = m.mapping_id WHERE m.{own} ORDER BY ALL"
+        ),
+        "table": lake.stored("ducklake_table_stats", own, "record_count, next_row_id, file_size_bytes"),
+        "order": [
+            (row[0],)
+            for row in lake.rows(
+                f"SELECT path FROM {catalog}.ducklake_data_file WHERE {own} ORDER BY begin_snapshot, row_id_start"
+            )
+        ],
+    }
+
+
+def same_catalogs(pair: Twins, stream: StreamName) -> None:
+    """Both catalogs say the same of a landing table, but for ids."""
+    mine, theirs = catalog_rows(pair.catalog, stream), catalog_rows(pair.extension, stream)
+    for name, rows in theirs.items():
+        if name == "statistics":
+            rows = [_without_zeros(row) for row in rows]
+        assert mine[name] == rows, (
+            name,
+            [item for item in mine[name] if item not in rows][:_MAX_SHOWN],
+            [item for item in rows if item not in mine[name]][:_MAX_SHOWN],
+        )
+
+
+def _without_zeros(row: Row) -> Row:
+    """Postgres cannot hold a text with a zero; the writer stores no such bound in any catalog."""
+    low, high = (None if value is not None and "\0" in value else value for value in row[5:7])
+    return (*row[:5], low, high, *row[7:])
+
+
+def table_statistics(lake: WrittenLake, stream: StreamName) -> dict[int, Row]:
+    """By column: whether nulls are there, whether not-a-numbers are, the bounds."""
+    columns = "column_id, contains_null, contains_nan, min_value, max_value"
+    rows = lake.stored("ducklake_table_column_stats", f"table_id = {table_id(lake, stream)}", columns)
+    return {row[0]: row[1:] for row in rows}
+
+
+def never_too_narrow(lake: WrittenLake, judged: WrittenLake, stream: StreamName) -> None:
+    """A landing table's statistics hold for the ``truth`` that ``lake`` has."""
+    known = table_statistics(judged, stream)
+    names = lake.stored(
+        "ducklake_column",
+        f"table_id = {table_id(lake, stream)} AND end_snapshot IS NULL AND parent_column IS NULL",
+        "column_id, column_name, column_type",
+    )
+    for column_id, name, kind in names:
+        if column_id not in known or kind in ("struct", "list", "map"):
+            continue
+        has_null, _, low, high = known[column_id]
+        column, typed = f'"{quoted(name)}"', as_duckdb(kind)
+        ((nulls,),) = lake.rows(f"SELECT count(*) FROM truth WHERE {column} IS NULL")
+        assert has_null is not False or has_null is None or not nulls, (name, "nulls", nulls)
+        bounded = f"CAST({column} AS {typed})" if kind != "blob" else None
+        if bounded is None:
+            continue
+        if typed in ("FLOAT", "DOUBLE"):
+            bounded = f"CASE WHEN isnan({bounded}) THEN NULL ELSE {bounded} END"
+        for bound, sign in ((low, "<"), (high, ">")):
+            if bound is not None:
+                rows = lake.rows(f"SELECT {column} FROM truth WHERE {bounded} {sign} CAST(? AS {typed})", [bound])
+                assert not rows, (name, kind, bound, sign, rows[:_MAX_SHOWN])
+
+
+def same_table_statistics(pair: Twins, stream: StreamName) -> None:
+    """The writer's statistics of a table are those of DuckLake's call, or say less."""
+    mine, theirs = table_statistics(pair.catalog, stream), table_statistics(pair.extension, stream)
+    # Of a column that is added with a file, either may know nothing; `never_too_narrow` judges what is known.
+    for column_id in mine.keys() & theirs.keys():
+        for known, other in zip(mine[column_id], theirs[column_id], strict=True):
+            assert known in (other, None, True), (column_id, mine[column_id], theirs[column_id])
+
+
+def same_answers(pair: Twins, stream: StreamName, landed: Sequence[dict[str, int]], paths: Sequence[str]) -> None:
+    """Queries of both lakes and of the raw files have the same answers, with filters on every column."""
+    truth(pair.extension, stream, paths)
+    samples = _samples(pair.extension)
+    expected = list(_answers(pair.extension, "truth", samples))
+    for name, lake in pair.lakes.items():
+        never_too_narrow(pair.extension, lake, stream)
+        found = list(_answers(lake, f"lakehouse.staging.{stream.landing_table}", samples))
+        for right, wrong in zip(expected, found, strict=True):
+            assert wrong == right, (name, wrong, right)
+        if landed:
+            first, last = landed[0][name], landed[-1][name]
+            rows = f"ducklake_table_insertions('lakehouse', 'staging', '{stream.landing_table}', {first}, {last})"
+            assert _sorted(lake, rows, list(samples.names)) == expected[0][1], name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """What is asked of each column."""
+
+    names: tuple[str, ...]
+    columns: tuple[tuple[str, bool, tuple[Any, ...]], ...]
+    """An expression, whether it can be compared, and values to compare it with."""
+
+
+def _samples(lake: WrittenLake) -> Samples:
+    types = lake.rows("SELECT column_name, column_type FROM (DESCRIBE truth)")
+    columns = []
+    for name, kind in (item for item in types if item[0] not in _AIRBYTE):
+        for expression, flat in _parts(f'"{quoted(name)}"', kind):
+            values = (
+                [
+                    value
+                    for (value,) in lake.rows(
+                        f"SELECT DISTINCT {expression} AS v FROM truth WHERE v IS NOT NULL ORDER BY v"
+                    )
+                ]
+                if flat
+                else []
+            )
+            chosen = values[:1] + values[len(values) // 2 : len(values) // 2 + 1] + values[-1:]
+            columns.append((expression, flat, tuple(chosen)))
+    return Samples(names=tuple(name for name, _ in types), columns=tuple(columns))
+
+
+def _sorted(lake: WrittenLake, table: str, names: Sequence[str]) -> list[str]:
+    wanted = ", ".join(f'"{quoted(name)}"' for name in names)
+    return sorted(repr(row) for row in lake.rows(f"SELECT {wanted} FROM {table}"))
+
+
+def _parts(column: str, kind: str) -> Iterator[tuple[str, bool]]:
+    yield column, not any(word in kind for word in _NESTED)
+    if kind.startswith("STRUCT(a VARCHAR") and not kind.endswith("]"):
+        yield f"{column}.a", True
+
+
+def _answers(lake: WrittenLake, table: str, samples: Samples) -> Iterator[tuple[str, Any]]:
+    yield "rows", _sorted(lake, table, samples.names)
+    for value, flat, chosen in samples.columns:
+        if flat:
+            yield value, repr(lake.rows(f"SELECT min({value}), max({value}), count({value}), count(*) FROM {table}"))
+        filters = [f"{value} IS NULL", f"{value} IS NOT NULL"]
+        filters += [f"{value} {sign} ${number}" for number in range(1, len(chosen) + 1) for sign in "=<>"]
+        counted = " UNION ALL ".join(f"SELECT {at}, count(*) FROM {table} WHERE {f}" for at, f in enumerate(filters))
+        yield f"{value} {repr(chosen)[:200]}", sorted(lake.rows(counted, list(chosen)))

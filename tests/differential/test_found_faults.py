@@ -1,0 +1,135 @@
+"""What the comparison found once, each by itself, and DuckLake's own faults of ADR 0015, with both writers."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakeray.column_types import parse_type
+from lakeray.model import Column, Contract, StreamName
+from tests.differential.compare import catalog_rows, table_statistics
+from tests.differential.lakes import Twins, WrittenLake
+
+CONTRACT = Contract(
+    columns=tuple(
+        Column(name=name, type=parse_type(kind))
+        for name, kind in {"_airbyte_raw_id": "VARCHAR", "a": "VARCHAR", "b": "BIGINT"}.items()
+    ),
+    primary_key=(),
+)
+
+
+def parquet(*, rows: int = 2, statistics: bool = True, **columns: list[Any]) -> bytes:
+    """A file with these columns and Airbyte's id."""
+    out = io.BytesIO()
+    table = pa.table({"_airbyte_raw_id": [str(number) for number in range(rows)], **columns})
+    pq.write_table(table, out, write_statistics=statistics)
+    return out.getvalue()
+
+
+def landed(pair: Twins, *batches: list[bytes]) -> StreamName:
+    """A stream with these batches in both lakes, each planned when the first one was: nobody knew of new columns."""
+    stream = pair.new_stream(CONTRACT)
+    for number, batch in enumerate(batches):
+        files = [pair.put(pair.key(stream, f"{number}-{at}"), data) for at, data in enumerate(batch)]
+        for taken in pair.take_in(stream, CONTRACT, files).values():
+            assert taken.request is not None and len(taken.request.files) == len(files)
+    return stream
+
+
+def counts(lake: WrittenLake, stream: StreamName, where: str) -> int:
+    """Rows that a reader finds."""
+    ((found,),) = lake.rows(f"SELECT count(*) FROM lakehouse.staging.{stream.landing_table} WHERE {where}")
+    return int(found)
+
+
+def found(pair: Twins, stream: StreamName, where: str) -> set[int]:
+    """What both lakes' readers count."""
+    return {counts(lake, stream, where) for lake in pair.lakes.values()}
+
+
+def test_nulls_of_a_file_without_the_column_are_found(pair: Twins) -> None:
+    stream = landed(pair, [parquet(a=["x", "y"], b=[1, 2])], [parquet(a=["x", "y"])])
+    assert found(pair, stream, "b IS NULL") == {2}
+    assert found(pair, stream, "b IS NOT NULL") == {2}
+
+
+def test_after_a_file_without_bounds_the_next_one_does_not_hide_its_rows(pair: Twins) -> None:
+    stream = landed(pair, [parquet(a=["m", "n"], statistics=False)], [parquet(a=["c", "d"])], [parquet(a=["e", "f"])])
+    assert found(pair, stream, "a > 'k'") == {2}
+    assert {table_statistics(lake, stream)[_column(lake, stream, "a")][2:] for lake in pair.lakes.values()} == {
+        (None, None)
+    }
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000, "b\0c"], ids=["too long", "with a zero"])
+def test_after_a_text_that_has_no_bound_the_next_file_does_not_hide_its_rows(pair: Twins, text: str) -> None:
+    stream = landed(pair, [parquet(a=["a", text])], [parquet(a=["a", "aa"])], [parquet(a=["a", "aa"])])
+    assert counts(pair.catalog, stream, "a > 'ab'") == 1
+
+
+def test_a_column_that_an_earlier_batch_added_is_null_in_files_that_were_validated_before(pair: Twins) -> None:
+    stream = landed(pair, [parquet(a=["x", "y"], extra=["e", "f"])], [parquet(a=["x", "y"])])
+    assert found(pair, stream, "extra IS NULL") == {2}
+
+
+def test_a_column_of_one_file_is_null_in_the_others_of_its_batch(pair: Twins) -> None:
+    stream = landed(pair, [parquet(a=["x", "y"], extra=["e", "f"]), parquet(a=["x", "y"])])
+    assert found(pair, stream, "extra IS NULL") == {2}
+
+
+def test_new_columns_come_with_every_batch_that_has_some(pair: Twins) -> None:
+    stream = landed(pair, [parquet(a=["x", "y"])], [parquet(a=["x", "y"], extra=["e", "f"])])
+    assert found(pair, stream, "extra >= 'e'") == {2}
+
+
+def test_a_file_without_rows_is_taken_in_and_teaches_nothing(pair: Twins) -> None:
+    empty: dict[str, list[Any]] = {"a": pa.array([], pa.string()), "b": pa.array([], pa.int64())}
+    stream = landed(pair, [parquet(rows=0, **empty)], [parquet(a=["x", "y"], b=[1, 2])])
+    assert len(catalog_rows(pair.catalog, stream)["statistics"]) == 3
+    assert found(pair, stream, "b = 2") == {1}
+
+
+def test_a_text_that_ends_a_copy_is_a_bound_like_any_other(pair: Twins) -> None:
+    text = 'a\n\\.\n"\t\r\\N,'
+    stream = landed(pair, [parquet(a=[text, text])])
+    assert found(pair, stream, "a > 'a'") == {2}
+    assert {row[4:6] for row in catalog_rows(pair.catalog, stream)["statistics"]} >= {(0, text)}
+
+
+def test_an_older_bookkeeping_in_parquet_is_not_overlooked(own_pair: Twins) -> None:
+    stream = landed(own_pair, [parquet(a=["x", "y"])])
+    lake = own_pair.catalog
+    lake.rows("CALL ducklake_flush_inlined_data('lakehouse')")
+    again = own_pair.put(own_pair.key(stream, "again"), parquet(a=["z", "z"]))
+    with pytest.raises(Exception, match="the catalog writer cannot write this batch"):
+        lake.take_in(stream, CONTRACT, [again])
+    assert counts(lake, stream, "true") == 2
+
+
+def test_what_the_writer_wrote_ducklake_changes_afterwards(own_pair: Twins) -> None:
+    stream = landed(own_pair, [parquet(a=["x", "y"])], [parquet(a=["x", "y"])])
+    for lake in own_pair.lakes.values():
+        for table in ("ledger", "batches", "feeder_cursors"):
+            before = lake.rows(f"SELECT count(*) FROM lakehouse.meta.{table}")
+            ((updated,),) = lake.rows(
+                f"UPDATE lakehouse.meta.{table} SET source = 'other' WHERE stream = '{stream.stream}'"
+            )
+            ((gone,),) = lake.rows(f"DELETE FROM lakehouse.meta.{table} WHERE source = 'other'")
+            assert updated == gone == (1 if table == "feeder_cursors" else 2)
+            assert lake.rows(f"SELECT count(*) FROM lakehouse.meta.{table}")[0][0] == before[0][0] - gone
+        table = f"lakehouse.staging.{stream.landing_table}"
+        assert lake.rows(f"DELETE FROM {table} WHERE filename LIKE '%0-0.parquet'") == [(2,)]
+        lake.rows("CALL ducklake_expire_snapshots('lakehouse', older_than => now() + INTERVAL 1 DAY)")
+        assert counts(lake, stream, "true") == 2
+
+
+def _column(lake: WrittenLake, stream: StreamName, name: str) -> int:
+    where = f"column_name = '{name}' AND end_snapshot IS NULL AND table_id IN (SELECT table_id FROM "
+    tables = f"__ducklake_metadata_lakehouse.ducklake_table WHERE table_name = '{stream.landing_table}')"
+    ((found,),) = lake.stored("ducklake_column", where + tables, "column_id")
+    return int(found)
