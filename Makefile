@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-long check bench lock env bench-env clean-env
+DBT_DOCS := --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.lakeray/dbt-docs --log-path $(CURDIR)/.lakeray/dbt-docs
+
+.PHONY: demo test test-long check bench dbt-docs lock env bench-env clean-env
 
 demo: env
 	$(BIN)/python -m lakeray demo env=$(ENV)
@@ -25,6 +27,16 @@ check: env
 
 bench: bench-env
 	$(BIN)/python -m benchmarks
+
+# From the descriptions alone: needs no lake, and opens none. dbt wants the variables of its profile all the same.
+dbt-docs: export LAKERAY_DBT_CATALOG = none
+dbt-docs: export LAKERAY_DBT_DATA_PATH = none
+dbt-docs: export LAKERAY_DBT_EXTENSION_DIRECTORY = none
+dbt-docs: export LAKERAY_DBT_TEMP_DIRECTORY = none
+dbt-docs: env
+	$(BIN)/dbt --quiet parse $(DBT_DOCS)
+	$(BIN)/dbt --quiet docs generate --static --no-compile --empty-catalog $(DBT_DOCS)
+	@echo "open .lakeray/dbt-docs/static_index.html"
 
 env: $(VENV)/installed
 

@@ -64,6 +64,13 @@ class OversizePolicy(StrEnum):
     REFUSE = "refuse"
 
 
+class OnDelete(StrEnum):
+    """What a record of a deletion does to its row in the processed table."""
+
+    FLAG = "flag"
+    REMOVE = "remove"
+
+
 class ExecutorChoice(StrEnum):
     """Where validation runs."""
 
@@ -255,6 +262,9 @@ class StreamSettings:
     stream: str
     primary_key: tuple[str, ...]
     cursor_field: str | None
+    deleted_column: str | None = None
+    """The field that is not null in a record of a deletion."""
+    on_delete: OnDelete = OnDelete.FLAG
     sync_mode: str = "incremental"
     destination_sync_mode: str = "append"
     contract: ContractOptions = field(default_factory=ContractOptions)
@@ -281,6 +291,7 @@ class StreamSettings:
                 raise UsageError(
                     f"streams.{self.name.slug}.fields.{name}", expected="a DuckDB type", found=str(error)
                 ) from error
+        self._check_deletes()
         missing = [key for key in self.primary_key if key not in self.fields]
         if missing or not self.primary_key:
             raise UsageError(
@@ -295,6 +306,17 @@ class StreamSettings:
             on_type_change=self.contract.on_type_change,
             on_missing_column=self.contract.on_missing_column,
         )
+
+    def _check_deletes(self) -> None:
+        if self.deleted_column is None and self.on_delete is OnDelete.FLAG:
+            return
+        if self.deleted_column is None or self.deleted_column not in self.fields:
+            raise UsageError(
+                f"streams.{self.name.slug}.deleted_column",
+                expected="the name of a field",
+                found=repr(self.deleted_column),
+                todo=nearest(self.deleted_column or "deleted_at", self.fields),
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

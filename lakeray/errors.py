@@ -11,6 +11,8 @@
     │   ├── ContractError       the landing table cannot hold what was asked of it
     │   ├── OversizeError       files that do not fit the memory budget
     │   └── TransformError      dbt failed; the batch stays registered
+    │       ├── TransformMemoryError  DuckDB did not get by with the memory it may use
+    │       └── ModelTestError        a dbt test of a touched model failed
     └── DamageError         storage, ledger and catalog disagree: run ``doctor``     exit 1
 
 Each error has a stable ``kind``, the thing it is about, what was expected, what was found, and what to do.
@@ -126,6 +128,18 @@ class TransformError(DataError):
     """dbt failed. The batch stays registered; the next run starts with this transform (P12)."""
 
     kind = "transform"
+
+
+class TransformMemoryError(TransformError):
+    """DuckDB ran out of the memory it may use, and could not spill (P5)."""
+
+    kind = "out_of_memory"
+
+
+class ModelTestError(TransformError):
+    """A dbt test of a touched model failed; the mark stays (``dbt.tests``)."""
+
+    kind = "test_failed"
 
 
 class DamageError(LakerayError):

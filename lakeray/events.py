@@ -7,7 +7,10 @@ fields. No field ever carries a secret or a data value.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+
+from lakeray.model import BuildResult, PendingTransform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,21 @@ class FilesReread(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRan(Event):
+    """dbt ran a model or a test of one."""
+
+    stream: str
+    """Empty for enriched models."""
+    model: str
+    kind: str
+    """``model`` or ``test``."""
+    status: str
+    rows: int
+    """Rows written, where the model counts them."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsEnriched(Event):
     """The enriched models were built."""
 
@@ -171,3 +189,23 @@ class Noted(Event):
     """Something that an operator may want to know."""
 
     message: str
+
+
+def model_runs(built: BuildResult, *, stream: str = "") -> Iterator[Event]:
+    """What dbt ran, an event each."""
+    for run in built.runs:
+        yield ModelRan(
+            stream=stream, model=run.name, kind=run.kind, status=run.status, rows=run.rows, seconds=run.seconds
+        )
+
+
+def transformed(pending: PendingTransform, built: BuildResult) -> Iterator[Event]:
+    """A transform as events: each model and test, then the whole."""
+    yield from model_runs(built, stream=str(pending.stream))
+    yield BatchTransformed(
+        stream=str(pending.stream),
+        from_snapshot=pending.from_snapshot,
+        to_snapshot=pending.to_snapshot,
+        models=len(built.models),
+        seconds=built.seconds,
+    )

@@ -11,7 +11,6 @@ from lakeray.column_types import parse_type
 from lakeray.errors import DataError, LakerayError, TransformError
 from lakeray.events import (
     BatchCommitted,
-    BatchTransformed,
     FileRejected,
     FilesCleaned,
     LandingChanged,
@@ -20,6 +19,7 @@ from lakeray.events import (
     StreamFinished,
     StreamPlanned,
     StreamStarted,
+    transformed,
 )
 from lakeray.faults import Fault, FaultPoint, no_fault
 from lakeray.keys import file_day
@@ -298,16 +298,8 @@ def _transform(rules: Rules, ports: Ports, tally: _Tally) -> bool:
         caught_up = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer)
     if caught_up is None:
         return False
-    pending, built = caught_up
-    ports.events.emit(
-        BatchTransformed(
-            stream=str(rules.stream),
-            from_snapshot=pending.from_snapshot,
-            to_snapshot=pending.to_snapshot,
-            models=len(built.models),
-            seconds=built.seconds,
-        )
-    )
+    for event in transformed(*caught_up):
+        ports.events.emit(event)
     return True
 
 

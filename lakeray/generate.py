@@ -41,6 +41,10 @@ class StreamSpec:
     contract: Contract
     cursor_field: str | None = None
     """The column that says which of two records with one key is newer; None: only the extraction time does."""
+    deleted_column: str | None = None
+    """The column that is not null in a record of a deletion."""
+    hard_delete: bool = False
+    """A deletion takes the row out of the processed table; else the row stays, told by the column."""
     descriptions: Mapping[str, str] = field(default_factory=dict)
     """Column name to one line of prose, where the source has one."""
 
@@ -151,9 +155,7 @@ def generated_files(streams: Iterable[StreamSpec]) -> dict[str, str]:
     for spec in ordered:
         source, name = spec.name.source, spec.name
         files[f"dbt/landing/{source}/{name.landing_table}.sql"] = landing_ddl(name, spec.contract)
-        files[f"dbt/models/processed/{source}/{name.processed_table}.sql"] = processed_model(
-            name, spec.contract, spec.cursor_field
-        )
+        files[f"dbt/models/processed/{source}/{name.processed_table}.sql"] = processed_model(spec)
     for source, group in groupby(ordered, key=lambda spec: spec.name.source):
         specs = tuple(group)
         files[f"dbt/models/processed/{source}/_{source}__sources.yml"] = sources_yaml(source, specs)
@@ -175,17 +177,20 @@ def landing_ddl(name: StreamName, contract: Contract) -> str:
     return f"{_header('--', _config_path(name))}CREATE TABLE IF NOT EXISTS {table} (\n{columns}\n);\n"
 
 
-def processed_model(name: StreamName, contract: Contract, cursor_field: str | None) -> str:
+def processed_model(spec: StreamSpec) -> str:
     """The dbt model that merges a stream's new rows into its processed table."""
+    name, contract = spec.name, spec.contract
     key = ", ".join(_jinja(column) for column in contract.primary_key)
-    cursor = _newest_first(contract, cursor_field)
+    cursor = _newest_first(spec)
+    deletes = f"    deleted_column={_jinja(spec.deleted_column)},\n" if spec.deleted_column else ""
+    deletes += "    hard_delete=true,\n" if spec.hard_delete else ""
     return f"""{_header("--", _config_path(name))}\
 -- One row per key, the newest. To change the model, remove the line above: the file is yours then.
 {{{{ config(
     tags=[{_jinja(name.slug)}],
     unique_key=[{key}],
     newest_first={cursor},
-) }}}}
+{deletes}) }}}}
 
 select *
 from {{{{ lakeray_latest(
@@ -196,14 +201,15 @@ from {{{{ lakeray_latest(
 """
 
 
-def _newest_first(contract: Contract, cursor_field: str | None) -> str:
-    """The cursor as the macros take it. A deletion may come without a cursor value: ``deleted_at`` stands in for it."""
-    types = {column.name: column.type for column in contract.columns}
-    if cursor_field is None:
+def _newest_first(spec: StreamSpec) -> str:
+    """The cursor as the macros take it. A deletion may come without a cursor value: its own time stands in for it."""
+    types = {column.name: column.type for column in spec.contract.columns}
+    cursor, deleted = spec.cursor_field, spec.deleted_column
+    if cursor is None:
         return "none"
-    if cursor_field != "deleted_at" and "deleted_at" in types and types["deleted_at"] == types.get(cursor_field):
-        return f"[{_jinja(cursor_field)}, 'deleted_at']"
-    return _jinja(cursor_field)
+    if deleted is not None and deleted != cursor and types.get(deleted) == types.get(cursor):
+        return f"[{_jinja(cursor)}, {_jinja(deleted)}]"
+    return _jinja(cursor)
 
 
 def sources_yaml(source: str, specs: Sequence[StreamSpec]) -> str:
@@ -251,17 +257,18 @@ def _model_lines(spec: StreamSpec) -> list[str]:
 
 
 def _column_lines(column: Column, spec: StreamSpec) -> list[str]:
-    about = spec.descriptions.get(column.name, _AIRBYTE_DESCRIPTIONS.get(column.name, ""))
+    about = (
+        spec.descriptions.get(column.name)
+        or _AIRBYTE_DESCRIPTIONS.get(column.name)
+        or f"The field {column.name} of {spec.name}, as the source delivers it."
+    )
     tests: list[str] = []
     if column.name in spec.contract.primary_key:
         tests = ["not_null"] if len(spec.contract.primary_key) > 1 else ["unique", "not_null"]
-    if not about and not tests:
-        return []
     lines = [f"      - name: {_yaml(column.name)}"]
     if not _PLAIN_YAML.fullmatch(column.name):
         lines.append("        quote: true")
-    if about:
-        lines.append(f"        description: {_text(about)}")
+    lines.append(f"        description: {_text(about)}")
     if tests:
         lines.append(f"        data_tests: [{', '.join(tests)}]")
     return lines

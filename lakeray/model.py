@@ -377,12 +377,28 @@ class PendingTransform:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRun:
+    """One model or test that dbt ran."""
+
+    name: str
+    kind: str
+    """``model`` or ``test``."""
+    status: str
+    """dbt's own word: ``success``, ``pass`` or ``warn``."""
+    rows: int
+    """Rows written by the models that count them, the processed ones; else 0."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
     """What one dbt invocation did."""
 
     models: tuple[str, ...]
     rows_affected: int
     seconds: float
+    runs: tuple[ModelRun, ...] = ()
+    """Every model and test, in the order in which they ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Protocol
 
-from lakeray.errors import LeaseLostError, TransformError, TryAgainError
+from lakeray.errors import LeaseLostError, ModelTestError, TransformError, TransformMemoryError, TryAgainError
 from lakeray.events import FileRejected, FilesReread, Noted
 from lakeray.model import (
     LedgerEntry,
@@ -51,7 +51,9 @@ class Committer(Protocol):
 
 
 def may_be_a_file(failed: TransformError) -> bool:
-    """Whether a damaged file can be the cause; a model that does not compile is none, and nothing is read for it."""
+    """Whether a damaged file can be the cause; else, as for a model that does not compile, nothing is read for it."""
+    if isinstance(failed, TransformMemoryError | ModelTestError):
+        return False
     return not any(text in failed.found or text in failed.about for text in _OF_THE_MODEL)
 
 

@@ -10,7 +10,8 @@
     4. rows that have a newer one are deleted by row number
     5. new rows are inserted, but for those that are no newer than what is there
 
-  Config: unique_key, the key's columns; newest_first, as in lakeray_latest. The model's SQL is read twice or three times, mostly
+  Config: unique_key, the key's columns; newest_first, as in lakeray_latest; deleted_column and hard_delete, see
+  lakeray_tombstones. The model's SQL is read twice or three times, mostly
   a few columns of it: it must give the same rows each time, one per key, with Airbyte's columns _airbyte_extracted_at and
   _airbyte_raw_id. New columns and struct fields are added to the table.
 #}
@@ -23,7 +24,8 @@
   {%- if existing is none or existing.type != 'table' or should_full_refresh() -%}
     {%- set rows = lakeray_build(target, existing, sql) -%}
   {%- else -%}
-    {%- set rows = lakeray_merge_rows(target, sql) -%}
+    {%- set merge = lakeray_merge_living if config.get('hard_delete') else lakeray_merge_rows -%}
+    {%- set rows = merge(target, sql) -%}
   {%- endif -%}
   {% call noop_statement('main', 'OK ' ~ rows, 'OK', rows) %}{{ sql }}{% endcall %}
 
@@ -38,6 +40,9 @@
 {% macro lakeray_build(target, existing, sql) -%}
   {%- if existing is not none and existing.type != 'table' -%}
     {%- do adapter.drop_relation(existing) -%}
+  {%- endif -%}
+  {%- if config.get('hard_delete') -%}
+    {{ return(lakeray_build_living(target, sql)) }}
   {%- endif -%}
   {{ return(lakeray_run('create or replace table ' ~ target ~ ' as ' ~ sql)) }}
 {%- endmacro %}

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lakeray.errors import LakerayError, LeaseLostError, TransformError
-from lakeray.model import BuildResult, PendingTransform
-
-_FENCED = "the lease with fencing token"
-"""How the macro lakeray_fence begins, when it stops a model."""
+from lakeray.adapters.dbt_failures import failure, first_lines
+from lakeray.errors import TransformError
+from lakeray.model import BuildResult, ModelRun, PendingTransform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +77,7 @@ class DbtRunner:
             if not result.success:
                 raise TransformError(
                     "the dbt project cannot be parsed",
-                    found=_first_line(result.exception),
+                    found=first_lines(str(result.exception)),
                     todo=f"See {self._project.project_dir}",
                 )
             self._manifest = result.result
@@ -92,7 +90,7 @@ class DbtRunner:
         results = list(getattr(result.result, "results", None) or [])
         failed = [item for item in results if str(item.status) not in ("success", "pass", "warn")]
         if failed or not result.success:
-            raise _failure(about, failed, result.exception)
+            raise failure(about, failed, result.exception)
         models = [item for item in results if item.node.resource_type == "model"]
         if not models:
             raise TransformError(
@@ -105,6 +103,7 @@ class DbtRunner:
             models=tuple(item.node.name for item in models),
             rows_affected=sum(_rows(item) for item in models),
             seconds=sum(item.execution_time for item in models),
+            runs=tuple(_model_run(item) for item in results),
         )
 
     def _invoke(self, arguments: list[str]) -> Any:
@@ -139,36 +138,16 @@ def _tags(manifest: Any, node_id: str) -> Sequence[str]:
     return tags
 
 
-def _rows(result: Any) -> int:
-    rows = (result.adapter_response or {}).get("rows_affected", 0)
-    return int(rows) if isinstance(rows, int | str) and str(rows).isdigit() else 0
-
-
-def _failure(about: str, failed: Sequence[Any], exception: BaseException | None) -> LakerayError:
-    if any(_FENCED in str(item.message) for item in failed):
-        return LeaseLostError(
-            f"{about}: the lease is lost; dbt wrote nothing",
-            expected="the lease with this run's fencing token",
-            found="another committer's",
-            todo="Another committer took over; let it work",
-        )
-    if failed:
-        names = ", ".join(item.node.name for item in failed)
-        messages = " | ".join(_first_lines(str(item.message)) for item in failed if item.message)
-        found = f"{names}: {messages}"
-    else:
-        found = _first_line(exception)
-    return TransformError(
-        f"{about}: dbt failed; the batch stays registered and transformed_through stays where it was",
-        found=found,
-        todo="If a server did not answer, run the feed again; else mend the model or the data. "
-        "The next feed starts with this transform",
+def _model_run(result: Any) -> ModelRun:
+    return ModelRun(
+        name=result.node.name,
+        kind=str(result.node.resource_type),
+        status=str(result.status),
+        rows=_rows(result),
+        seconds=float(result.execution_time),
     )
 
 
-def _first_lines(text: str) -> str:
-    return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())
-
-
-def _first_line(exception: BaseException | None) -> str:
-    return "no reason given" if exception is None else _first_lines(str(exception))
+def _rows(result: Any) -> int:
+    rows = (result.adapter_response or {}).get("rows_affected", 0)
+    return int(rows) if isinstance(rows, int | str) and str(rows).isdigit() else 0

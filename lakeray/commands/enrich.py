@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lakeray import wiring
 from lakeray.adapters.terminal import Output
 from lakeray.config import Settings
-from lakeray.events import ModelsEnriched
+from lakeray.events import ModelsEnriched, model_runs
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
@@ -18,6 +18,8 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
             return 0
         with app.committer() as committer:
             built = committer.enrich()
+        for ran in model_runs(built):
+            app.events.emit(ran)
         app.events.emit(ModelsEnriched(models=len(built.models), seconds=built.seconds))
     names = ", ".join(built.models) or "none: no enriched model has all its inputs yet"
     out.result({"models": list(built.models), "seconds": round(built.seconds, 3)}, text=f"Built {names}.")

@@ -13,7 +13,7 @@ from lakeray.adapters.terminal import Output
 from lakeray.clean import clean_before
 from lakeray.config import ExecutorChoice, Settings, StreamSettings
 from lakeray.errors import LakerayError
-from lakeray.events import ExecutorChosen, FilesCleaned, ModelsEnriched
+from lakeray.events import ExecutorChosen, FilesCleaned, ModelsEnriched, model_runs
 from lakeray.explain import feed_json, feed_table
 from lakeray.feed import Looks, feed_stream, look
 from lakeray.model import BuildResult, FeedReport, ObjectPolicy, Plan, StreamReport, StreamStatus
@@ -62,6 +62,8 @@ def feed_all(app: wiring.Lakeray, *, stop: StopFlag) -> FeedReport:
     if isinstance(built, LakerayError):
         return FeedReport(streams=streams, enriched_error=built.as_dict())
     if built.models:
+        for ran in model_runs(built):
+            app.events.emit(ran)
         app.events.emit(ModelsEnriched(models=len(built.models), seconds=built.seconds))
     return FeedReport(streams=streams, enriched=built.models)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lakeray import generate, wiring
 from lakeray.adapters.terminal import Output
-from lakeray.config import Settings
+from lakeray.config import OnDelete, Settings
 from lakeray.errors import UsageError
 
 
@@ -49,6 +49,8 @@ def wanted(settings: Settings) -> dict[str, str]:
             name=stream.name,
             contract=stream.landing_contract(),
             cursor_field=stream.cursor_field,
+            deleted_column=stream.deleted_column,
+            hard_delete=stream.on_delete is OnDelete.REMOVE,
             descriptions=stream.descriptions,
         )
         for stream in settings.streams.values()

@@ -35,7 +35,7 @@ class Project:
     def parse(cls, root: Path, *, folder: Path = DBT) -> Project:
         """Install the extensions and parse the dbt project, once."""
         extensions.install(root / "extensions")
-        with patch.dict(os.environ, _environment("ducklake:sqlite:unused", root, root / "extensions")):
+        with patch.dict(os.environ, environment("ducklake:sqlite:unused", root, root / "extensions")):
             result = dbtRunner().invoke(_arguments("parse", root=root, folder=folder, variables={}))
         assert isinstance(result.result, Manifest), result.exception
         return cls(manifest=result.result, extensions=root / "extensions", folder=folder)
@@ -129,7 +129,7 @@ class DbtLake:
     def run(self, *arguments: str, on_event: Callable[[Any], None] | None = None, **variables: Any) -> dbtRunnerResult:
         """``dbt ARGUMENTS --vars VARIABLES`` in this process, with the session's parsed project."""
         runner = dbtRunner(manifest=self.project.manifest, callbacks=[on_event] if on_event else [])
-        with patch.dict(os.environ, _environment(self.catalog, self.root, self.project.extensions)):
+        with patch.dict(os.environ, environment(self.catalog, self.root, self.project.extensions)):
             return runner.invoke(
                 _arguments(*arguments, root=self.root, folder=self.project.folder, variables=variables)
             )
@@ -159,7 +159,8 @@ def failures(result: dbtRunnerResult) -> str:
     return "\n".join(str(node.message) for node in nodes(result) if node.status not in ("success", "pass"))
 
 
-def _environment(catalog: str, root: Path, extension_directory: Path) -> dict[str, str]:
+def environment(catalog: str, root: Path, extension_directory: Path) -> dict[str, str]:
+    """What the project's profile reads."""
     return {
         "LAKERAY_DBT_CATALOG": catalog,
         "LAKERAY_DBT_DATA_PATH": f"{root}/data/",

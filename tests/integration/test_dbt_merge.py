@@ -31,6 +31,16 @@ from {{ lakeray_latest(
 select id, name, updated_at, _airbyte_extracted_at, _airbyte_raw_id
 from {{ lakeray_latest(lakeray_new_rows('shopify', 'orders'), key='id', newest_first='updated_at') }}
 """,
+    "own_removing": """
+{{ config(
+    materialized='lakeray_merge', unique_key=['id'], newest_first=['updated_at', 'deleted_at'], tags=['removing'],
+    deleted_column='deleted_at', hard_delete=var('remove', true),
+) }}
+select *
+from {{ lakeray_latest(
+    lakeray_new_rows('shopify', 'orders'), key=['id'], newest_first=['updated_at', 'deleted_at']
+) }}
+""",
     "own_merge": """
 {{ config(materialized='lakeray_merge', unique_key='id', newest_first='updated_at', tags=['own']) }}
 select id, name || {{ "'!'" if is_incremental() else "'?'" }} as name, updated_at,
@@ -176,3 +186,32 @@ def test_the_rows_that_a_model_wrote_are_told(lake: DbtLake) -> None:
     result = lake.run("run", "--select", f"tag:{ORDERS}", lakeray_marks={ORDERS: {"from": batch, "to": batch}})
     assert result.success, failures(result)
     assert [node.adapter_response["rows_affected"] for node in nodes(result)] == [3]
+
+
+def removing(lake: DbtLake, *rows: dict[str, Any], **more: Any) -> list[tuple[Any, ...]]:
+    """Deliver a batch to the model that removes deleted rows: what is in its table then."""
+    batch = lake.land(ORDERS, *rows)
+    lake.build("run", "--select", "tag:removing", lakeray_marks={ORDERS: {"from": batch, "to": batch}}, **more)
+    return lake.table("own_removing", "id, name")
+
+
+def test_a_hard_delete_removes_the_row_and_no_older_record_brings_it_back(lake: DbtLake) -> None:
+    two = order(1, "one", day(1)), order(2, "two", day(1)), order(3, "born dead", day(1), deleted_at=day(2))
+    assert removing(lake, *two) == [(1, "one"), (2, "two")]
+    assert removing(lake, {"id": 1, "deleted_at": day(5)}, order(3, "older", None)) == [(2, "two")]
+    assert removing(lake, order(1, "late", day(4)), order(2, "two again", day(4))) == [(2, "two again")]
+    assert removing(lake, {"id": 2, "deleted_at": day(3)}) == [(2, "two again")]
+    assert removing(lake, order(1, "new life", day(6))) == [(1, "new life"), (2, "two again")]
+    assert removing(lake, {"id": 1, "deleted_at": day(5)}, order(1, "late", day(2))) == [
+        (1, "new life"),
+        (2, "two again"),
+    ]
+    lake.build("run", "--full-refresh", "--select", "tag:removing")
+    assert lake.table("own_removing", "id, name") == [(1, "new life"), (2, "two again")]
+    assert removing(lake, order(3, "older", day(1))) == [(1, "new life"), (2, "two again")]
+
+
+def test_a_table_whose_deletions_were_flagged_goes_over_to_removing_them(lake: DbtLake) -> None:
+    one, two = order(1, "one", day(1)), order(2, "two", day(2), deleted_at=day(2))
+    assert removing(lake, one, two, remove=False) == [(1, "one"), (2, "two")]
+    assert removing(lake, order(2, "late", day(1)), order(3, "three", day(1))) == [(1, "one"), (3, "three")]

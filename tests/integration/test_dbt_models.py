@@ -283,3 +283,16 @@ def test_a_customer_has_the_newest_profile_of_the_same_address(lake: DbtLake) ->
         (2, None, None, None),
         (3, "x@y.z", None, None),
     ]
+
+
+def test_every_model_and_every_column_is_described(lake: DbtLake, project: Project) -> None:
+    lake.build("run")
+    missing = []
+    for node in project.manifest.nodes.values():
+        if node.resource_type != "model":
+            continue
+        described = {name for name, column in node.columns.items() if column.description}
+        columns = [row[0] for row in lake.sql(f"DESCRIBE lakehouse.main.{node.name}")]
+        missing += [] if node.description else [node.name]
+        missing += [f"{node.name}.{column}" for column in columns if column not in described]
+    assert missing == []

@@ -35,6 +35,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "files_cleaned",
         "files_reread",
         "landing_changed",
+        "model_ran",
         "models_enriched",
         "noted",
         "objects_dropped",

@@ -165,24 +165,32 @@ def test_the_ddl_is_the_same_whether_the_contract_names_airbytes_columns_or_not(
     assert landing_ddl(NAME, with_all) == landing_ddl(NAME, own)
 
 
+def spec(described: Contract, cursor_field: str | None, **more: Any) -> StreamSpec:
+    return StreamSpec(name=NAME, contract=described, cursor_field=cursor_field, **more)
+
+
 def test_a_processed_model_has_its_key_cursor_and_tag() -> None:
-    text = processed_model(NAME, contract("id", "line", key=("id", "line")), "updated_at")
+    text = processed_model(spec(contract("id", "line", key=("id", "line")), "updated_at"))
     assert "unique_key=['id', 'line']" in text and "key=['id', 'line']" in text
-    assert text.count("newest_first='updated_at'") == 2
+    assert text.count("newest_first='updated_at'") == 2 and "delete" not in text
     assert "tags=['shop__orders']" in text and "lakeray_new_rows('shop', 'orders')" in text
-    assert "newest_first=none" in processed_model(NAME, contract("id"), None)
+    assert "newest_first=none" in processed_model(spec(contract("id"), None))
 
 
 def test_a_deletion_counts_as_newer_by_its_own_time_where_the_stream_has_one() -> None:
-    text = processed_model(NAME, contract("id", times=("updated_at", "deleted_at")), "updated_at")
-    assert "newest_first=['updated_at', 'deleted_at']" in text
-    other_type = processed_model(NAME, contract("id", "updated_at", times=("deleted_at",)), "updated_at")
-    assert "newest_first='updated_at'" in other_type
+    two = contract("id", times=("updated_at", "deleted_at"))
+    text = processed_model(spec(two, "updated_at", deleted_column="deleted_at"))
+    assert "newest_first=['updated_at', 'deleted_at']" in text and "deleted_column='deleted_at'" in text
+    assert "newest_first='updated_at'" in processed_model(spec(two, "updated_at"))
+    other = contract("id", "updated_at", times=("deleted_at",))
+    assert "newest_first='updated_at'" in processed_model(spec(other, "updated_at", deleted_column="deleted_at"))
+    assert "hard_delete=true" in processed_model(spec(two, "updated_at", deleted_column="deleted_at", hard_delete=True))
 
 
 def test_a_single_key_is_tested_on_its_column_and_a_composite_one_on_the_model() -> None:
     single = models_yaml("shop", [StreamSpec(name=NAME, contract=contract("id"))])
-    assert "      - name: id\n        data_tests: [unique, not_null]\n" in single
+    about = '        description: "The field id of shop/orders, as the source delivers it."\n'
+    assert f"      - name: id\n{about}        data_tests: [unique, not_null]\n" in single
     composite = models_yaml("shop", [StreamSpec(name=NAME, contract=contract("id", "line", key=("id", "line")))])
     assert "- lakeray_unique_key:\n          arguments: {columns: [id, line]}" in composite
     assert composite.count("data_tests: [not_null]") == 2 and "unique, not_null" not in composite

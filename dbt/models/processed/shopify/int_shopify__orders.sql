@@ -4,6 +4,7 @@
     tags=['shopify__orders'],
     unique_key=['id'],
     newest_first=['updated_at', 'deleted_at'],
+    deleted_column='deleted_at',
 ) }}
 
 select *

@@ -1,0 +1,67 @@
+{#
+  Hard deletes, for lakeray_merge with the configs deleted_column and hard_delete: a record whose deleted_column is not null takes
+  its key's row out of the table. What stays of it is its tombstone, key and age columns alone, in the table {model}__tombstones,
+  so that an older record which arrives later does not bring the row back. A newer record does.
+#}
+
+{# The table of tombstones of a processed table. #}
+{% macro lakeray_tombstones(target) -%}
+  {{ return(target.incorporate(path={'identifier': target.identifier ~ '__tombstones'})) }}
+{%- endmacro %}
+
+
+{# Build the table and its tombstones. How many rows the table has. #}
+{% macro lakeray_build_living(target, sql) -%}
+  {%- do lakeray_run('create or replace table ' ~ lakeray_tombstones(target) ~ ' as ' ~ lakeray_dead(sql)) -%}
+  {{ return(lakeray_run('create or replace table ' ~ target ~ ' as ' ~ lakeray_living(sql))) }}
+{%- endmacro %}
+
+
+{# Merge tombstones, take out what they are newer than, and merge the living rows. How many rows were written. #}
+{% macro lakeray_merge_living(target, sql) -%}
+  {%- set tombstones = lakeray_tombstones(target) -%}
+  {%- set keys = lakeray_quoted(config.require('unique_key')) -%}
+  {%- if load_cached_relation(tombstones) is none -%}
+    {%- do lakeray_run('create table ' ~ tombstones ~ ' as ' ~ lakeray_dead('from ' ~ target)) -%}
+    {%- do lakeray_run('delete from ' ~ target ~ ' where ' ~ lakeray_quote(config.require('deleted_column')) ~ ' is not null') -%}
+  {%- endif -%}
+  {%- if lakeray_merge_rows(tombstones, lakeray_dead(sql)) > 0 -%}
+    {%- do lakeray_bury(target, tombstones, keys, 'temp.lakeray_incoming') -%}
+  {%- endif -%}
+  {%- set newest_first = config.get('newest_first') -%}
+  {%- set outlived = lakeray_pairs(keys, 'dead.', 'incoming.') ~ ' and not '
+      ~ lakeray_newer_of(lakeray_age(newest_first, 'incoming.'), lakeray_age(newest_first, 'dead.')) -%}
+  {{ return(lakeray_merge_rows(
+      target,
+      'select * from (' ~ lakeray_living(sql) ~ ') as incoming where not exists (select 1 from ' ~ tombstones ~ ' as dead where '
+      ~ outlived ~ ')'
+  )) }}
+{%- endmacro %}
+
+
+{# Delete the rows of the table, of the given keys, that have a newer tombstone. #}
+{% macro lakeray_bury(target, tombstones, keys, among) -%}
+  {%- set newest_first = config.get('newest_first') -%}
+  {%- do lakeray_run(
+      "create or replace temp table lakeray_dead as select there.rowid as lakeray_row from " ~ target ~ " as there join "
+      ~ tombstones ~ " as dead on " ~ lakeray_pairs(keys, 'dead.', 'there.') ~ " where exists (select 1 from " ~ among
+      ~ " as incoming where " ~ lakeray_pairs(keys, 'incoming.', 'there.') ~ ") and "
+      ~ lakeray_newer_of(lakeray_age(newest_first, 'dead.'), lakeray_age(newest_first, 'there.'))
+  ) -%}
+  {%- do lakeray_run("delete from " ~ target ~ " where rowid in (select lakeray_row from temp.lakeray_dead)") -%}
+{%- endmacro %}
+
+
+{# The living rows of a query, and the tombstones of the others. #}
+{% macro lakeray_living(sql) -%}
+  {{ return('select * from (' ~ sql ~ ') as alive where ' ~ lakeray_quote(config.require('deleted_column')) ~ ' is null') }}
+{%- endmacro %}
+
+{% macro lakeray_dead(sql) -%}
+  {%- set named = lakeray_list(config.require('unique_key')) + lakeray_list(config.get('newest_first'))
+      + ['_airbyte_extracted_at', '_airbyte_raw_id', config.require('deleted_column')] -%}
+  {{ return(
+      'select ' ~ lakeray_quoted(named | unique | list) | join(', ') ~ ' from (' ~ sql ~ ') as dead where '
+      ~ lakeray_quote(config.require('deleted_column')) ~ ' is not null'
+  ) }}
+{%- endmacro %}

@@ -1,0 +1,67 @@
+"""dbt's failures as typed errors: each says who has to do something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from lakeray.adapters.dbt_failures import failure
+
+
+@dataclass
+class Node:
+    """The node of a result."""
+
+    name: str = "int_shop__orders"
+    resource_type: str = "model"
+
+
+@dataclass
+class Result:
+    """The part of dbt's result that is read."""
+
+    message: str
+    status: str = "error"
+    node: Node = field(default_factory=Node)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Runtime Error in model x\n  Binder Error: no such column", "transform"),
+        ("Runtime Error in model x\n  Invalid Input Error: file is too short to be Parquet", "transform"),
+        ("Runtime Error in model x\n  HTTP Error: Unable to read 's3://raw/a' (HTTP 404 Not Found)", "transform"),
+        ("Runtime Error in model x\n  HTTP Error: GET of 's3://raw/a' failed (HTTP 503 Slow Down)", "storage"),
+        (
+            "Runtime Error in model x\n  IO Error: Could not establish connection error for HTTP GET to '/raw'",
+            "storage",
+        ),
+        ("Runtime Error in model x\n  Out of Memory Error: could not allocate block of 256 KiB", "out_of_memory"),
+        (
+            "Runtime Error\n  TransactionContext Error: Failed to commit: Failed to commit DuckLake transaction",
+            "catalog",
+        ),
+        ("Runtime Error\n  IO Error: Unable to connect to Postgres at host=db", "catalog"),
+        ("Compilation Error\n  the lease with fencing token 3 is gone", "lease_lost"),
+    ],
+)
+def test_the_kind_follows_from_what_duckdb_says(message: str, kind: str) -> None:
+    error = failure("shop/orders", [Result(message)], None)
+    assert error.kind == kind
+    assert error.about.startswith("shop/orders: ") and error.todo
+    assert kind == "lease_lost" or "int_shop__orders" in error.found
+
+
+def test_a_failed_test_is_told_from_a_failed_model() -> None:
+    test = Result("Got 2 results, configured to fail if != 0", "fail", Node("unique_int_shop__orders_id", "test"))
+    assert failure("shop/orders", [test], None).kind == "test_failed"
+    skipped = Result("", "skipped", Node("fct_sales"))
+    assert failure("shop/orders", [test, skipped], None).kind == "test_failed"
+    assert failure("shop/orders", [test, Result("Parser Error: syntax")], None).kind == "transform"
+
+
+def test_dbt_that_never_got_to_the_models_says_why() -> None:
+    error = failure("shop/orders", [], RuntimeError("the profile is missing\nsecond\nthird\nfourth"))
+    assert (error.kind, error.found) == ("transform", "the profile is missing second third")
+    assert failure("shop/orders", [], None).found == "no reason given"
