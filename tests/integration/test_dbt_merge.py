@@ -34,7 +34,7 @@ from {{ lakeray_latest(lakeray_new_rows('shopify', 'orders'), key='id', newest_f
     "own_removing": """
 {{ config(
     materialized='lakeray_merge', unique_key=['id'], newest_first=['updated_at', 'deleted_at'], tags=['removing'],
-    deleted_column='deleted_at', hard_delete=var('remove', true),
+    deleted_column='deleted_at', hard_delete=true,
 ) }}
 select *
 from {{ lakeray_latest(
@@ -188,16 +188,16 @@ def test_the_rows_that_a_model_wrote_are_told(lake: DbtLake) -> None:
     assert [node.adapter_response["rows_affected"] for node in nodes(result)] == [3]
 
 
-def removing(lake: DbtLake, *rows: dict[str, Any], **more: Any) -> list[tuple[Any, ...]]:
+def removing(lake: DbtLake, *rows: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Deliver a batch to the model that removes deleted rows: what is in its table then."""
     batch = lake.land(ORDERS, *rows)
-    lake.build("run", "--select", "tag:removing", lakeray_marks={ORDERS: {"from": batch, "to": batch}}, **more)
+    lake.build("run", "--select", "tag:removing", lakeray_marks={ORDERS: {"from": batch, "to": batch}})
     return lake.table("own_removing", "id, name")
 
 
 def test_a_hard_delete_removes_the_row_and_no_older_record_brings_it_back(lake: DbtLake) -> None:
-    two = order(1, "one", day(1)), order(2, "two", day(1)), order(3, "born dead", day(1), deleted_at=day(2))
-    assert removing(lake, *two) == [(1, "one"), (2, "two")]
+    three = order(1, "one", day(1)), order(2, "two", day(1)), order(3, "born dead", day(2), deleted_at=day(2))
+    assert removing(lake, *three) == [(1, "one"), (2, "two")]
     assert removing(lake, {"id": 1, "deleted_at": day(5)}, order(3, "older", None)) == [(2, "two")]
     assert removing(lake, order(1, "late", day(4)), order(2, "two again", day(4))) == [(2, "two again")]
     assert removing(lake, {"id": 2, "deleted_at": day(3)}) == [(2, "two again")]
@@ -213,5 +213,7 @@ def test_a_hard_delete_removes_the_row_and_no_older_record_brings_it_back(lake: 
 
 def test_a_table_whose_deletions_were_flagged_goes_over_to_removing_them(lake: DbtLake) -> None:
     one, two = order(1, "one", day(1)), order(2, "two", day(2), deleted_at=day(2))
-    assert removing(lake, one, two, remove=False) == [(1, "one"), (2, "two")]
+    lake.merge(ORDERS, lake.land(ORDERS, one, two))
+    lake.sql(f"CREATE TABLE lakehouse.main.own_removing AS FROM {TABLE}")
+    assert lake.table("own_removing", "id, name") == [(1, "one"), (2, "two")]
     assert removing(lake, order(2, "late", day(1)), order(3, "three", day(1))) == [(1, "one"), (3, "three")]
