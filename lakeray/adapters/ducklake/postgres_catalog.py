@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CONNECT_S = 10
 INDEXES: dict[str, tuple[str, LiteralString]] = {
     "lakeray_file_column_stats": ("ducklake_file_column_stats", "(table_id, column_id)"),
-    "lakeray_file_column_stats_file": ("ducklake_file_column_stats", "(data_file_id)"),
+    "lakeray_file_column_stats_file": ("ducklake_file_column_stats", "USING brin (data_file_id)"),
     "lakeray_data_file_table": ("ducklake_data_file", "(table_id, begin_snapshot)"),
     "lakeray_data_file_path": ("ducklake_data_file", "(path)"),
     "lakeray_data_file_end": ("ducklake_data_file", "(end_snapshot) WHERE end_snapshot IS NOT NULL"),
