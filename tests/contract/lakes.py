@@ -18,6 +18,7 @@ from lakeray import commit, feed, validate
 from lakeray.adapters.arrow_types import arrow_type
 from lakeray.adapters.ducklake.committer import DuckLakeCommitter
 from lakeray.adapters.ducklake.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.facts import CatalogFacts
 from lakeray.adapters.ducklake.reader import DuckLakeReader
 from lakeray.adapters.inline_executor import InlineExecutor
 from lakeray.adapters.object_store import open_store
@@ -219,8 +220,9 @@ class InMemory(Lake):
 class OnDisk(Lake):
     """DuckLake on an SQLite catalog, and a folder as the raw prefix."""
 
-    def __init__(self, root: Path, extension_directory: Path) -> None:
+    def __init__(self, root: Path, extension_directory: Path, *, writer: str = "catalog") -> None:
         super().__init__()
+        self.writer = writer
         self._stack = ExitStack()
         self._root = root
         (root / "tmp").mkdir(parents=True)
@@ -241,6 +243,9 @@ class OnDisk(Lake):
             temp=root / "tmp",
             concurrency=4,
             judge=validate.verdict,
+            facts=CatalogFacts(extension_directory=extension_directory, temp=root / "tmp")
+            if writer == "catalog"
+            else None,
         )
         self.executor = InlineExecutor(self.validator)
         self.committer = self.reopen()
@@ -286,6 +291,7 @@ class OnDisk(Lake):
             store=self.store,
             transformer=self.transformer,
             landing_ddl=landing_ddl,
+            writer=self.writer,
         )
         self._stack.callback(committer.close)
         return committer

@@ -34,12 +34,13 @@ A, B, C, D = (key_for(date(2026, 3, day)) for day in (1, 2, 10, 11))
 ODD = ["it's.parquet", "a b.parquet", "é–ü.parquet", "100%25.parquet", "a#b?.parquet", "g*.parquet", 'q".parquet']
 
 
-@pytest.fixture(params=["memory", "ducklake"])
+@pytest.fixture(params=["memory", "extension", "catalog"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
     if request.param == "memory":
         yield InMemory()
         return
-    opened = OnDisk(tmp_path / "it's 100% a lake", request.getfixturevalue("extension_directory"))
+    folder = tmp_path / "it's 100% a lake"
+    opened = OnDisk(folder, request.getfixturevalue("extension_directory"), writer=request.param)
     yield opened
     opened.close()
 
@@ -264,7 +265,14 @@ def test_a_stale_committer_expires_nothing(ready: Lake) -> None:
 # ---- files that turn bad, and odd names ----------------------------------------------------------------------------
 
 
-def test_files_that_changed_or_vanished_since_validation_are_left_out_and_the_others_land(ready: Lake) -> None:
+def test_files_that_changed_or_vanished_since_validation_are_left_out_and_the_others_land(
+    ready: Lake, request: pytest.FixtureRequest
+) -> None:
+    if isinstance(ready, OnDisk) and ready.writer == "catalog":
+        reason = (
+            "the catalog writer does not look at the objects again: registered as they were when they were validated"
+        )
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     for number, key in enumerate((A, B, C)):
         ready.put(key, row(number))
     request = ready.request(A, B, C)
@@ -323,7 +331,8 @@ def test_new_columns_come_with_the_commit(ready: Lake) -> None:
     ready.put(B, row(2))
     before = ready.head()
     ready.take_in(A, B)
-    assert ready.head() == before + 1
+    widened_first = isinstance(ready, OnDisk) and ready.writer == "catalog"  # in a snapshot of its own (ADR 0015)
+    assert ready.head() == before + (2 if widened_first else 1)
     assert list(ready.reader.landing_columns(STREAM) or {}) == [*COLUMNS, "Extra one"]
     ready.put(C, row(3), columns=COLUMNS | {"extra ONE": "VARCHAR"})
     ready.take_in(C)

@@ -24,7 +24,7 @@ from lakeray.adapters.ducklake.signals import LayoutMoved, NotProved, PathsWait,
 from lakeray.adapters.ducklake.table_stats import ColumnStats
 from lakeray.errors import LeaseLostError
 from lakeray.faults import Fault, FaultPoint
-from lakeray.model import CommitRequest, CursorIs, LedgerLacks
+from lakeray.model import CommitRequest, CursorIs, LeaseIs, LedgerLacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,14 @@ class CatalogWriter:
         self._fault(FaultPoint.AFTER_COMMIT)
         return snapshot
 
+    def require(self, request: CommitRequest, *, paths: Sequence[str]) -> None:
+        """See that the request's requirements hold now; writes nothing. Raises as ``write`` does."""
+        self._session.begin()
+        try:
+            self._look(request, paths)
+        finally:
+            self._session.rollback()
+
     def require_facts(self, request: CommitRequest) -> None:
         """See that the validation worked out what the catalog stores of every file.
 
@@ -165,7 +173,8 @@ class CatalogWriter:
         text = self._session.text
         stream = [text(request.stream.source), text(request.stream.stream)]
         tables = [layout.landing.table_id, *(book.table_id for book in layout.books.values())]
-        keys = [text(item.file.key) for item in request.files]
+        lacks = [requirement.keys for requirement in request.requirements if isinstance(requirement, LedgerLacks)]
+        keys = [text(key) for key in dict.fromkeys(key for keys in lacks for key in keys)]
         rows_in = {name: book.rows_in for name, book in layout.books.items()}
         return [
             (sql.load("catalog_head"), []),
@@ -181,7 +190,10 @@ class CatalogWriter:
         head, lease, cursor, taken_in, doomed, sizes, bounds = found
         self._require_lease(lease)
         for requirement in request.requirements:
-            if isinstance(requirement, CursorIs):
+            if isinstance(requirement, LeaseIs):
+                if requirement.token != self._token:
+                    raise failed(requirement, f"fencing token {requirement.token}", f"token {self._token}")
+            elif isinstance(requirement, CursorIs):
                 stands = inlined.as_text(cursor[0][0]) if cursor else None
                 if stands != requirement.path:
                     raise failed(requirement, f"cursor {requirement.path}", str(stands))

@@ -160,7 +160,7 @@ class Registration:
         paths = [self._path(item) for item in request.files]
         for attempt in range(_MAX_CONFLICTS):
             try:
-                self._require_contract(writer, request)
+                self._require_contract(writer, request, paths)
                 snapshot = writer.write(request, paths=paths, at=at)
                 return Landed(snapshot=snapshot, request=request, registered_by="catalog writer")
             except LayoutMoved:
@@ -169,7 +169,7 @@ class Registration:
                 time.sleep(min(_CONFLICT_WAIT_S * attempt, 1.0))
         raise CatalogFailed(f"{_MAX_CONFLICTS} times somebody else committed first")
 
-    def _require_contract(self, writer: CatalogWriter, request: CommitRequest) -> None:
+    def _require_contract(self, writer: CatalogWriter, request: CommitRequest, paths: Sequence[str]) -> None:
         """ContractIs, and then the batch's new columns: widening first, in a snapshot of its own, takes nothing in."""
         table = request.stream.landing_table
         new = {column.name: column for item in request.files for column in item.new_columns}
@@ -185,6 +185,7 @@ class Registration:
                 raise failed(requirement, f"{len(requirement.columns)} landing columns as planned", "other columns")
             lacking = [column for name, column in new.items() if name not in found]
             if lacking:
+                writer.require(request, paths=paths)  # what is refused widens nothing
                 with fenced(self._connection, token=self._token, message=f"{request.stream}: new columns") as cursor:
                     for column in lacking:
                         _add_column(cursor, table, column.name, str(column.type))
