@@ -26,8 +26,8 @@ _Judgement = tuple[Verdict, FileTail | None]
 class WorksOutFacts(Protocol):
     """What of a file the catalog will store."""
 
-    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> Sequence[object | str]:
-        """Of each file: the facts, or, as text, why the lake does not take it."""
+    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> Sequence[object]:
+        """Of each file: the facts; or, as text, why the lake does not take it; or None when nothing can be said now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from lakeray.adapters.footer_bytes import schema_elements
 from lakeray.model import Column
 
@@ -29,13 +31,19 @@ class CatalogFacts:
     extension_directory: Path
     temp: Path
 
-    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> list[FileFacts | str]:
+    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> Sequence[FileFacts | str | None]:
         """Each file's facts, or DuckLake's reason not to take it; in the order of ``tails``.
+
+        None when memory or disk failed: that says nothing about the files, and DuckLake's own call then registers them.
 
         Args:
             columns: the landing table's, as they will be when the files are registered.
         """
-        return _opened(self.extension_directory, self.temp).of(tails, columns=columns)
+        try:
+            return _opened(self.extension_directory, self.temp).of(tails, columns=columns)
+        except (duckdb.Error, OSError):
+            _opened.cache_clear()  # DuckDB serves nothing more after some of its errors
+            return [None] * len(tails)
 
 
 @lru_cache(maxsize=2)

@@ -23,6 +23,8 @@ from lakeray.adapters.footers import FileTail
 from lakeray.column_types import quoted
 from lakeray.model import Column
 
+_READING_FOOTERS = "Failed to add data files to DuckLake: "
+_FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
 _MEMORY = "256MB"
 _MAX_TABLES = 8
 _CATALOG = "__ducklake_metadata_scratch"
@@ -62,6 +64,9 @@ class ScratchLake:
 
         Args:
             columns: the landing table's.
+
+        Raises:
+            duckdb.Error, OSError: memory or disk failed; this lake is not to be used again.
         """
         table = self._table(columns)
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
@@ -89,6 +94,8 @@ class ScratchLake:
         try:
             self.connection.execute(sql.load("scratch_register"), [table, [glob_escaped(path) for path in paths]])
         except duckdb.Error as error:
+            if not _tells_of_a_file(error):
+                raise
             if len(paths) == 1:
                 return {paths[0]: str(error)}
         else:
@@ -129,6 +136,13 @@ class ScratchLake:
             footer_bytes=(footer_bytes,),
             statistics=table.add_column(0, "file", pa.array([0] * len(columns), pa.int32())),
         )
+
+
+def _tells_of_a_file(error: duckdb.Error) -> bool:
+    # Anything else, out of memory above all, says nothing about the file, which must not be rejected for it (P6).
+    if isinstance(error, _FATAL):
+        return False
+    return isinstance(error, duckdb.InvalidInputException) or _READING_FOOTERS in str(error)
 
 
 def _hollow(path: Path, tail: FileTail) -> str:

@@ -1,0 +1,52 @@
+"""What the validation works out for the catalog, when the machine fails it instead of a file (P6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakeray.adapters.ducklake import scratch
+from lakeray.adapters.ducklake.blocks import FileFacts
+from lakeray.adapters.ducklake.facts import CatalogFacts
+from lakeray.adapters.footers import FileTail
+from lakeray.column_types import Scalar
+from lakeray.model import Column
+
+COLUMNS = (Column(name="id", type=Scalar("BIGINT")),)
+
+
+def tail(folder: Path) -> FileTail:
+    path = folder / "file.parquet"
+    pq.write_table(pa.table({"id": [1, 2, 3]}), path)
+    data, metadata = path.read_bytes(), pq.read_metadata(path)
+    length = int.from_bytes(data[-8:-4], "little")
+    return FileTail(
+        data=data[-(length + 8) :],
+        size_bytes=len(data),
+        rows=metadata.num_rows,
+        row_groups=metadata.num_row_groups,
+        schema=metadata.schema,
+    )
+
+
+def test_a_failure_of_the_machine_rejects_no_file_and_is_over_with_it(
+    tmp_path: Path, extension_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = CatalogFacts(extension_directory=extension_directory, temp=tmp_path / "temp")
+    with monkeypatch.context() as patched:
+        patched.setattr(scratch, "_MEMORY", "1KB")
+        assert facts.of([tail(tmp_path)], columns=COLUMNS) == [None]
+    (found,) = facts.of([tail(tmp_path)], columns=COLUMNS)
+    assert isinstance(found, FileFacts)
+    assert found.block.rows == (3,)
+
+
+def test_only_errors_of_a_file_reject_it() -> None:
+    of_the_file = duckdb.InvalidInputException("Failed to map column")
+    assert scratch._tells_of_a_file(of_the_file)
+    assert not scratch._tells_of_a_file(duckdb.OutOfMemoryException("Failed to add data files to DuckLake: no memory"))
+    assert not scratch._tells_of_a_file(duckdb.IOException("No space left on device"))
