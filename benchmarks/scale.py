@@ -20,6 +20,7 @@ from benchmarks.registration import writers
 from benchmarks.report import keep, timed
 from benchmarks.stack import FIRST_DAY, Place, Silent, keys_of, sample_bodies, servers, stream_of
 from lakeray import wiring
+from lakeray.adapters.ducklake.connection import connect
 from lakeray.clean import plan_clean
 from lakeray.commands.status import state_of
 from lakeray.feed import Looks, look
@@ -184,9 +185,14 @@ def _last_batch(lake: Lake) -> str:
 
 
 def _answered(lake: Lake, statement: str) -> float:
-    with lake.place.duckdb(threads=2) as connection:
+    """Seconds of a statement on a connection as lakeray opens it."""
+    address = wiring.lake_address(lake.place.settings(), memory_bytes=wiring.READER_MEMORY_BYTES)
+    connection = connect(address, read_only=True)
+    try:
         connection.execute("SELECT count(*) FROM lakehouse.meta.feeder_cursors").fetchall()
         return timed(lambda: connection.execute(statement).fetchall())
+    finally:
+        connection.close()
 
 
 _READS: dict[str, Callable[[Lake], float]] = {
