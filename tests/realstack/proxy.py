@@ -256,7 +256,7 @@ def committing(message: bytes) -> Callable[[bytes], bool]:
     """Whether COMMIT was just sent for the DuckLake snapshot whose commit message holds ``message``."""
 
     def asked(sent: bytes) -> bool:
-        changes = sent.find(b"ducklake_snapshot_changes VALUES")
+        changes = sent.find(b"INTO ducklake_snapshot_changes")
         written = sent.find(message, changes) if changes >= 0 else -1
         return written >= 0 and sent.find(b"COMMIT\0", written) >= 0
 
