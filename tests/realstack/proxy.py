@@ -17,7 +17,8 @@ _CHUNK = 64 * 1024
 _REQUEST = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) ([^ ]+) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)\r\n")
 _ANSWERS = {403: ("Forbidden", "AccessDenied"), 503: ("Slow Down", "SlowDown")}
-_BEGIN = b"BEGIN TRANSACTION"
+_BEGIN = b"BEGIN"
+"""What a transaction starts with, whoever sends it: DuckDB adds how, the catalog writer does not."""
 
 
 @dataclass(kw_only=True)

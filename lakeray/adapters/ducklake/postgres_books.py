@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeray import sql
 from lakeray.adapters.ducklake.connection import LakeAddress
-from lakeray.adapters.ducklake.postgres_catalog import opened
+from lakeray.adapters.ducklake.postgres_catalog import opened, unanswered
 from lakeray.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class PostgresBooks:
             return self._asked(name, values)
         except psycopg.Error as error:
             self.close()
-            raise _failed(error) from None
+            raise (unanswered(error) if isinstance(error, psycopg.OperationalError) else _failed(error)) from None
 
     def _asked(self, name: str, values: Values) -> Rows | None:
         from psycopg import sql as compose

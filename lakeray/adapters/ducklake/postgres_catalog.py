@@ -120,7 +120,25 @@ def opened(address: LakeAddress) -> psycopg.Connection[tuple[Any, ...]]:
     """
     import psycopg
 
-    return psycopg.connect(conninfo(address), password=address.password, autocommit=True, connect_timeout=_CONNECT_S)
+    def connect() -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(
+            conninfo(address), password=address.password, autocommit=True, connect_timeout=_CONNECT_S
+        )
+
+    try:
+        return connect()
+    except psycopg.errors.ConnectionTimeout:
+        # A process that was stopped meanwhile finds its time over though Postgres answers at once.
+        return connect()
+
+
+def unanswered(error: BaseException) -> CatalogError:
+    """What is told when Postgres does not answer. Raise it from None: the cause's text may repeat the connection string."""
+    return CatalogError(
+        "the Postgres catalog does not answer",
+        found=str(error).split("\n", 1)[0],
+        todo="Is it up, and are lake.catalog and its password right?",
+    )
 
 
 @contextmanager
@@ -131,8 +149,4 @@ def _connect(address: LakeAddress) -> Iterator[psycopg.Connection[tuple[Any, ...
         with opened(address) as connection:
             yield connection
     except psycopg.Error as error:
-        raise CatalogError(
-            "the Postgres catalog does not answer",
-            found=str(error).split("\n", 1)[0],
-            todo="Is it up, and are lake.catalog and its password right?",
-        ) from None  # the cause's text may repeat the connection string
+        raise unanswered(error) from None
