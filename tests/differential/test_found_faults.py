@@ -11,7 +11,7 @@ import pytest
 
 from lakeray.column_types import parse_type
 from lakeray.model import Column, Contract, StreamName
-from tests.differential.compare import catalog_rows, table_statistics
+from tests.differential.compare import catalog_rows, table_id, table_statistics
 from tests.differential.lakes import Twins, WrittenLake
 
 CONTRACT = Contract(
@@ -64,6 +64,44 @@ def test_after_a_file_without_bounds_the_next_one_does_not_hide_its_rows(pair: T
     assert {table_statistics(lake, stream)[_column(lake, stream, "a")][2:] for lake in pair.lakes.values()} == {
         (None, None)
     }
+
+
+def test_values_that_came_in_one_batch_with_a_file_of_nulls_are_not_hidden_by_the_next_batch(pair: Twins) -> None:
+    nulls, high = parquet(b=pa.array([None, None], pa.int64())), parquet(b=[98, 99])
+    stream = landed(pair, [nulls, high, nulls], [nulls, parquet(b=[-100, 78])])
+    assert found(pair, stream, "b > 90") == {2}
+    assert {table_statistics(lake, stream)[_column(lake, stream, "b")][2:] for lake in pair.lakes.values()} == {
+        ("-100", "99")
+    }
+
+
+def test_values_of_a_map_that_came_with_a_file_of_nulls_stay_within_the_bounds(pair: Twins) -> None:
+    kind = pa.map_(pa.string(), pa.int64())
+    contract = Contract(columns=(Column(name="m", type=parse_type("MAP(VARCHAR, BIGINT)")),), primary_key=())
+    stream = pair.new_stream(contract)
+    nulls, high, low = ([None, None], [[("k", None), ("é", 99)], None], [[("k", 30), ("", -100)], [("é", 78)]])
+    for number, batch in enumerate(([nulls, high, nulls], [nulls, low])):
+        bodies = [parquet(m=pa.array(values, kind)) for values in batch]
+        files = [pair.put(pair.key(stream, f"{number}-{at}"), body) for at, body in enumerate(bodies)]
+        pair.take_in(stream, contract, files)
+    for lake in pair.lakes.values():
+        assert table_statistics(lake, stream)[_column(lake, stream, "value")][2:] == ("-100", "99")
+
+
+def test_bounds_that_the_catalog_lost_are_not_those_of_the_next_file(pair: Twins) -> None:
+    stream = landed(pair, [parquet(b=[98, 99])])
+    for lake in pair.lakes.values():
+        lake.rows(
+            "UPDATE __ducklake_metadata_lakehouse.ducklake_table_column_stats SET min_value = NULL, max_value = NULL "
+            f"WHERE table_id = {table_id(lake, stream)}"
+        )
+        lake.rows(  # as registering does: DuckLake keeps a table's statistics under this number
+            "UPDATE __ducklake_metadata_lakehouse.ducklake_snapshot SET next_file_id = next_file_id + 1 "
+            "WHERE snapshot_id = (SELECT max(snapshot_id) FROM __ducklake_metadata_lakehouse.ducklake_snapshot)"
+        )
+    more = pair.put(pair.key(stream, "more"), parquet(b=[1, 2]))
+    pair.take_in(stream, CONTRACT, [more])
+    assert found(pair, stream, "b > 90") == {2}
 
 
 @pytest.mark.parametrize("text", ["x" * 5_000, "b\0c"], ids=["too long", "with a zero"])

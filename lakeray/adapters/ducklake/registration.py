@@ -15,6 +15,7 @@ import duckdb
 from lakeray import sql
 from lakeray.adapters.ducklake.connection import first_line, glob_escaped
 from lakeray.adapters.ducklake.forget import release
+from lakeray.adapters.ducklake.mending import mend
 from lakeray.adapters.ducklake.signals import (
     CatalogFailed,
     Conflict,
@@ -197,14 +198,10 @@ class Registration:
             return cursor.execute(sql.load("columns"), ["staging", table]).fetchall()
 
     def _mend_statistics(self, request: CommitRequest, landed: Landed) -> None:
-        """DuckLake's call leaves the table's statistics too narrow when files lack columns or bounds (ADR 0015)."""
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute("BEGIN TRANSACTION")
-                table, snapshot = {"table": request.stream.landing_table}, {"snapshot": landed.snapshot}
-                cursor.execute(sql.load("mend_nulls"), table | snapshot)
-                cursor.execute(sql.load("mend_bounds"), table)
-                cursor.execute(sql.load("mend_cache"), snapshot)
+                mend(cursor, landing_table=request.stream.landing_table, snapshot=landed.snapshot)
                 cursor.execute("COMMIT")
         except duckdb.Error as error:
             raise CatalogError(
