@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+_NUL = "\0"
 
 ColumnPath = tuple[str, ...]
 """A column or a field of one, from the landing table down: ``("customer", "email")``; list items are ``element``."""
@@ -23,6 +26,18 @@ STATISTICS = pa.schema(
     ]
 )
 """One row per file and column, as in ducklake_file_column_stats; ``file`` and ``column`` count from 0 in the block."""
+
+
+SUMMARY = pa.schema(
+    [
+        ("column", pa.int32()),
+        ("has_null", pa.bool_()),
+        ("bounded", pa.bool_()),
+        ("min_value", pa.string()),
+        ("max_value", pa.string()),
+    ]
+)
+"""One row per column: what the statistics of all files of a block say together, as ``table_stats.Summary``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +64,10 @@ class Block:
     footer_bytes: tuple[int, ...]
     statistics: pa.Table = field(compare=False)
     """Rows of ``STATISTICS``."""
+    types: tuple[str, ...] = ()
+    """DuckLake's type of each column when ``summary`` was made."""
+    summary: pa.Table | None = field(default=None, compare=False)
+    """Rows of ``SUMMARY``; None when nobody has summed the statistics up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +76,12 @@ class FileFacts:
 
     block: Block
     position: int
+
+
+def storable(table: pa.Table) -> pa.Table:
+    """Statistics without the bounds that Postgres' text cannot hold; a file without a bound is read, not skipped."""
+    for name in ("min_value", "max_value"):
+        bounds = table.column(name)
+        kept = pc.if_else(pc.match_substring(bounds, _NUL), pa.scalar(None, pa.string()), bounds)
+        table = table.set_column(table.schema.get_field_index(name), name, kept)
+    return table

@@ -127,12 +127,16 @@ class CatalogWriter:
         files = landed_rows.plan(
             request.files, paths=paths, layout=layout, before=before, known=self._known(request), session=self._session
         )
-        books = inlined.plan(request, paths=paths, layout=layout, before=before, at=at, text=self._session.text)
-        changes = [*files.changes, *books.changes]
+        books = inlined.plan(request, paths=paths, layout=layout, before=before, at=at, session=self._session)
         next_file_id = files.next_file_id + max(1, books.tables)
-        self._session.execute([_snapshot(before.head, next_file_id, at), _changes(request, snapshot, changes)])
-        books.write(self._session, connection=self._connection)
-        files.write(self._session, connection=self._connection)
+        self._session.write(
+            [
+                _snapshot(before.head, next_file_id, at),
+                _changes(request, snapshot, [*files.changes, *books.changes]),
+                *books.steps(connection=self._connection),
+                *files.steps(self._session, known=self._known(request), connection=self._connection),
+            ]
+        )
         return snapshot
 
     def _known(self, request: CommitRequest) -> KnownMappings:
@@ -174,14 +178,14 @@ class CatalogWriter:
         stream = [text(request.stream.source), text(request.stream.stream)]
         tables = [layout.landing.table_id, *(book.table_id for book in layout.books.values())]
         lacks = [requirement.keys for requirement in request.requirements if isinstance(requirement, LedgerLacks)]
-        keys = [text(key) for key in dict.fromkeys(key for keys in lacks for key in keys)]
+        keys = self._session.texts(list(dict.fromkeys(key for keys in lacks for key in keys)))
         rows_in = {name: book.rows_in for name, book in layout.books.items()}
         return [
             (sql.load("catalog_head"), []),
             (inlined.LEASE.format(**rows_in), []),
             (inlined.CURSOR.format(**rows_in), stream),
             (inlined.TAKEN_IN.format(**rows_in), [*stream, keys]),
-            (sql.load("catalog_doomed"), [list(paths)]),
+            (sql.load("catalog_doomed"), [self._session.names(paths)]),
             (sql.load("catalog_table_stats"), [tables]),
             (sql.load("catalog_column_stats"), [tables]),
         ]

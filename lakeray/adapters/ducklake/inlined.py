@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from lakeray import sql
 from lakeray.adapters.ducklake.layout import Layout, TableLayout
-from lakeray.adapters.ducklake.session import CatalogSession, Statement
-from lakeray.adapters.ducklake.table_stats import ColumnStats, added_rows, merged, summed_up, widened
+from lakeray.adapters.ducklake.session import CatalogSession, Rows, Statement, Step
+from lakeray.adapters.ducklake.table_stats import ColumnStats, Summary, merged, widened
 from lakeray.keys import file_day
 from lakeray.model import CommitRequest
 
@@ -52,67 +52,83 @@ def timestamp(at: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Same:
+    """One value for all rows of a column."""
+
+    value: Any
+
+
+_Column = _Same | Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Added:
     book: TableLayout
-    rows: list[dict[str, Any]]
+    count: int
+    columns: Mapping[str, _Column]
     keeps_row_id: int | None = None
     """The row id of the row that these replace."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedBooks:
     """What a commit writes of the bookkeeping."""
 
     snapshot: int
     before: Before
     text: Text
-    added: list[_Added]
-    ended: list[Statement]
-    changes: list[str] = field(default_factory=list)
+    added: Sequence[_Added]
+    """Only tables that get rows."""
+    ended: Sequence[Statement]
+    changes: Sequence[str]
 
     @property
     def tables(self) -> int:
         """How many tables get rows."""
-        return sum(bool(item.rows) for item in self.added)
+        return len(self.added)
 
-    def write(self, session: CatalogSession, *, connection: duckdb.DuckDBPyConnection) -> None:
-        """Write it, inside the commit's transaction."""
-        if self.ended:
-            session.execute(self.ended)
-        statements: list[Statement] = []
+    def steps(self, *, connection: duckdb.DuckDBPyConnection) -> list[Step]:
+        """What is to be written, inside the commit's transaction."""
+        steps: list[Step] = list(self.ended)
         stats: list[pa.Table] = []
         for item in self.added:
-            if item.rows:
-                session.append(item.book.rows_in, self._rows(item))
-                found = self._statistics(item, connection=connection)
-                stats.append(column_stats(item.book.table_id, found))
-                statements += self._forgotten(item, found)
-        session.execute(statements)
-        session.append("ducklake_table_column_stats", pa.concat_tables(stats))
+            table_id = item.book.table_id
+            found = self._statistics(item, connection=connection)
+            stats.append(column_stats(table_id, found))
+            row_ids = 0 if item.keeps_row_id is not None else item.count
+            steps += [
+                Rows(item.book.rows_in, self._rows(item)),
+                grown(table_id, table_id in self.before.sizes, rows=item.count, row_ids=row_ids),
+                forget_column_stats(table_id, found),
+            ]
+        return [*steps, Rows("ducklake_table_column_stats", pa.concat_tables(stats))]
 
     def _rows(self, item: _Added) -> pa.Table:
         size = self.before.sizes.get(item.book.table_id)
         first = size.next_row_id if size is not None else 0
-        columns: dict[str, Any] = {
-            "row_id": [
-                first + number if item.keeps_row_id is None else item.keeps_row_id for number in range(len(item.rows))
-            ],
-            "begin_snapshot": [self.snapshot] * len(item.rows),
+        row_ids = range(first, first + item.count) if item.keeps_row_id is None else [item.keeps_row_id]
+        stored = {
+            "row_id": pa.array(row_ids, pa.int64()),
+            "begin_snapshot": pa.repeat(pa.scalar(self.snapshot, pa.int64()), item.count),
         }
-        stored = {name: pa.array(values, pa.int64()) for name, values in columns.items()}
-        for name in item.rows[0]:
-            stored[name] = _stored([row[name] for row in item.rows], item.book.types[item.book.number(name)], self.text)
+        for name, values in item.columns.items():
+            kind = item.book.types[item.book.number(name)]
+            if isinstance(values, _Same):
+                stored[name] = pa.repeat(_stored([values.value], kind, self.text)[0], item.count)
+            else:
+                stored[name] = _stored(values, kind, self.text)
         return pa.table(stored)
 
     def _statistics(self, item: _Added, *, connection: duckdb.DuckDBPyConnection) -> dict[int, ColumnStats]:
         book = item.book
         size = self.before.sizes.get(book.table_id)
         bounds = self.before.bounds.get(book.table_id, {})
-        rows = [
-            (book.number(name), *_known([_plain(row[name]) for row in item.rows], book.types[book.number(name)]))
-            for name in item.rows[0]
-        ]
-        summary = summed_up(added_rows(rows), types=book.types, connection=connection)
+        summary = {
+            (number := book.number(name)): _summary(
+                [values.value] if isinstance(values, _Same) else values, book.types[number]
+            )
+            for name, values in item.columns.items()
+        }
         return merged(
             bounds,
             summary,
@@ -121,14 +137,6 @@ class PlannedBooks:
             had_rows=size is not None and size.rows > 0,
             wider=widened(bounds, summary, types=book.types, connection=connection),
         )
-
-    def _forgotten(self, item: _Added, stats: Mapping[int, ColumnStats]) -> list[Statement]:
-        table_id, count = item.book.table_id, len(item.rows)
-        row_ids = 0 if item.keeps_row_id is not None else count
-        return [
-            grown(table_id, table_id in self.before.sizes, rows=count, row_ids=row_ids),
-            forget_column_stats(table_id, stats),
-        ]
 
 
 def grown(table_id: int, exists: bool, *, rows: int, row_ids: int, size_bytes: int = 0) -> Statement:
@@ -158,86 +166,86 @@ def column_stats(table_id: int, stats: Mapping[int, ColumnStats]) -> pa.Table:
 
 
 def plan(
-    request: CommitRequest, *, paths: Sequence[str], layout: Layout, before: Before, at: datetime, text: Text
+    request: CommitRequest,
+    *,
+    paths: Sequence[str],
+    layout: Layout,
+    before: Before,
+    at: datetime,
+    session: CatalogSession,
 ) -> PlannedBooks:
     """What the commit writes of the bookkeeping; nothing is written yet."""
     snapshot = before.head.snapshot + 1
     books, stream = layout.books, {"source": request.stream.source, "stream": request.stream.stream}
     rows_in = {name: book.rows_in for name, book in books.items()}
-    named = [text(value) for value in stream.values()]
-    taken = [item.file.key for item in request.files]
-    touched = [text(key) for key in taken + [item.file.key for item in request.rejected]]
-    ended: list[Statement] = [(_END_REJECTED.format(**rows_in), [snapshot, *named, touched])] if touched else []
+    named = [session.text(value) for value in stream.values()]
+    touched = [item.file.key for item in request.files] + [item.file.key for item in request.rejected]
+    ended: list[Statement] = []
+    if touched:
+        ended.append((_END_REJECTED.format(**rows_in), [snapshot, *named, session.texts(touched)]))
     if before.cursor is not None:
         ended.append((_END_CURSOR.format(**rows_in), [snapshot, *named]))
-    cursor_row = {
-        **stream,
-        "cursor_path": request.cursor_path,
-        "transformed_snapshot": before.cursor[1] if before.cursor else 0,
-        "updated_at": at,
+    same = {name: _Same(value=value) for name, value in stream.items()}
+    cursor = {
+        "cursor_path": _Same(value=request.cursor_path),
+        "transformed_snapshot": _Same(value=before.cursor[1] if before.cursor else 0),
+        "updated_at": _Same(value=at),
     }
     keeps = before.cursor[0] if before.cursor else None
-    added = [
-        _Added(book=books["ledger"], rows=_ledger(request, stream, paths, at)),
-        _Added(book=books["quarantine"], rows=_quarantine(request, stream, at)),
-        _Added(book=books["batches"], rows=[_batch(request, stream, at)]),
-        _Added(book=books["feeder_cursors"], rows=[cursor_row], keeps_row_id=keeps),
+    planned = [
+        _Added(book=books["ledger"], count=len(request.files), columns=same | _ledger(request, paths, at)),
+        _Added(book=books["quarantine"], count=len(request.rejected), columns=same | _quarantine(request, at)),
+        _Added(book=books["batches"], count=1, columns=same | _batch(request, at)),
+        _Added(book=books["feeder_cursors"], count=1, columns=same | cursor, keeps_row_id=keeps),
     ]
-    changes = [f"inlined_insert:{item.book.table_id}" for item in added if item.rows]
+    added = [item for item in planned if item.count]
+    changes = [f"inlined_insert:{item.book.table_id}" for item in added]
     if touched:
         changes.append(f"inlined_delete:{books['quarantine'].table_id}")
     if before.cursor is not None:
         changes.append(f"inlined_delete:{books['feeder_cursors'].table_id}")
-    return PlannedBooks(snapshot=snapshot, before=before, text=text, added=added, ended=ended, changes=changes)
+    return PlannedBooks(snapshot=snapshot, before=before, text=session.text, added=added, ended=ended, changes=changes)
 
 
-def _ledger(request: CommitRequest, stream: dict[str, str], paths: Sequence[str], at: datetime) -> list[dict[str, Any]]:
-    return [
-        {
-            **stream,
-            "file_key": item.file.key,
-            "etag": item.file.etag,
-            "size_bytes": item.file.size_bytes,
-            "row_count": item.footer.rows,
-            "file_day": file_day(item.file),
-            "batch_id": request.batch_id,
-            "commit_id": request.commit_id,
-            "registered_path": path,
-            "taken_at": at,
-        }
-        for item, path in zip(request.files, paths, strict=True)
-    ]
-
-
-def _quarantine(request: CommitRequest, stream: dict[str, str], at: datetime) -> list[dict[str, Any]]:
-    return [
-        {
-            **stream,
-            "file_key": item.file.key,
-            "etag": item.file.etag,
-            "size_bytes": item.file.size_bytes,
-            "reason": str(item.reason),
-            "detail": item.detail,
-            "status": "rejected",
-            "seen_at": at,
-        }
-        for item in request.rejected
-    ]
-
-
-def _batch(request: CommitRequest, stream: dict[str, str], at: datetime) -> dict[str, Any]:
+def _ledger(request: CommitRequest, paths: Sequence[str], at: datetime) -> dict[str, _Column]:
     return {
+        "file_key": [item.file.key for item in request.files],
+        "etag": [item.file.etag for item in request.files],
+        "size_bytes": [item.file.size_bytes for item in request.files],
+        "row_count": [item.footer.rows for item in request.files],
+        "file_day": [file_day(item.file) for item in request.files],
+        "batch_id": _Same(value=request.batch_id),
+        "commit_id": _Same(value=request.commit_id),
+        "registered_path": paths,
+        "taken_at": _Same(value=at),
+    }
+
+
+def _quarantine(request: CommitRequest, at: datetime) -> dict[str, _Column]:
+    return {
+        "file_key": [item.file.key for item in request.rejected],
+        "etag": [item.file.etag for item in request.rejected],
+        "size_bytes": [item.file.size_bytes for item in request.rejected],
+        "reason": [str(item.reason) for item in request.rejected],
+        "detail": [item.detail for item in request.rejected],
+        "status": _Same(value="rejected"),
+        "seen_at": _Same(value=at),
+    }
+
+
+def _batch(request: CommitRequest, at: datetime) -> dict[str, _Column]:
+    values = {
         "commit_id": request.commit_id,
         "batch_id": request.batch_id,
-        **stream,
         "file_count": len(request.files),
         "row_count": request.rows,
         "size_bytes": request.size_bytes,
         "committed_at": at,
     }
+    return {name: _Same(value=value) for name, value in values.items()}
 
 
-def _stored(values: list[Any], kind: str, text: Text) -> pa.Array:
+def _stored(values: Sequence[Any], kind: str, text: Text) -> pa.Array:
     if kind == "int64":
         return pa.array(values, pa.int64())
     if kind != "varchar":
@@ -254,12 +262,15 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _known(values: list[Any], kind: str) -> tuple[int, int, str | None, str | None]:
+def _summary(values: Sequence[Any], kind: str) -> Summary:
     there = [value for value in values if value is not None]
-    if not there:
-        return 0, len(values), None, None
-    ordered = sorted(there, key=(lambda value: value) if kind == "int64" else _octets)
-    return len(there), len(values) - len(there), str(ordered[0]), str(ordered[-1])
+    key = _octets if kind == "varchar" else None
+    low, high = (min(there, key=key), max(there, key=key)) if there else (None, None)
+    return Summary(has_null=len(there) < len(values), bounded=True, min_value=_as_bound(low), max_value=_as_bound(high))
+
+
+def _as_bound(value: Any) -> str | None:
+    return None if value is None else str(_plain(value))
 
 
 def _octets(value: str) -> bytes:

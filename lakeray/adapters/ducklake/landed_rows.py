@@ -3,121 +3,159 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakeray import sql
-from lakeray.adapters.ducklake.blocks import Block, FileFacts
+from lakeray.adapters.ducklake.blocks import Block, FileFacts, storable
 from lakeray.adapters.ducklake.inlined import column_stats, forget_column_stats, grown
 from lakeray.adapters.ducklake.layout import Layout
 from lakeray.adapters.ducklake.mappings import KnownMappings, Mapping
-from lakeray.adapters.ducklake.session import CatalogSession, Statement
+from lakeray.adapters.ducklake.session import CatalogSession, Rows, Step
 from lakeray.adapters.ducklake.signals import NotProved
-from lakeray.adapters.ducklake.table_stats import ADDED, ColumnStats, in_question, merged, summed_up, widened
+from lakeray.adapters.ducklake.table_stats import (
+    ADDED,
+    ColumnStats,
+    Summary,
+    in_question,
+    joined,
+    merged,
+    summed_up,
+    widened,
+)
 from lakeray.model import Accepted
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog_writer import Before
 
-_NUL = "\0"
+_STORED_AS_THEY_ARE = ("value_count", "null_count", "min_value", "max_value", "contains_nan", "extra_stats")
+
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Registered:
-    """One file with its place in the catalog."""
+class _Part:
+    """The registered files of one block. Arrays have one item per file."""
 
-    file_id: int
-    path: str
-    facts: FileFacts
-    mapping_id: int
-    first_row_id: int
+    block: Block
+    positions: Numbers
+    """The file's place in the block."""
+    at: Numbers
+    """Its place among the registered files of the commit."""
+    mapping: Mapping
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the block's files are registered."""
+        return len(self.positions) == len(self.block.rows)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFiles:
     """What a commit writes of data files."""
 
     layout: Layout
     before: Before
-    files: list[_Registered]
+    paths: Sequence[str]
+    parts: Sequence[_Part]
+    mappings: dict[Mapping, int]
     fresh: dict[Mapping, int]
-    known: KnownMappings
-    next_file_id: int
-    changes: list[str] = field(default_factory=list)
+    first_file_id: int
 
-    def write(self, session: CatalogSession, *, connection: duckdb.DuckDBPyConnection) -> None:
-        """Write it, inside the commit's transaction."""
-        if not self.files:
-            return
-        self.known.add(self.fresh, session)
-        session.append("ducklake_data_file", self._data_files())
-        statistics = self._statistics()
-        session.append("ducklake_file_column_stats", statistics)
-        stats = self._table_statistics(statistics, session, connection)
-        landing = self.layout.landing.table_id
-        session.execute([self._grown(), forget_column_stats(landing, stats)])
-        session.append("ducklake_table_column_stats", column_stats(landing, stats))
+    @property
+    def next_file_id(self) -> int:
+        """The first id that is free after the commit."""
+        return self.first_file_id + len(self.paths)
 
-    def _data_files(self) -> pa.Table:
-        count, facts = len(self.files), [item.facts for item in self.files]
+    @property
+    def changes(self) -> list[str]:
+        """For the snapshot's changes."""
+        return [f"inserted_into_table:{self.layout.landing.table_id}"] if self.paths else []
+
+    def steps(
+        self, session: CatalogSession, *, known: KnownMappings, connection: duckdb.DuckDBPyConnection
+    ) -> list[Step]:
+        """What is to be written, inside the commit's transaction."""
+        if not self.paths:
+            return []
+        landing = self.layout.landing
+        stats = self._table_statistics(session, connection)
+        files, rows, size_bytes = self._data_files()
+        return [
+            grown(
+                landing.table_id, landing.table_id in self.before.sizes, rows=rows, row_ids=rows, size_bytes=size_bytes
+            ),
+            forget_column_stats(landing.table_id, stats),
+            Rows("ducklake_table_column_stats", column_stats(landing.table_id, stats)),
+            *known.steps(self.fresh),
+            Rows("ducklake_data_file", files),
+            Rows("ducklake_file_column_stats", pa.concat_tables([self._statistics(part) for part in self.parts])),
+        ]
+
+    def _data_files(self) -> tuple[pa.Table, int, int]:
+        """The rows, how many rows the files have, and how many bytes."""
+        count = len(self.paths)
+        size = self.before.sizes.get(self.layout.landing.table_id)
+        rows, sizes, footers, mappings = (np.empty(count, np.int64) for _ in range(4))
+        for part in self.parts:
+            rows[part.at] = np.array(part.block.rows, np.int64)[part.positions]
+            sizes[part.at] = np.array(part.block.size_bytes, np.int64)[part.positions]
+            footers[part.at] = np.array(part.block.footer_bytes, np.int64)[part.positions]
+            mappings[part.at] = self.mappings[part.mapping]
+        first_row_id = size.next_row_id if size is not None else 0
+        same = {"table_id": self.layout.landing.table_id, "begin_snapshot": self.before.head.snapshot + 1}
         integers = {
-            "data_file_id": [item.file_id for item in self.files],
-            "table_id": [self.layout.landing.table_id] * count,
-            "begin_snapshot": [self.before.head.snapshot + 1] * count,
-            "record_count": [item.block.rows[item.position] for item in facts],
-            "file_size_bytes": [item.block.size_bytes[item.position] for item in facts],
-            "footer_size": [item.block.footer_bytes[item.position] for item in facts],
-            "row_id_start": [item.first_row_id for item in self.files],
-            "mapping_id": [item.mapping_id for item in self.files],
+            "data_file_id": self.first_file_id + np.arange(count),
+            **{name: np.full(count, value, np.int64) for name, value in same.items()},
+            "record_count": rows,
+            "file_size_bytes": sizes,
+            "footer_size": footers,
+            "row_id_start": first_row_id + np.cumsum(rows) - rows,
+            "mapping_id": mappings,
         }
         others = {
-            "path": pa.array([item.path for item in self.files], pa.string()),
-            "path_is_relative": pa.array([False] * count),
-            "file_format": pa.array(["parquet"] * count),
+            "path": pa.array(self.paths, pa.string()),
+            "path_is_relative": pa.repeat(pa.scalar(False), count),
+            "file_format": pa.repeat("parquet", count),
         }
-        return pa.table({name: pa.array(values, pa.int64()) for name, values in integers.items()} | others)
+        table = pa.table({name: pa.array(values) for name, values in integers.items()} | others)
+        return table, int(rows.sum()), int(sizes.sum())
 
-    def _statistics(self) -> pa.Table:
-        parts = [self._of_block(block, files) for block, files in _by_block(self.files)]
-        return pa.concat_tables(parts).combine_chunks()
+    def _statistics(self, part: _Part) -> pa.Table:
+        table, landing = storable(_used(part)), self.layout.landing
+        identifiers = np.zeros(len(part.block.rows), np.int64)
+        identifiers[part.positions] = self.first_file_id + part.at
+        return pa.table(
+            {
+                "data_file_id": pa.array(identifiers[table.column("file").to_numpy()]),
+                "table_id": pa.array(np.full(table.num_rows, landing.table_id, np.int64)),
+                "column_id": pa.array(self._column_ids(part)[table.column("column").to_numpy()]),
+                "column_size_bytes": table.column("size_bytes"),
+                **{name: table.column(name) for name in _STORED_AS_THEY_ARE},
+            }
+        )
 
-    def _of_block(self, block: Block, files: Sequence[_Registered]) -> pa.Table:
-        identifiers = np.full(len(block.rows), -1, np.int64)
-        for item in files:
-            identifiers[item.facts.position] = item.file_id
-        table, landing = block.statistics, self.layout.landing
-        if (identifiers < 0).any():
-            table = table.filter(pa.array(identifiers[table.column("file").to_numpy()] >= 0))
-        columns = np.array([landing.columns[path] for path in block.columns], np.int64)
-        values = {
-            "data_file_id": pa.array(identifiers[table.column("file").to_numpy()]),
-            "table_id": pa.array(np.full(table.num_rows, landing.table_id, np.int64)),
-            "column_id": pa.array(columns[table.column("column").to_numpy()]),
-            "column_size_bytes": table.column("size_bytes"),
-            **{name: table.column(name) for name in ("value_count", "null_count")},
-            **{name: _storable(table.column(name)) for name in ("min_value", "max_value")},
-            **{name: table.column(name) for name in ("contains_nan", "extra_stats")},
-        }
-        return pa.table(values)
+    def _column_ids(self, part: _Part) -> Numbers:
+        return np.array([self.layout.landing.columns[path] for path in part.block.columns], np.int64)
 
     def _table_statistics(
-        self, statistics: pa.Table, session: CatalogSession, connection: duckdb.DuckDBPyConnection
+        self, session: CatalogSession, connection: duckdb.DuckDBPyConnection
     ) -> dict[int, ColumnStats]:
         landing = self.layout.landing
         bounds = self.before.bounds.get(landing.table_id, {})
         size = self.before.sizes.get(landing.table_id)
-        added = summed_up(statistics.select(ADDED.names), types=landing.types, connection=connection)
+        summaries = (item for part in self.parts for item in self._summaries(part, connection))
+        added = joined(summaries, types=landing.types, connection=connection)
         asked = in_question(bounds, added) if size is not None and size.rows else []
         unknown = session.fetch([(sql.load("catalog_unbounded"), [landing.table_id, asked])])[0] if asked else []
         missing = {
             column_id
-            for present in {frozenset(block.columns) for block, _ in _by_block(self.files)}
+            for present in {frozenset(part.block.columns) for part in self.parts}
             for path, column_id in landing.leaves.items()
             if path not in present
         }
@@ -131,11 +169,23 @@ class PlannedFiles:
         )
         return {column_id: found for column_id, found in stats.items() if bounds.get(column_id) != found}
 
-    def _grown(self) -> Statement:
-        table_id, facts = self.layout.landing.table_id, [item.facts for item in self.files]
-        rows = sum(item.block.rows[item.position] for item in facts)
-        size_bytes = sum(item.block.size_bytes[item.position] for item in facts)
-        return grown(table_id, table_id in self.before.sizes, rows=rows, row_ids=rows, size_bytes=size_bytes)
+    def _summaries(self, part: _Part, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Summary]]:
+        """What the part's files say together of each column: as the validation summed it up, if that holds here."""
+        numbers, types = self._column_ids(part), self.layout.landing.types
+        summary = part.block.summary
+        if (
+            summary is None
+            or not part.is_whole
+            or part.block.types != tuple(types[number] for number in numbers.tolist())
+        ):
+            table = storable(_used(part))
+            rows = table.select(ADDED.names[1:]).add_column(
+                0, "column_id", pa.array(numbers[table.column("column").to_numpy()])
+            )
+            yield from summed_up(rows, types=types, connection=connection).items()
+            return
+        for column, has_null, bounded, low, high in zip(*summary.to_pydict().values(), strict=True):
+            yield int(numbers[column]), Summary(has_null=has_null, bounded=bounded, min_value=low, max_value=high)
 
 
 def plan(
@@ -154,40 +204,19 @@ def plan(
     """
     facts = facts_of(files)
     filled = [(path, item) for path, item in zip(paths, facts, strict=True) if item.block.rows[item.position]]
-    try:
-        wanted = {id(item.block): known.of(item.block.mapping) for _, item in filled}
-        for _, item in filled:
-            _ = [layout.landing.columns[column] for column in item.block.columns]
-    except KeyError as error:
-        raise NotProved(f"the landing table has no column {error}") from None
-    found = known.find(set(wanted.values()), session) if wanted else {}
-    next_id = before.head.next_file_id
-    fresh = {
-        mapping: next_id + at for at, mapping in enumerate(m for m in dict.fromkeys(wanted.values()) if m not in found)
-    }
-    found = found | fresh
-    next_id += len(fresh)
-    size = before.sizes.get(layout.landing.table_id)
-    first = size.next_row_id if size is not None else 0
-    row_ids = list(accumulate((item.block.rows[item.position] for _, item in filled), initial=first))
-    registered = [
-        _Registered(
-            file_id=next_id + at,
-            path=path,
-            facts=item,
-            mapping_id=found[wanted[id(item.block)]],
-            first_row_id=row_ids[at],
-        )
-        for at, (path, item) in enumerate(filled)
-    ]
+    parts = list(_parts([item for _, item in filled], layout=layout, known=known))
+    wanted = dict.fromkeys(part.mapping for part in parts)
+    found = known.find(set(wanted), session) if wanted else {}
+    first = before.head.next_file_id
+    fresh = {mapping: first + at for at, mapping in enumerate(mapping for mapping in wanted if mapping not in found)}
     return PlannedFiles(
         layout=layout,
         before=before,
-        files=registered,
+        paths=[path for path, _ in filled],
+        parts=parts,
+        mappings=found | fresh,
         fresh=fresh,
-        known=known,
-        next_file_id=next_id + len(registered),
-        changes=[f"inserted_into_table:{layout.landing.table_id}"] if registered else [],
+        first_file_id=first + len(fresh),
     )
 
 
@@ -205,14 +234,26 @@ def facts_of(files: Sequence[Accepted]) -> list[FileFacts]:
     return found
 
 
-def _by_block(files: Sequence[_Registered]) -> Iterator[tuple[Block, list[_Registered]]]:
-    groups: dict[int, list[_Registered]] = {}
-    for item in files:
-        groups.setdefault(id(item.facts.block), []).append(item)
+def _parts(facts: Sequence[FileFacts], *, layout: Layout, known: KnownMappings) -> Iterator[_Part]:
+    groups: dict[int, list[int]] = {}
+    for at, item in enumerate(facts):
+        groups.setdefault(id(item.block), []).append(at)
     for group in groups.values():
-        yield group[0].facts.block, group
+        block = facts[group[0]].block
+        try:
+            _ = [layout.landing.columns[column] for column in block.columns]
+            mapping = known.of(block.mapping)
+        except KeyError as error:
+            raise NotProved(f"the landing table has no column {error}") from None
+        positions = np.array([facts[at].position for at in group], np.int64)
+        yield _Part(block=block, positions=positions, at=np.array(group, np.int64), mapping=mapping)
 
 
-def _storable(bounds: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bounds without those that Postgres' text cannot hold; a file without a bound is read, not skipped."""
-    return pc.if_else(pc.match_substring(bounds, _NUL), pa.scalar(None, pa.string()), bounds)
+def _used(part: _Part) -> pa.Table:
+    """The block's statistics of the part's files."""
+    table = part.block.statistics
+    if part.is_whole:
+        return table
+    used = np.zeros(len(part.block.rows), np.bool_)
+    used[part.positions] = True
+    return table.filter(pa.array(used[table.column("file").to_numpy()]))

@@ -9,7 +9,7 @@ import pyarrow as pa
 from lakeray import sql
 from lakeray.adapters.ducklake.blocks import MappedName
 from lakeray.adapters.ducklake.layout import TableLayout
-from lakeray.adapters.ducklake.session import CatalogSession
+from lakeray.adapters.ducklake.session import CatalogSession, Rows, Step
 
 Mapping = tuple[tuple[int, str, int, int | None], ...]
 """(number, name in the file, column of the table, number of the parent), in the numbers' order."""
@@ -43,32 +43,27 @@ class KnownMappings:
             found.setdefault(mapping_id, []).append((number, name, target, parent))
         self._known = {tuple(names): mapping_id for mapping_id, names in found.items()}
 
-    def add(self, fresh: dict[Mapping, int], session: CatalogSession) -> None:
-        """Write mappings that the catalog lacks."""
+    def steps(self, fresh: dict[Mapping, int]) -> list[Step]:
+        """What writes mappings that the catalog lacks."""
         if not fresh:
-            return
+            return []
         table_id = self._landing.table_id
-        session.append(
-            "ducklake_column_mapping",
-            pa.table(
-                {
-                    "mapping_id": pa.array(fresh.values(), pa.int64()),
-                    "table_id": pa.array([table_id] * len(fresh), pa.int64()),
-                    "type": pa.array(["map_by_name"] * len(fresh)),
-                }
-            ),
+        mappings = pa.table(
+            {
+                "mapping_id": pa.array(fresh.values(), pa.int64()),
+                "table_id": pa.array([table_id] * len(fresh), pa.int64()),
+                "type": pa.array(["map_by_name"] * len(fresh)),
+            }
         )
         rows = [(mapping_id, *name) for mapping, mapping_id in fresh.items() for name in mapping]
-        session.append(
-            "ducklake_name_mapping",
-            pa.table(
-                {
-                    "mapping_id": pa.array([row[0] for row in rows], pa.int64()),
-                    "column_id": pa.array([row[1] for row in rows], pa.int64()),
-                    "source_name": pa.array([row[2] for row in rows], pa.string()),
-                    "target_field_id": pa.array([row[3] for row in rows], pa.int64()),
-                    "parent_column": pa.array([row[4] for row in rows], pa.int64()),
-                    "is_partition": pa.array([False] * len(rows)),
-                }
-            ),
+        names = pa.table(
+            {
+                "mapping_id": pa.array([row[0] for row in rows], pa.int64()),
+                "column_id": pa.array([row[1] for row in rows], pa.int64()),
+                "source_name": pa.array([row[2] for row in rows], pa.string()),
+                "target_field_id": pa.array([row[3] for row in rows], pa.int64()),
+                "parent_column": pa.array([row[4] for row in rows], pa.int64()),
+                "is_partition": pa.array([False] * len(rows)),
+            }
         )
+        return [Rows("ducklake_column_mapping", mappings), Rows("ducklake_name_mapping", names)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from psycopg import sql as compose
 
 from lakeray.adapters.ducklake import postgres_catalog
 from lakeray.adapters.ducklake.connection import LakeAddress
-from lakeray.adapters.ducklake.session import Statement
+from lakeray.adapters.ducklake.session import Rows, Statement, Step
 from lakeray.adapters.ducklake.signals import CatalogFailed, Conflict
 from lakeray.adapters.ducklake.writes import AnswerLost
 
@@ -22,6 +22,8 @@ _CSV = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
 """Null is nothing, an empty text is two quotes: as COPY reads CSV."""
 _CONFLICTS = (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 _PIECE_BYTES = 1 << 20
+_FEW = 100
+"""Rows that go in beside other statements (inclusive); a COPY of more takes two round trips of its own."""
 
 
 class PostgresSession:
@@ -30,45 +32,84 @@ class PostgresSession:
     def __init__(self, address: LakeAddress) -> None:
         self._address = address
         self._connection: psycopg.Connection[Any] | None = None
+        self._idle = False
+        """Whether the connection has been idle since the transaction before."""
 
     def begin(self) -> None:
         """Begin a transaction, on a new connection if the old one was lost meanwhile."""
         with self._answering():
-            if self._connection is not None:
-                try:
-                    self._connection.execute("SELECT 1")
-                except psycopg.OperationalError:
-                    self._connection.close()
-                else:
-                    return
-            self._connection = self._connect()
+            if self._connection is None or self._connection.closed:
+                self._connection = self._connect()
+                self._idle = False
+            else:
+                self._idle = True
 
     def fetch(self, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
         """The rows of each statement, in one round trip."""
-        with self._answering(), self._open().pipeline():
+        with self._answering():
+            try:
+                return self._fetched(statements)
+            except psycopg.OperationalError:
+                if not self._idle:
+                    raise
+                # Lost since the last transaction: nothing of this one was sent before.
+                self._open().close()
+                self._connection = self._connect()
+                return self._fetched(statements)
+            finally:
+                self._idle = False
+
+    def _fetched(self, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
+        with self._open().pipeline():
             cursors = [self._sent(statement, values) for statement, values in statements]
             return [cursor.fetchall() for cursor in cursors]
 
-    def execute(self, statements: Sequence[Statement]) -> None:
-        """Run statements, in one round trip."""
-        with self._answering(), self._open().pipeline():
-            for statement, values in statements:
-                self._sent(statement, values)
+    def write(self, steps: Sequence[Step]) -> None:
+        """Run statements and append rows: few of them in one round trip, many by COPY after it.
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append rows by COPY."""
-        names = compose.SQL(", ").join(compose.Identifier(name) for name in rows.column_names)
-        statement = compose.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(compose.Identifier(table), names)
-        target = io.BytesIO()
-        pa_csv.write_csv(rows, target, _CSV)
-        data = target.getbuffer()
-        with self._answering(), self._open().cursor() as cursor, cursor.copy(statement) as copy:
+        Rows that are many must not be what a later statement looks for.
+        """
+        self._idle = False
+        bulk = [step for step in steps if isinstance(step, Rows) and step.rows.num_rows > _FEW]
+        with self._answering():
+            with self._open().pipeline():
+                for step in steps:
+                    if not isinstance(step, Rows):
+                        self._sent(*step)
+                    elif 0 < step.rows.num_rows <= _FEW:
+                        self._insert(step)
+            for rows in bulk:
+                self._copy(rows)
+
+    def _insert(self, step: Rows) -> None:
+        table = compose.Identifier(step.table)
+        names = compose.SQL(", ").join(compose.Identifier(name) for name in step.rows.column_names)
+        statement = compose.SQL(
+            "INSERT INTO {} ({}) SELECT {} FROM json_populate_recordset(CAST(NULL AS {}), $1)"
+        ).format(table, names, names, table)
+        self._sent(statement.as_string(self._open()), [json.dumps(step.rows.to_pylist(), ensure_ascii=False)])
+
+    def _copy(self, step: Rows) -> None:
+        names = compose.SQL(", ").join(compose.Identifier(name) for name in step.rows.column_names)
+        statement = compose.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(compose.Identifier(step.table), names)
+        target = pa.BufferOutputStream()
+        pa_csv.write_csv(step.rows, target, _CSV)
+        data = memoryview(target.getvalue())
+        with self._open().cursor() as cursor, cursor.copy(statement) as copy:
             for start in range(0, len(data), _PIECE_BYTES):
                 copy.write(data[start : start + _PIECE_BYTES])
 
     def text(self, value: str | None) -> Any:
         """As bytes: Postgres' text cannot hold every character that a key can."""
         return None if value is None else value.encode("utf-8", "surrogatepass")
+
+    def texts(self, values: Sequence[str]) -> Any:
+        """As an array of bytes, written as Postgres writes one: psycopg would take each by itself."""
+        return _array(f"\\\\x{value.encode('utf-8', 'surrogatepass').hex()}" for value in values)
+
+    def names(self, values: Sequence[str]) -> Any:
+        """As an array of texts."""
+        return _array(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
 
     def commit(self) -> None:
         """Commit."""
@@ -112,3 +153,7 @@ class PostgresSession:
             raise Conflict(str(error).split("\n", 1)[0]) from None
         except psycopg.Error as error:
             raise CatalogFailed(str(error).split("\n", 1)[0]) from None  # the cause may repeat the connection string
+
+
+def _array(escaped: Iterable[str]) -> str:
+    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lakeray.adapters.ducklake.blocks import STATISTICS, Block, FileFacts
+from lakeray.adapters.ducklake.blocks import STATISTICS, SUMMARY, Block, FileFacts, storable
 from lakeray.adapters.ducklake.bounds import Kind, Unreadable, kind_of, texts
 from lakeray.adapters.ducklake.leaves import leaves
 from lakeray.adapters.ducklake.scratch import ScratchLake
+from lakeray.adapters.ducklake.table_stats import ADDED, summed_up
 from lakeray.adapters.footer_bytes import schema_elements
 from lakeray.adapters.footer_lanes import Chunks, find_chunks, path_pattern, read_chunks
 from lakeray.adapters.footers import FileTail
@@ -133,14 +134,26 @@ class _Lanes:
     def _block(self, tails: Sequence[FileTail], places: Sequence[Sequence[int]]) -> Block:
         chunks = read_chunks([item.data for item in tails], places, patterns=self._patterns)
         self._leave_odd(chunks)
+        statistics = pa.concat_tables(self._parts(chunks))
         return Block(
             columns=self._first.columns,
             mapping=self._first.mapping,
             rows=tuple(item.rows for item in tails),
             size_bytes=tuple(item.size_bytes for item in tails),
             footer_bytes=tuple(len(item.data) - _TRAILER_BYTES for item in tails),
-            statistics=pa.concat_tables(self._parts(chunks)),
+            statistics=statistics,
+            types=self._first.types,
+            summary=self._summary(statistics),
         )
+
+    def _summary(self, statistics: pa.Table) -> pa.Table:
+        stored = storable(statistics)
+        added = stored.select(ADDED.names[1:]).add_column(0, "column_id", stored.column("column").cast(pa.int64()))
+        found = summed_up(added, types=dict(enumerate(self._first.types)), connection=self._lake.connection)
+        columns = [found.keys()] + [
+            [getattr(summary, name) for summary in found.values()] for name in SUMMARY.names[1:]
+        ]
+        return pa.table([pa.array(values, of.type) for of, values in zip(SUMMARY, columns, strict=True)], SUMMARY)
 
     def _leave_odd(self, chunks: Chunks) -> None:
         bounded = (chunks.min_bytes >= 0) & (chunks.max_bytes >= 0)

@@ -107,9 +107,10 @@ class ScratchLake:
             files = self.connection.execute(sql.load("scratch_files")).fetchall()
             if not files:
                 return {}
-            paths = _paths(self.connection.execute(sql.load("scratch_columns"), [table]).fetchall())
+            columns = self.connection.execute(sql.load("scratch_columns"), [table]).fetchall()
+            paths, types = _paths(columns), {identifier: kind for identifier, _, _, kind in columns}
             mappings = self._mappings({row[-1] for row in files}, paths)
-            return {row[1]: self._block(row, mappings[row[-1]], paths) for row in files}
+            return {row[1]: self._block(row, mappings[row[-1]], paths, types) for row in files}
         finally:
             for name in _TABLES:
                 self.connection.execute(f"DELETE FROM {_CATALOG}.{name}")
@@ -121,7 +122,13 @@ class ScratchLake:
             found[mapping].append(MappedName(number=number, source_name=name, target=paths[target], parent=parent))
         return {mapping: tuple(names) for mapping, names in found.items()}
 
-    def _block(self, row: tuple[int, ...], mapping: tuple[MappedName, ...], paths: dict[int, ColumnPath]) -> Block:
+    def _block(
+        self,
+        row: tuple[int, ...],
+        mapping: tuple[MappedName, ...],
+        paths: dict[int, ColumnPath],
+        types: dict[int, str],
+    ) -> Block:
         file_id, _, rows, size_bytes, footer_bytes, _ = row
         statistics = self.connection.execute(sql.load("scratch_statistics"), [file_id]).to_arrow_table()
         identifiers: list[int] = statistics.column("column_id").to_pylist()
@@ -135,6 +142,7 @@ class ScratchLake:
             size_bytes=(size_bytes,),
             footer_bytes=(footer_bytes,),
             statistics=table.add_column(0, "file", pa.array([0] * len(columns), pa.int32())),
+            types=tuple(types[identifier] for identifier in identifiers),
         )
 
 
@@ -168,8 +176,8 @@ def _unregistered(tail: FileTail) -> Block | str:
     )
 
 
-def _paths(rows: list[tuple[int, str, int | None]]) -> dict[int, ColumnPath]:
-    named = {identifier: (name, parent) for identifier, name, parent in rows}
+def _paths(rows: list[tuple[int, str, int | None, str]]) -> dict[int, ColumnPath]:
+    named = {identifier: (name, parent) for identifier, name, parent, _ in rows}
 
     def path(identifier: int) -> ColumnPath:
         name, parent = named[identifier]

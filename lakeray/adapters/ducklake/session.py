@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import duckdb
@@ -20,6 +21,17 @@ Statement = tuple[str, Sequence[Any]]
 """SQL with ``$1`` placeholders, and their values."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows to append, whose columns are named like the table's."""
+
+    table: str
+    rows: pa.Table
+
+
+Step = Statement | Rows
+
+
 class CatalogSession(Protocol):
     """A connection to the catalog database. All calls raise ``Conflict`` or ``CatalogFailed``."""
 
@@ -29,14 +41,17 @@ class CatalogSession(Protocol):
     def fetch(self, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
         """The rows of each statement, in as few round trips as can be."""
 
-    def execute(self, statements: Sequence[Statement]) -> None:
-        """Run statements, in as few round trips as can be."""
-
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append rows whose columns are named like the table's."""
+    def write(self, steps: Sequence[Step]) -> None:
+        """Run statements and append rows, in order, in as few round trips as can be."""
 
     def text(self, value: str | None) -> Any:
         """A text as the catalog stores it in an inlined table."""
+
+    def texts(self, values: Sequence[str]) -> Any:
+        """Texts as the catalog stores them in an inlined table, as the value of an array."""
+
+    def names(self, values: Sequence[str]) -> Any:
+        """Texts as DuckLake's own tables have them, as the value of an array."""
 
     def commit(self) -> None:
         """Commit.
@@ -67,22 +82,25 @@ class SqliteSession:
         """The rows of each statement."""
         return [self._run(statement, values).fetchall() for statement, values in statements]
 
-    def execute(self, statements: Sequence[Statement]) -> None:
-        """Run statements."""
-        for statement, values in statements:
-            self._run(statement, values)
-
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append rows."""
-        self._cursor.register("appended_rows", rows)
-        try:
-            self._run(f"INSERT INTO {table} BY NAME SELECT * FROM appended_rows", [])
-        finally:
-            self._cursor.unregister("appended_rows")
+    def write(self, steps: Sequence[Step]) -> None:
+        """Run statements and append rows."""
+        for step in steps:
+            if isinstance(step, Rows):
+                self._append(step)
+            else:
+                self._run(*step)
 
     def text(self, value: str | None) -> Any:
         """As it is."""
         return value
+
+    def texts(self, values: Sequence[str]) -> Any:
+        """As they are."""
+        return list(values)
+
+    def names(self, values: Sequence[str]) -> Any:
+        """As they are."""
+        return list(values)
 
     def commit(self) -> None:
         """Commit."""
@@ -100,6 +118,15 @@ class SqliteSession:
     def close(self) -> None:
         """Let the connection go."""
         self._cursor.close()
+
+    def _append(self, rows: Rows) -> None:
+        if not rows.rows.num_rows:
+            return
+        self._cursor.register("appended_rows", rows.rows)
+        try:
+            self._run(f"INSERT INTO {rows.table} BY NAME SELECT * FROM appended_rows", [])
+        finally:
+            self._cursor.unregister("appended_rows")
 
     def _run(self, statement: str, values: Sequence[Any]) -> duckdb.DuckDBPyConnection:
         try:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakeray import sql
+from lakeray.adapters.ducklake.comparing import Unsure, key_of
 
 _AS_DUCKDB = {
     "int8": "TINYINT",
@@ -78,20 +79,72 @@ def summed_up(
     added: pa.Table, *, types: Mapping[int, str], connection: duckdb.DuckDBPyConnection
 ) -> dict[int, Summary]:
     """Sum up rows of ``ADDED`` by column."""
-    found: dict[int, Summary] = {}
+    if not added.num_rows:
+        return {}
     kinds = pc.dictionary_encode(added.column("column_id")).combine_chunks()
     present = [as_duckdb(types[column_id]) for column_id in kinds.dictionary.to_pylist()]
     number_of = {kind: number for number, kind in enumerate(dict.fromkeys(present))}
     of_column = pa.array([number_of[kind] for kind in present], pa.int32())
+    one = sql.load("sum_statistics")
+    statement = " UNION ALL ".join(
+        one.replace("$type", kind).replace("$kind", str(number)) for kind, number in number_of.items()
+    )
     with connection.cursor() as cursor:
         cursor.register("added_statistics", added.append_column("kind", of_column.take(kinds.indices)))
         # No bound values: with one, DuckDB's client looks for pandas at each call, which takes longer than the query.
-        for kind, number in number_of.items():
-            statement = sql.load("sum_statistics").replace("$type", kind).replace("$kind", str(number))
-            for column_id, has_null, bounded, low, high in cursor.execute(statement).fetchall():
-                found[column_id] = Summary(has_null=has_null, bounded=bounded, min_value=low, max_value=high)
+        rows = cursor.execute(statement).fetchall()
         cursor.unregister("added_statistics")
-    return found
+    return {
+        column_id: Summary(has_null=has_null, bounded=bounded, min_value=low, max_value=high)
+        for column_id, has_null, bounded, low, high in rows
+    }
+
+
+def joined(
+    summaries: Iterable[tuple[int, Summary]], *, types: Mapping[int, str], connection: duckdb.DuckDBPyConnection
+) -> dict[int, Summary]:
+    """Sum up summaries by column."""
+    groups: dict[int, list[Summary]] = {}
+    for column_id, summary in summaries:
+        groups.setdefault(column_id, []).append(summary)
+    found: dict[int, Summary] = {}
+    left: list[Sequence[object]] = []
+    for column_id, group in groups.items():
+        bounds = _joined_bounds(group, as_duckdb(types[column_id]))
+        if bounds is None:
+            left += [_as_added(column_id, summary) for summary in group]
+        else:
+            found[column_id] = Summary(
+                has_null=_any(*(summary.has_null for summary in group)),
+                bounded=all(summary.bounded for summary in group),
+                min_value=bounds[0],
+                max_value=bounds[1],
+            )
+    return found | summed_up(added_rows(left), types=types, connection=connection)
+
+
+def _joined_bounds(group: Sequence[Summary], kind: str) -> tuple[str | None, str | None] | None:
+    """The bounds of all; None when only DuckDB can say."""
+    lows = dict.fromkeys(summary.min_value for summary in group if summary.min_value is not None)
+    highs = dict.fromkeys(summary.max_value for summary in group if summary.max_value is not None)
+    if len(lows) < 2 and len(highs) < 2:
+        return next(iter(lows), None), next(iter(highs), None)
+    key = key_of(kind)
+    if key is None:
+        return None
+    try:
+        return min(lows, key=key, default=None), max(highs, key=key, default=None)
+    except Unsure:
+        return None
+
+
+def _as_added(column_id: int, summary: Summary) -> Sequence[object]:
+    nulls = None if summary.has_null is None else int(summary.has_null)
+    has_bounds = summary.min_value is not None and summary.max_value is not None
+    values = None if not summary.bounded else int(has_bounds)
+    # A row with a bound on one side only, or with unknown values beside known bounds, is as little bounded as without.
+    low, high = (summary.min_value, summary.max_value) if summary.bounded else (None, None)
+    return column_id, values, nulls, low, high
 
 
 def as_duckdb(kind: str) -> str:
@@ -181,19 +234,19 @@ def widened(
     connection: duckdb.DuckDBPyConnection,
 ) -> dict[int, tuple[str | None, str | None]]:
     """The bounds of columns that have bounds before and now, compared as their types are compared."""
-    both = [
-        (column_id, stands, summary)
-        for column_id, summary in added.items()
-        if (stands := current.get(column_id)) is not None
-        and stands.min_value is not None
-        and summary.min_value is not None
-    ]
-    rows: list[Sequence[object]] = []
-    for column_id, stands, summary in both:
-        rows.append((column_id, 1, 0, stands.min_value, stands.max_value))
-        rows.append((column_id, 1, 0, summary.min_value, summary.max_value))
-    table = added_rows(rows)
-    found = summed_up(table, types=types, connection=connection) if rows else {}
+    both: list[tuple[int, Summary]] = []
+    for column_id, summary in added.items():
+        stands = current.get(column_id)
+        if stands is None or stands.min_value is None or summary.min_value is None:
+            continue
+        before = Summary(
+            has_null=False,
+            bounded=stands.max_value is not None,
+            min_value=stands.min_value,
+            max_value=stands.max_value,
+        )
+        both += [(column_id, before), (column_id, summary)]
+    found = joined(both, types=types, connection=connection)
     return {
         column_id: (summary.min_value, summary.max_value) if summary.bounded else (None, None)
         for column_id, summary in found.items()
