@@ -144,6 +144,9 @@ def _agree_on_new_columns(
     for item in verdicts:
         if not isinstance(item, Accepted):
             continue
+        if not item.new_columns:
+            accepted.append(item)
+            continue
         clash = next((c for c in item.new_columns if not _agrees(c, have)), None)
         if clash is not None:
             clashing.append(_clash(item, clash, have[clash.name.lower()]))

@@ -21,8 +21,9 @@ MAX_COLUMNS = 2_000
 _MAX_LEAVES = 20_000
 """Columns without parts, nested ones included (inclusive)."""
 _ENCRYPTED = b"PARE"
-_TAIL_BYTES = 128 * 1024
-"""Most footers fit: 123 columns with nested fields, one row group and its statistics take about 105 kB."""
+TAIL_BYTES = 128 * 1024
+"""What is read of a file at first. Most footers fit: 123 columns with nested fields, one row group and its statistics
+take about 105 kB."""
 _MAX_FOOTER_BYTES = 16 * 1024 * 1024
 _LARGE_FOOTER_BYTES = 1024 * 1024
 """Above it footers are read one at a time: in memory a footer takes ten times its bytes, or more."""
@@ -84,7 +85,7 @@ class FooterReader:
             return _rejected(file, RejectReason.VANISHED, "expected the listed object, found none")
 
     def _read(self, file: SourceFile) -> _Read | Rejected:
-        tail = self._tail(file, min(_TAIL_BYTES, file.size_bytes))
+        tail = self._tail(file, min(TAIL_BYTES, file.size_bytes))
         if tail[-4:] == _ENCRYPTED:
             return _rejected(file, RejectReason.CORRUPT, "expected plain Parquet, found an encrypted footer")
         if tail[-4:] != MAGIC:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from lakeray.adapters.conversion import convert, copy_key
-from lakeray.adapters.footers import FileTail, FooterReader
+from lakeray.adapters.footers import TAIL_BYTES, FileTail, FooterReader
 from lakeray.adapters.object_store import ObstoreStore
 from lakeray.model import Accepted, Batch, Column, Contract, Footer, Rejected, RejectReason, SourceFile, Verdict
 
 Judge = Callable[[SourceFile, Footer, Contract], Verdict]
 _MAX_REACHED = 8
-_SLAB_FILES = 128
-"""Footers of this many files are looked at together; read are those of the next slabs meanwhile."""
+_SLAB_FILES = 512
+_SLAB_BYTES = 16 * 1024 * 1024
+"""The tails of at most so many files, and so many bytes, are looked at together; the next slabs are read meanwhile."""
 _SLABS_AHEAD = 3
 
 _Judgement = tuple[Verdict, FileTail | None]
@@ -55,8 +56,7 @@ class BatchValidator:
         waiting: deque[list[Future[_Judgement]]] = deque()
         with ThreadPoolExecutor(max_workers=min(self.concurrency, max(1, len(batch.files)))) as pool:
             try:
-                for start in range(0, len(batch.files), _SLAB_FILES):
-                    slab = batch.files[start : start + _SLAB_FILES]
+                for slab in _slabs(batch.files):
                     waiting.append([pool.submit(self._one, batch, file, footers, judged) for file in slab])
                     if len(waiting) == _SLABS_AHEAD:
                         verdicts += self._with_facts(waiting.popleft(), contract)
@@ -100,6 +100,20 @@ class BatchValidator:
             for number, found in zip(numbers, worked_out, strict=True):
                 verdicts[number] = _completed(verdicts[number], found)
         return verdicts
+
+
+def _slabs(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+    slab: list[SourceFile] = []
+    room = _SLAB_BYTES
+    for file in files:
+        tail = min(file.size_bytes, TAIL_BYTES)
+        if slab and (len(slab) == _SLAB_FILES or tail > room):
+            yield slab
+            slab, room = [], _SLAB_BYTES
+        slab.append(file)
+        room -= tail
+    if slab:
+        yield slab
 
 
 def _completed(verdict: Verdict, found: object) -> Verdict:

@@ -21,7 +21,7 @@ from lakeray.adapters.ducklake.writes import AnswerLost
 _CSV = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
 """Null is nothing, an empty text is two quotes: as COPY reads CSV."""
 _CONFLICTS = (psycopg.errors.UniqueViolation, psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
-_PIECE_BYTES = 1 << 20
+_PIECE_ROWS = 20_000
 _FEW = 100
 """Rows that go in beside other statements (inclusive); a COPY of more takes two round trips of its own."""
 
@@ -90,14 +90,16 @@ class PostgresSession:
         self._sent(statement.as_string(self._open()), [json.dumps(step.rows.to_pylist(), ensure_ascii=False)])
 
     def _copy(self, step: Rows) -> None:
-        names = compose.SQL(", ").join(compose.Identifier(name) for name in step.rows.column_names)
+        rows = step.rows.select(
+            [name for name in step.rows.column_names if step.rows[name].null_count < len(step.rows)]
+        )
+        names = compose.SQL(", ").join(compose.Identifier(name) for name in rows.column_names)
         statement = compose.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(compose.Identifier(step.table), names)
-        target = pa.BufferOutputStream()
-        pa_csv.write_csv(step.rows, target, _CSV)
-        data = memoryview(target.getvalue())
         with self._open().cursor() as cursor, cursor.copy(statement) as copy:
-            for start in range(0, len(data), _PIECE_BYTES):
-                copy.write(data[start : start + _PIECE_BYTES])
+            for start in range(0, len(rows), _PIECE_ROWS):  # Postgres takes one in while the next one is written
+                target = pa.BufferOutputStream()
+                pa_csv.write_csv(rows.slice(start, _PIECE_ROWS), target, _CSV)
+                copy.write(memoryview(target.getvalue()))
 
     def text(self, value: str | None) -> Any:
         """As bytes: Postgres' text cannot hold every character that a key can."""

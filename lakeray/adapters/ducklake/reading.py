@@ -166,11 +166,11 @@ class _Lanes:
     def _parts(self, chunks: Chunks) -> list[pa.Table]:
         placed = np.broadcast_to(self._columns >= 0, chunks.min_bytes.shape)
         bounded = (chunks.min_bytes >= 0) & placed
-        nothing = np.nonzero(placed & ~bounded)
+        nothing = _column_by_column(placed & ~bounded)
         parts = [self._part(chunks, nothing, pa.nulls(len(nothing[0]), pa.string()), None)]
         for kind in dict.fromkeys(self._kinds):
             of_kind = np.array([other == kind for other in self._kinds])
-            where = np.nonzero(bounded & of_kind[None, :])
+            where = _column_by_column(bounded & of_kind[None, :])
             if kind is not None and len(where[0]):
                 low = self._texts(kind, chunks, where, chunks.min_at, chunks.min_bytes)
                 high = self._texts(kind, chunks, where, chunks.max_at, chunks.max_bytes)
@@ -200,6 +200,12 @@ class _Lanes:
             },
             schema=STATISTICS,
         )
+
+
+def _column_by_column(wanted: npt.NDArray[np.bool_]) -> _Where:
+    """Where it is true, leaf by leaf: so the catalog's index by column takes the rows quickest."""
+    leaf, file = np.nonzero(wanted.T)
+    return file, leaf
 
 
 class _Left(Exception):
