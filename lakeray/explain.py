@@ -107,7 +107,17 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
     """``status`` as tables."""
     streams = Table(
         title="Streams",
-        columns=("stream", "pending", "taken in", "landing rows", "processed rows", "lag", "quarantined", "too late"),
+        columns=(
+            "stream",
+            "pending",
+            "taken in",
+            "landing rows",
+            "processed rows",
+            "lag",
+            "quarantined",
+            "too late",
+            "registered by",
+        ),
         rows=tuple(_status_row(state) for state in states),
     )
     models = Table(
@@ -292,6 +302,7 @@ def _last_batch(batch: LastBatch) -> dict[str, Any]:
         "rows": batch.rows,
         "bytes": batch.size_bytes,
         "committed_at": batch.committed_at.isoformat(),
+        "registered_by": batch.registered_by,
     }
 
 
@@ -311,6 +322,7 @@ def _status_row(state: StreamState) -> tuple[str, ...]:
         "?" if lag is None else human_seconds(lag),
         str(state.quarantined),
         "?" if plan is None else str(len(plan.too_late)),
+        "" if state.last_batch is None else state.last_batch.registered_by or "?",
     )
 
 

@@ -455,6 +455,8 @@ class LastBatch:
     rows: int
     size_bytes: int
     committed_at: datetime
+    registered_by: str | None = None
+    """Who wrote the catalog's rows, and why not the catalog writer if it did not. None when the snapshot is expired."""
 
 
 class StreamStatus(StrEnum):

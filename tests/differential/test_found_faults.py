@@ -166,6 +166,15 @@ def test_what_the_writer_wrote_ducklake_changes_afterwards(own_pair: Twins) -> N
         assert counts(lake, stream, "true") == 2
 
 
+def test_who_registered_a_batch_is_told_with_it(pair: Twins) -> None:
+    stream = landed(pair, [parquet(a=["x", "y"])])
+    told = {name: lake.reader.last_batch(stream) for name, lake in pair.lakes.items()}
+    assert {name: batch.registered_by for name, batch in told.items() if batch is not None} == {
+        "catalog": "catalog writer",
+        "extension": "DuckLake's call: lake.writer is extension",
+    }
+
+
 def _column(lake: WrittenLake, stream: StreamName, name: str) -> int:
     where = f"column_name = '{name}' AND end_snapshot IS NULL AND table_id IN (SELECT table_id FROM "
     tables = f"__ducklake_metadata_lakehouse.ducklake_table WHERE table_name = '{stream.landing_table}')"

@@ -187,7 +187,13 @@ def test_what_is_unknown_is_null_and_never_zero() -> None:
         None
     ] * 5
     row = explain.status_tables([state(plan=None)], enriched={})[0].rows[0]
-    assert row[1] == row[5] == row[7] == "?"
+    assert row[1] == row[5] == row[7] == row[8] == "?"
+
+
+def test_who_registered_the_last_batch_is_told() -> None:
+    told = state(last_batch=replace(LAST, registered_by="catalog writer"))
+    assert told.as_json()["last_batch"]["registered_by"] == "catalog writer"
+    assert explain.status_tables([told], enriched={})[0].rows[0][8] == "catalog writer"
 
 
 def test_a_plan_tells_its_batches_and_what_needs_attention() -> None:

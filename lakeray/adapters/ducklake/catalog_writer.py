@@ -22,9 +22,12 @@ from lakeray.adapters.ducklake.mappings import KnownMappings
 from lakeray.adapters.ducklake.session import CatalogSession, Statement
 from lakeray.adapters.ducklake.signals import LayoutMoved, NotProved, PathsWait, failed
 from lakeray.adapters.ducklake.table_stats import ColumnStats
+from lakeray.adapters.ducklake.writes import commit_extra
 from lakeray.errors import LeaseLostError
 from lakeray.faults import Fault, FaultPoint
 from lakeray.model import CommitRequest, CursorIs, LeaseIs, LedgerLacks
+
+REGISTERED_BY = "catalog writer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +265,6 @@ def _snapshot(head: Head, next_file_id: int, at: datetime) -> Statement:
 
 
 def _changes(request: CommitRequest, snapshot: int, changes: Sequence[str]) -> Statement:
-    extra = {"commit_id": request.commit_id, "batch_id": request.batch_id, "stream": str(request.stream)}
+    extra = commit_extra(request, registered_by=REGISTERED_BY)
     message = f"{request.stream}: {len(request.files)} file(s)"
     return sql.load("catalog_add_changes"), [snapshot, ",".join(changes), "lakeray", message, json.dumps(extra)]

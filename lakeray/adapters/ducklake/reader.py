@@ -99,7 +99,13 @@ class DuckLakeReader:
             rows=count,
             size_bytes=size,
             committed_at=_utc(at),
+            registered_by=self._registered_by(snapshot),
         )
+
+    def _registered_by(self, snapshot: int) -> str | None:
+        rows = self._rows("registered_by", [snapshot])
+        extra: dict[str, str] = json.loads(rows[0][0]) if rows and rows[0][0] else {}
+        return extra.get("registered_by")
 
     def history(self, key: str) -> Sequence[LedgerEntry]:
         """Every time the key was taken in, oldest first."""

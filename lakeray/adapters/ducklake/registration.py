@@ -25,7 +25,7 @@ from lakeray.adapters.ducklake.signals import (
     RequirementFailed,
     failed,
 )
-from lakeray.adapters.ducklake.writes import AnswerLost, fenced
+from lakeray.adapters.ducklake.writes import AnswerLost, commit_extra, fenced
 from lakeray.column_types import parse_type, quoted, same_type
 from lakeray.errors import CatalogError, LeaseLostError, StorageError
 from lakeray.faults import Fault, FaultPoint
@@ -135,8 +135,11 @@ class Registration:
                 if found is None:
                     return Unknown(commit_id=request.commit_id, cause="COMMIT gave no error, yet nothing is there")
                 self._mend_statistics(attempt, found)
-                by = f"DuckLake's call: {self._not_by_writer}"
-                return replace(found, request=attempt, registered_by=by)
+                return replace(found, request=attempt, registered_by=self._by_call)
+
+    @property
+    def _by_call(self) -> str:
+        return f"DuckLake's call: {self._not_by_writer}"
 
     def _written(self, request: CommitRequest, *, at: datetime) -> Landed | None:
         """The commit by the writer; None when the batch is for DuckLake's call."""
@@ -226,7 +229,7 @@ class Registration:
         return None if row is None else Landed(snapshot=row[0])
 
     def _attempt(self, request: CommitRequest, *, at: datetime) -> None:
-        extra = {"commit_id": request.commit_id, "batch_id": request.batch_id, "stream": str(request.stream)}
+        extra = commit_extra(request, registered_by=self._by_call)
         message = f"{request.stream}: {len(request.files)} file(s)"
         with fenced(self._connection, token=self._token, message=message, extra=extra) as cursor:
             for requirement in request.requirements:

@@ -11,10 +11,25 @@ import duckdb
 from lakeray import sql
 from lakeray.adapters.ducklake.connection import first_line
 from lakeray.errors import CatalogError, LeaseLostError
+from lakeray.model import CommitRequest
 
 
 class AnswerLost(Exception):
     """The COMMIT was sent and failed or gave no answer: it may have landed (P9)."""
+
+
+def commit_extra(request: CommitRequest, *, registered_by: str) -> dict[str, str]:
+    """What travels with a batch's DuckLake snapshot (P7).
+
+    Args:
+        registered_by: who wrote the catalog's rows, and why; ``status`` shows it.
+    """
+    return {
+        "commit_id": request.commit_id,
+        "batch_id": request.batch_id,
+        "stream": str(request.stream),
+        "registered_by": registered_by,
+    }
 
 
 @contextmanager
