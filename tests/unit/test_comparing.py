@@ -80,4 +80,4 @@ def test_types_whose_texts_say_too_little_are_left_to_duckdb(kind: str) -> None:
 def test_a_day_and_its_first_moment_are_apart() -> None:
     first = datetime(2026, 1, 1, tzinfo=UTC)
     later = [text(first + timedelta(microseconds=step)) + "+00" for step in (0, 1, 10, 100_000, 1_000_000)]
-    assert sorted(reversed(later), key=key("TIMESTAMP WITH TIME ZONE")) == later
+    assert sorted(set(later), key=key("TIMESTAMP WITH TIME ZONE")) == later
