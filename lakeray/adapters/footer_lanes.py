@@ -8,7 +8,7 @@ looks otherwise is left to whoever asked: it is ``None``, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ _PADDING = 16
 _LAST_TYPE, _LAST_ENCODING, _LAST_CODEC = 7, 9, 7
 """The last of Parquet's physical types, encodings and codecs; of a number beyond them DuckLake says what it thinks."""
 _MAX_ENCODINGS = 8
+_MAX_ITEMS = 64
+"""Items of a list inside a chunk (inclusive) for the quick way."""
 
 Numbers = npt.NDArray[np.int64]
 Lanes = npt.NDArray[np.intp]
@@ -101,6 +103,33 @@ def read_chunks(footers: Sequence[bytes], places: Sequence[Sequence[int]], *, pa
     return walk.chunks(at.shape)
 
 
+def whole_chunks(
+    footers: Sequence[bytes], places: Sequence[Sequence[int]], starts: Sequence[int], *, patterns: tuple[bytes, ...]
+) -> list[int | None]:
+    """Where each footer's last chunk ends, if its chunks are whole and follow each other octet by octet; else None.
+
+    Args:
+        places: as for ``read_chunks``.
+        starts: where each footer's first chunk begins.
+    """
+    lengths = np.array([len(footer) for footer in footers], np.int64)
+    offsets = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
+    after = np.array(places, np.int64) + offsets[:, None]
+    paths = after - np.array([len(pattern) - 1 for pattern in patterns])
+    data = b"".join(footers) + bytes(_PADDING)
+    limits = np.broadcast_to((offsets + lengths)[:, None], after.shape).ravel()
+    walk = _Walk(data, after.ravel(), limits)
+    walk.chunks(after.shape)
+    ends, sound = walk.finished()
+    shaped = ends.reshape(after.shape)
+    begins = np.concatenate(((offsets + np.array(starts, np.int64))[:, None], shaped[:, :-1]), axis=1)
+    before = _Walk(data, begins.ravel(), limits)
+    sound &= before.reaches(paths.ravel())
+    good = np.all(sound.reshape(after.shape), axis=1)
+    last = shaped[:, -1] - offsets
+    return [end if ok else None for end, ok in zip(last.tolist(), good.tolist(), strict=True)]
+
+
 class _Walk:
     """The lanes' walk from the codec to the end of the statistics of each chunk."""
 
@@ -111,6 +140,7 @@ class _Walk:
         self._ends = ends
         self._sound = np.ones(len(at), np.bool_)
         self._last = np.zeros(len(at), np.int64)
+        self._in_statistics: Lanes = np.zeros(0, np.intp)
 
     def require_heads(self, paths: Numbers) -> None:
         """Before the path are a physical type and the encodings, and all of them are known ones.
@@ -155,10 +185,77 @@ class _Walk:
             **shaped,
         )
 
+    def finished(self) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+        """After ``chunks``: walk on to the end of each chunk; where that is, and whether all on the way is known."""
+        everywhere = np.arange(len(self._at))
+        self._at[self._in_statistics] += 1
+        self._last[self._in_statistics] = 12
+        counted = self._optional(everywhere, 13, _LIST)
+        for lanes in self._items(counted, _STRUCT):
+            for _ in range(3):
+                self._octet(lanes, 1 << 4 | _I32)
+                self._varint(lanes)
+            self._octet(lanes, 0)
+        self._number(self._optional(everywhere, 14, _I64))
+        self._number(self._optional(everywhere, 15, _I32))
+        sizes = self._optional(everywhere, 16, _STRUCT)
+        self._last[sizes] = 0
+        self._number(self._optional(sizes, 1, _I64))
+        for field in (2, 3):
+            for lanes in self._items(self._optional(sizes, field, _LIST), _I64):
+                self._varint(lanes)
+        self._octet(sizes, 0)
+        self._octet(everywhere, 0)
+        self._last[:] = 3
+        for field, kind in ((4, _I64), (5, _I32), (6, _I64), (7, _I32)):
+            self._number(self._optional(everywhere, field, kind))
+        self._octet(everywhere, 0)
+        return self._at, self._sound
+
+    def reaches(self, paths: Numbers) -> npt.NDArray[np.bool_]:
+        """From a chunk's first octet: whether its path is what comes after an offset, a type and encodings.
+
+        Args:
+            paths: where each path's header is.
+        """
+        everywhere = np.arange(len(self._at))
+        self._octet(everywhere, 2 << 4 | _I64)
+        self._varint(everywhere)
+        self._octet(everywhere, 1 << 4 | _STRUCT)
+        self._octet(everywhere, 1 << 4 | _I32)
+        self._varint(everywhere)
+        self._octet(everywhere, 1 << 4 | _LIST)
+        for lanes in self._items(everywhere, _I32):
+            self._varint(lanes)
+        reached: npt.NDArray[np.bool_] = self._sound & (self._at == paths)
+        return reached
+
+    def _octet(self, lanes: Lanes, wanted: int) -> None:
+        """Step over an octet that must be this one."""
+        self._sound[lanes] &= self._data[self._at[lanes]] == wanted
+        self._at[lanes] = np.minimum(self._at[lanes] + 1, self._ends[lanes])
+
+    def _items(self, lanes: Lanes, kind: int) -> Iterator[Lanes]:
+        """The lanes that have a first item in the list that begins here, those that have a second, and so on."""
+        header = self._data[self._at[lanes]].astype(np.int64)
+        self._sound[lanes] &= header & 15 == kind
+        self._at[lanes] = np.minimum(self._at[lanes] + 1, self._ends[lanes])
+        count = header >> 4
+        long = lanes[count == _SHORT_LIST + 1]
+        lengths = np.zeros(len(self._at), np.int64)
+        lengths[long] = self._varint(long).astype(np.int64)
+        count = np.where(count == _SHORT_LIST + 1, lengths[lanes], count)
+        too_many = (count < 0) | (count > _MAX_ITEMS)
+        self._sound[lanes] &= ~too_many
+        count = np.where(too_many | ~self._sound[lanes], 0, count)
+        for number in range(int(count.max(initial=0))):
+            yield lanes[count > number]
+
     def _statistics(self, lanes: Lanes) -> dict[str, Numbers]:
         """min and max are the older fields; a writer fills both alike, and DuckLake takes these first."""
         count = len(self._at)
         found = {name: np.full(count, -1, np.int64) for name in ("nulls", "min_at", "min_bytes", "max_at", "max_bytes")}
+        self._in_statistics = lanes
         self._last[lanes] = 0
         self._bound(lanes, 1, found, "max")
         self._bound(lanes, 2, found, "min")

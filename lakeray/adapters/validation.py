@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lakeray.adapters.conversion import convert, copy_key
-from lakeray.adapters.footers import TAIL_BYTES, FileTail, FooterReader
+from lakeray.adapters.footers import TAIL_BYTES, Fetched, FileTail, FooterReader
 from lakeray.adapters.object_store import ObstoreStore
 from lakeray.model import Accepted, Batch, Column, Contract, Footer, Rejected, RejectReason, SourceFile, Verdict
 
@@ -22,6 +22,7 @@ _SLAB_BYTES = 16 * 1024 * 1024
 _SLABS_AHEAD = 3
 
 _Judgement = tuple[Verdict, FileTail | None]
+_Found = _Judgement | Fetched
 
 
 class WorksOutFacts(Protocol):
@@ -53,22 +54,28 @@ class BatchValidator:
         """
         footers, judged = FooterReader(self.raw), _Judged(self.judge, contract)
         verdicts: list[Verdict] = []
-        waiting: deque[list[Future[_Judgement]]] = deque()
+        waiting: deque[list[Future[_Found]]] = deque()
+
+        def look(slab: list[Future[_Found]]) -> list[Verdict]:
+            return self._with_facts(_judged([future.result() for future in slab], footers, judged), contract)
+
         with ThreadPoolExecutor(max_workers=min(self.concurrency, max(1, len(batch.files)))) as pool:
             try:
                 for slab in _slabs(batch.files):
                     waiting.append([pool.submit(self._one, batch, file, footers, judged) for file in slab])
                     if len(waiting) == _SLABS_AHEAD:
-                        verdicts += self._with_facts(waiting.popleft(), contract)
+                        verdicts += look(waiting.popleft())
                 while waiting:
-                    verdicts += self._with_facts(waiting.popleft(), contract)
+                    verdicts += look(waiting.popleft())
             finally:
                 for future in (future for slab in waiting for future in slab):
                     future.cancel()
         return tuple(verdicts)
 
-    def _one(self, batch: Batch, file: SourceFile, footers: FooterReader, judged: _Judged) -> _Judgement:
-        found = footers.read_tail(file)
+    def _one(self, batch: Batch, file: SourceFile, footers: FooterReader, judged: _Judged) -> _Found:
+        found = footers.fetch(file, leave=judged.is_plain)
+        if isinstance(found, Fetched):
+            return found
         if isinstance(found, Rejected):
             return found, None
         footer, tail = found
@@ -85,8 +92,7 @@ class BatchValidator:
         found = None if copy is None else FooterReader(self.lake).read_tail(copy)
         return None if found is None or isinstance(found, Rejected) else found[1]
 
-    def _with_facts(self, slab: list[Future[_Judgement]], contract: Contract) -> list[Verdict]:
-        judgements = [future.result() for future in slab]
+    def _with_facts(self, judgements: Sequence[_Judgement], contract: Contract) -> list[Verdict]:
         verdicts = [verdict for verdict, _ in judgements]
         if self.facts is None:
             return verdicts
@@ -116,6 +122,23 @@ def _slabs(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
         yield slab
 
 
+def _judged(found: Sequence[_Found], footers: FooterReader, judged: _Judged) -> list[_Judgement]:
+    """The judgements, with those of the footers that were left for now."""
+    left = {number: item for number, item in enumerate(found) if isinstance(item, Fetched)}
+    read = dict(zip(left, footers.parsed(list(left.values())), strict=True))
+    judgements: list[_Judgement] = []
+    for number, item in enumerate(found):
+        if not isinstance(item, Fetched):
+            judgements.append(item)
+            continue
+        parsed = read[number]
+        if isinstance(parsed, Rejected):
+            judgements.append((parsed, None))
+        else:
+            judgements.append((judged.verdict(item.file, parsed[0]), parsed[1]))
+    return judgements
+
+
 def _completed(verdict: Verdict, found: object) -> Verdict:
     if isinstance(verdict, Rejected):
         return verdict
@@ -132,6 +155,13 @@ class _Judged:
         self._judge = judge
         self._contract = contract
         self._reached: deque[tuple[tuple[Column, ...], Verdict]] = deque(maxlen=_MAX_REACHED)
+
+    def is_plain(self, columns: tuple[Column, ...]) -> bool:
+        """Whether files with these columns were judged before, and are registered as they are or not at all."""
+        for known, reached in tuple(self._reached):
+            if known is columns:
+                return isinstance(reached, Rejected) or not reached.casts
+        return False
 
     def verdict(self, file: SourceFile, footer: Footer) -> Verdict:
         for columns, reached in tuple(self._reached):
