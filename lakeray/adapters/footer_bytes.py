@@ -54,12 +54,12 @@ def _schema_element(data: bytes, at: int) -> tuple[SchemaElement, int]:
     while data[at] != 0:
         field, kind, at = _field(data, at, field)
         if field == _NAME and kind == _BINARY:
-            length, start = _varint(data, at)
+            length, start = varint(data, at)
             name = data[start : start + length]
         elif field == _NUM_CHILDREN and kind in _VARINTS:
-            children, _ = _zigzag(data, at)
+            children, _ = zigzag(data, at)
         elif field == _CONVERTED_TYPE and kind in _VARINTS:
-            converted, _ = _zigzag(data, at)
+            converted, _ = zigzag(data, at)
         at = _skip(data, at, kind)
     return SchemaElement(name=name, children=children, converted_type=converted), at + 1
 
@@ -99,7 +99,7 @@ def _of_group(data: bytes, at: int) -> tuple[int | None, int]:
     while data[at] != 0:
         field, kind, at = _field(data, at, field)
         if field == _TOTAL_COMPRESSED_SIZE and kind in _VARINTS:
-            size, _ = _zigzag(data, at)
+            size, _ = zigzag(data, at)
         at = _skip(data, at, kind)
     return size, at + 1
 
@@ -109,19 +109,24 @@ def _field(data: bytes, at: int, before: int) -> tuple[int, int, int]:
     step, kind = head >> 4, head & 15
     if step:
         return before + step, kind, at + 1
-    number, at = _zigzag(data, at + 1)
+    number, at = zigzag(data, at + 1)
     return number, kind, at
 
 
 def _list_header(data: bytes, at: int) -> tuple[int, int, int]:
     count, kind = data[at] >> 4, data[at] & 15
     if count == 15:
-        count, at = _varint(data, at + 1)
+        count, at = varint(data, at + 1)
         return count, kind, at
     return count, kind, at + 1
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number without a sign, and where it ends.
+
+    Raises:
+        IndexError, ValueError: there is none.
+    """
     value = shift = 0
     while True:
         byte = data[at]
@@ -134,8 +139,9 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("a number of more than 64 bits in the footer")
 
 
-def _zigzag(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _varint(data, at)
+def zigzag(data: bytes, at: int) -> tuple[int, int]:
+    """A number with a sign, and where it ends; raises as ``varint``."""
+    value, at = varint(data, at)
     return (value >> 1) ^ -(value & 1), at
 
 
@@ -143,9 +149,9 @@ def _skip(data: bytes, at: int, kind: int) -> int:
     if kind in (_TRUE, _FALSE):
         return at
     if kind in _VARINTS:
-        return _varint(data, at)[1]
+        return varint(data, at)[1]
     if kind == _BINARY:
-        length, at = _varint(data, at)
+        length, at = varint(data, at)
         return at + length
     if kind == _STRUCT:
         field = 0
@@ -157,7 +163,7 @@ def _skip(data: bytes, at: int, kind: int) -> int:
         count, inner, at = _list_header(data, at)
         return _skip_items(data, at, (inner,) * min(count, len(data)))
     if kind == _MAP:
-        count, at = _varint(data, at)
+        count, at = varint(data, at)
         if not count:
             return at
         return _skip_items(data, at + 1, (data[at] >> 4, data[at] & 15) * min(count, len(data)))

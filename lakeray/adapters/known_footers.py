@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lakeray.adapters.footer_bytes import SchemaElement, promised_bytes, schema_elements
+from lakeray.adapters.footer_bytes import SchemaElement, promised_bytes, schema_elements, varint, zigzag
 from lakeray.adapters.footer_lanes import find_chunks, path_pattern, whole_chunks
 
 _ROWS, _GROUPS, _COLUMNS = 0x16, b"\x19\x1c", 0x19
@@ -107,13 +107,13 @@ class KnownFooter:
         try:
             if footer[at] != _ROWS:
                 return None
-            rows, at = _zigzag(footer, at + 1)
+            rows, at = zigzag(footer, at + 1)
             if footer[at : at + 2] != _GROUPS or footer[at + 2] != _COLUMNS:
                 return None
             header, at = footer[at + 3], at + 4
             count = header >> 4
             if count == _LONG:
-                count, at = _varint(footer, at)
+                count, at = varint(footer, at)
         except (IndexError, ValueError):
             return None
         return (rows, at) if header & 15 == _STRUCTS and count == len(self.patterns) else None
@@ -127,7 +127,7 @@ def _group_end(footer: bytes, at: int, *, rows: int) -> tuple[Counts, int] | Non
             number, kind = last + (footer[at] >> 4), footer[at] & 15
             if number == last or _FIELDS.get(number) != kind:
                 return None
-            values[number], at = _zigzag(footer, at + 1)
+            values[number], at = zigzag(footer, at + 1)
             last = number
     except (IndexError, ValueError):
         return None
@@ -151,21 +151,3 @@ def _leaf_paths(rest: Iterator[SchemaElement]) -> Iterator[tuple[bytes, ...]]:
 
     root = next(rest, None)
     yield from below((), 0 if root is None else root.children)
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        octet = data[at]
-        at += 1
-        value |= (octet & 127) << shift
-        if octet < 128:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
-
-
-def _zigzag(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _varint(data, at)
-    return (value >> 1) ^ -(value & 1), at
