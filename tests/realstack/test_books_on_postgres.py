@@ -56,6 +56,7 @@ def _address(lake: RealLake) -> Any:
 
 def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
     key = next(iter(reader.known(StreamName(*LISTS), since=None)))
+    first = sorted(reader.known(StreamName(*LISTS), since=None))[:3]
     paths = [entry.registered_path for entry in reader.history(key)]
     found: list[tuple[str, Any]] = [
         *((name, []) for name in NOTHING_ASKED),
@@ -66,6 +67,7 @@ def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
         ("registered", [*LISTS, date(2026, 1, 6), date(2026, 1, 8)]),
         *(("history", [name]) for name in (key, "klaviyo/lists/none.parquet")),
         *(("known", {"source": "klaviyo", "stream": "lists", "since": since}) for since in (None, date(2026, 1, 9))),
+        ("known_among", {"source": "klaviyo", "stream": "lists", "keys": [key, *first, "klaviyo/lists/none.parquet"]}),
         *(("quarantined", {"source": source, "stream": stream}) for source, stream in ((None, None), LISTS)),
         *(("expirable_from_to", {"older_than": at, "keep_from": 2**62}) for at in (NEVER, EVER)),
         ("expirable_from_to", {"older_than": EVER, "keep_from": 12}),

@@ -35,6 +35,7 @@ QUERIES = frozenset(
         "history",
         "keep_from",
         "known",
+        "known_among",
         "last_batch",
         "pending_transform",
         "quarantined",

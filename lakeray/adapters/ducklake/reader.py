@@ -53,6 +53,11 @@ class DuckLakeReader:
         rows = self._rows("known", {**_named(stream), "since": since})
         return {key: Known(etag=etag, size_bytes=size, live=live) for key, etag, size, live in rows}
 
+    def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
+        """The ledger of these keys."""
+        rows = self._rows("known_among", {**_named(stream), "keys": list(keys)})
+        return {key: Known(etag=etag, size_bytes=size, live=live) for key, etag, size, live in rows}
+
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files."""
         named = {"source": None, "stream": None} if stream is None else _named(stream)
