@@ -49,7 +49,9 @@ class Books:
     def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
         """The ledger of these keys, as it stands now."""
         wanted = {"source": stream.source, "stream": stream.stream, "keys": list(keys)}
-        return {row[0]: Known(etag=row[1], size_bytes=row[2], live=row[3]) for row in self._fetch("known_among", wanted)}
+        return {
+            row[0]: Known(etag=row[1], size_bytes=row[2], live=row[3]) for row in self._fetch("known_among", wanted)
+        }
 
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files, of one stream or of all."""

@@ -15,7 +15,7 @@ from lakeray.adapters.ducklake.layout import Layout, TableLayout
 from lakeray.adapters.ducklake.session import CatalogSession, Statement
 from lakeray.adapters.ducklake.table_stats import ColumnStats, added_rows, merged, summed_up, widened
 from lakeray.keys import file_day
-from lakeray.model import CommitRequest
+from lakeray.model import CommitRequest, LedgerEntry, StreamName
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog_writer import Before
@@ -189,6 +189,34 @@ def plan(
     if before.cursor is not None:
         changes.append(f"inlined_delete:{books['feeder_cursors'].table_id}")
     return PlannedBooks(snapshot=snapshot, before=before, text=text, added=added, ended=ended, changes=changes)
+
+
+def plan_removals(
+    stream: StreamName,
+    files: Sequence[LedgerEntry],
+    *,
+    layout: Layout,
+    before: Before,
+    reason: str,
+    at: datetime,
+    text: Text,
+) -> PlannedBooks:
+    """What the removal of whole files writes of the bookkeeping; nothing is written yet."""
+    rows = [
+        {
+            "source": stream.source,
+            "stream": stream.stream,
+            "file_key": entry.key,
+            "etag": entry.etag,
+            "registered_snapshot": entry.snapshot,
+            "reason": reason,
+            "removed_at": at,
+        }
+        for entry in files
+    ]
+    book, snapshot = layout.books["removals"], before.head.snapshot + 1
+    added, changes = [_Added(book=book, rows=rows)], [f"inlined_insert:{book.table_id}"]
+    return PlannedBooks(snapshot=snapshot, before=before, text=text, added=added, ended=[], changes=changes)
 
 
 def _ledger(request: CommitRequest, stream: dict[str, str], paths: Sequence[str], at: datetime) -> list[dict[str, Any]]:

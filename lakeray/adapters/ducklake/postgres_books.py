@@ -28,9 +28,11 @@ QUERIES = frozenset(
         "all_known",
         "all_landing_names",
         "all_waiting",
+        "anything_scheduled",
         "built_from",
         "cleanable",
         "cursor",
+        "expirable",
         "expirable_from_to",
         "history",
         "keep_from",
@@ -44,6 +46,7 @@ QUERIES = frozenset(
         "scheduled_raw",
         "shown_only_before",
         "streams_marks",
+        "table_rows",
         "totals",
     }
 )

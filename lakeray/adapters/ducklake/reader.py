@@ -146,11 +146,17 @@ class DuckLakeReader:
         return str(rows[0][0]) if rows else None
 
     def table_rows(self, schema: str, table: str) -> int | None:
-        """How many rows a table of the lake has; None when there is no such table."""
-        if not self._rows("columns", [schema, table]):
+        """How many rows a table of the lake has; None when there is no such table.
+
+        By its files: DuckLake's own count looks through the files of every table of the lake.
+        """
+        counted = self._rows("table_rows", {"schema": schema, "name": table})
+        if not counted:
             return None
-        rows = self._fetch(f'SELECT count(*) FROM lakehouse."{schema}"."{table}"', [])
-        return int(rows[0][0])
+        rows, all_of_them = counted[0]
+        if not all_of_them:
+            rows = self._fetch(f'SELECT count(*) FROM lakehouse."{schema}"."{table}"', [])[0][0]
+        return int(rows)
 
     def _built_from(self) -> list[str]:
         return [row[0] for row in self._rows("built_from", [])]
