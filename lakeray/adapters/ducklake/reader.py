@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from lakeray import sql
 from lakeray.adapters.ducklake import postgres_catalog
@@ -18,6 +16,9 @@ from lakeray.audit import RegisteredPath
 from lakeray.errors import CatalogError
 from lakeray.model import Cursor, LastBatch, LedgerEntry, PendingTransform, QuarantineEntry, StreamName
 from lakeray.ports import Known
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class DuckLakeReader:
@@ -172,6 +173,8 @@ class DuckLakeReader:
         if not self._is_there():
             return []
         assert self._connection is not None
+        import duckdb
+
         try:
             with self._connection.cursor() as cursor:
                 return cursor.execute(statement, values).fetchall()
