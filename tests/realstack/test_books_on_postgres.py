@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
+from unittest.mock import patch
 
 import obstore
 import psycopg
@@ -19,6 +20,7 @@ from lakeray.adapters.ducklake.reader import DuckLakeReader
 from lakeray.model import StreamName
 from tests.realstack.stack import RealLake, Stack
 
+_LOADED = sql.load
 ALL = date(1, 1, 1)
 NEVER, EVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 NOTHING_ASKED = (
@@ -111,6 +113,26 @@ def test_rows_are_counted_by_the_files_as_ducklake_counts_them(reader: DuckLakeR
         (counted,) = reader._fetch(f'SELECT count(*) FROM lakehouse."{schema}"."{table}"', [])
         assert reader.table_rows(schema, table) == counted[0] > 0
     assert reader.table_rows("main", "no_such_table") is None
+
+
+def test_keys_are_looked_up_by_the_index_of_keys_whatever_the_planner_knows(lake: RealLake, stack: Stack) -> None:
+    books = PostgresBooks(_address(lake))
+    asked = {"source": "klaviyo", "stream": "lists", "keys": ["klaviyo/lists/none.parquet"]}
+    assert books.rows("known_among", asked) == []
+    assert books._connection is not None
+    books._connection.execute("SET enable_seqscan = off")  # so few rows are read whole
+    with patch.object(sql, "load", lambda name: f"EXPLAIN {_LOADED(name)}"):
+        plan = "\n".join(line for (line,) in books._asked("known_among", asked) or [])
+    books.close()
+    assert "lakeray_ledger_key" in plan and "lakeray_removals_key" in plan
+    assert "lakeray_ledger_snapshot" not in plan and "lakeray_ledger_day" not in plan
+
+
+def test_what_status_and_an_idle_clean_up_ask_needs_no_duckdb(lake: RealLake, reader: DuckLakeReader) -> None:
+    name = StreamName(*LISTS)
+    assert reader.table_rows("staging", name.landing_table) and reader.table_rows("main", "no_such_table") is None
+    assert reader.known_among(name, sorted(reader.known(name, since=None))[:2])
+    assert reader._connection is None
 
 
 def test_a_lake_whose_bookkeeping_is_kept_otherwise_is_read_through_ducklake(lake: RealLake, stack: Stack) -> None:
