@@ -31,8 +31,10 @@ _OPERATIONS = {
     "status_s": "`status`, which lists everything",
     "clean_planning_s": "planning a clean-up of 1,000 files",
     "clean_dry_run_s": "looking for snapshots to expire",
-    "landing_scan_planning_s": "finding the files of a filtered scan of landing",
-    "table_insertions_planning_s": "finding the files that dbt reads",
+    "remove_1000_files_s": "taking 1,000 files out of landing",
+    "expire_1000_files_s": "expiring them, and deleting their objects",
+    "landing_scan_planning_s": "finding the files of a filtered scan of landing, DuckLake's own work",
+    "table_insertions_planning_s": "finding the files that dbt reads, DuckLake's own work",
     "table_insertions_s": "reading the 1,000 files that dbt reads",
 }
 

@@ -31,6 +31,11 @@ SELECT row_number() OVER (ORDER BY f.data_file_id) - 1 AS turn, f.data_file_id A
 FROM ducklake_data_file AS f JOIN {ledger} AS l ON l.registered_path = convert_to(f.path, 'UTF8')
 WHERE f.end_snapshot IS NULL"""
 
+_TEMPLATE_STATISTICS = """
+CREATE TABLE fill_statistics AS
+SELECT s.* FROM ducklake_file_column_stats AS s JOIN fill_template AS t ON t.template_id = s.data_file_id"""
+"""Kept apart: the files that are copied may be cleaned up before the next filling."""
+
 _NEW_FILES = """
 CREATE TABLE fill_file AS
 SELECT i, %(first_file)s + i AS data_file_id, %(first_snapshot)s + i / {batch} AS begin_snapshot, t.*,
@@ -54,7 +59,7 @@ SELECT f.data_file_id, s.table_id, s.column_id, s.column_size_bytes, s.value_cou
        CASE s.column_id WHEN {extracted_at} THEN f.file_day || substr(s.min_value, 11) ELSE s.min_value END,
        CASE s.column_id WHEN {extracted_at} THEN f.file_day || substr(s.max_value, 11) ELSE s.max_value END,
        s.contains_nan, s.extra_stats
-FROM fill_file AS f JOIN ducklake_file_column_stats AS s ON s.data_file_id = f.template_id ORDER BY f.i""",
+FROM fill_file AS f JOIN fill_statistics AS s ON s.data_file_id = f.template_id ORDER BY f.i""",
     """
 UPDATE ducklake_table_stats AS s SET record_count = s.record_count + n.rows, next_row_id = s.next_row_id + n.rows,
        file_size_bytes = s.file_size_bytes + n.bytes
@@ -137,6 +142,7 @@ def fill(place: Place, *, files: int, had: int, newest: date, cleaned: bool = Fa
         names = _names(connection)
         if connection.execute("SELECT to_regclass('fill_template')").fetchone() == (None,):
             connection.execute(_TEMPLATES.format(**names))
+            connection.execute(_TEMPLATE_STATISTICS)
         with connection.transaction():
             values = _values(connection, place, names, files=files, had=had, newest=newest)
             connection.execute(_NEW_FILES.format(batch=_BATCH, per_day=FILES_PER_DAY), values)

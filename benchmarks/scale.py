@@ -44,6 +44,8 @@ class Lake:
     commits: int
     arrived: int = 0
     """Batches that arrived, each in a day ten days after the one before: only the last is in view of a feed."""
+    cleaned: int = 0
+    """Batches that were cleaned up: so storage has as many objects at each size."""
 
     def day(self) -> date:
         """The day of the last batch."""
@@ -99,6 +101,10 @@ def _measured(lake: Lake) -> dict[str, float]:
     for name, work in _READS.items():
         found[name] = statistics.median(work(lake) for _ in range(_RUNS))
         print(name, round(found[name], 3), file=sys.stderr, flush=True)
+    cleaned = [_clean_up(lake) for _ in range(lake.commits)]
+    found["remove_1000_files_s"] = statistics.median(removed for removed, _ in cleaned)
+    found["expire_1000_files_s"] = statistics.median(expired for _, expired in cleaned)
+    print({name: round(found[name], 3) for name in list(found)[-2:]}, file=sys.stderr, flush=True)
     return found
 
 
@@ -111,6 +117,19 @@ def _commits(lake: Lake) -> float:
         print(took.as_dict(), file=sys.stderr)
         found.append(took.serialized_s)
     return statistics.median(found)
+
+
+def _clean_up(lake: Lake) -> tuple[float, float]:
+    """Taking a batch out of landing; then expiring, with the deletion of its objects."""
+    with lake.app() as app, app.committer() as committer:
+        committer.expire(older_than=app.clock.now())  # what the filling and the commits left
+        day = FIRST_DAY + timedelta(days=10 * (lake.cleaned + 1))
+        name = app.streams()[0].name
+        files = app.reader.registered(name, first=day, last=day)
+        assert len(files) == _FILES
+        lake.cleaned += 1
+        removed = timed(lambda: committer.remove(name, files, reason="retention"))
+        return removed, timed(lambda: committer.expire(older_than=app.clock.now()))
 
 
 def _discovery(lake: Lake) -> float:

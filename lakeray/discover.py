@@ -18,6 +18,8 @@ _DATE_PREFIX = re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})/(?:day=(\d{1,2})
 _IN_A_ROW = 4_000
 """A year with so many objects is listed by day, several days at once: a page of 1,000 waits for the one before it."""
 _AT_ONCE = 16
+_ASKED = 10_000
+"""Older keys that the ledger is asked about at once: by an index each, or by one look through an embedded ledger."""
 
 
 def horizon(cursor: Cursor, *, lookback_days: int, retention_days: int) -> date | None:
@@ -111,13 +113,16 @@ def sift(
     since: date | None,
     looked_since: date | None,
     head: Callable[[str], SourceFile | None] | None = None,
+    known_among: Callable[[Sequence[str]], Mapping[str, Known]] | None = None,
 ) -> Discovery:
-    """Sort a listing out. ``known`` holds the ledger of every day that was listed.
+    """Sort a listing out. ``known`` holds the ledger from ``looked_since`` on.
 
     Args:
         since: the horizon; new files of older days are too late (P4).
         looked_since: the day from which the listing is complete; only from there can a key be missed as vanished.
         head: looks one object up, for quarantined files to retry that the listing did not cover.
+        known_among: the ledger of some keys, whatever their day. With it files of days before ``looked_since`` count,
+            too; it is asked about those that are listed, and so what it costs does not grow with the ledger.
     """
     records = {entry.key: entry for entry in quarantine}
     new: list[SourceFile] = []
@@ -125,11 +130,8 @@ def sift(
     skipped: list[SourceFile] = []
     changed: list[Changed] = []
     seen: set[str] = set()
-    for file in listed:
-        if file.key in seen:
-            continue  # a listing may show an object twice: it is one file
-        seen.add(file.key)
-        entry = known.get(file.key)
+    once = _once(listed, seen)
+    for file, entry in _matched(once, known=known, looked_since=looked_since, known_among=known_among):
         if entry is not None and entry.live and (entry.etag, entry.size_bytes) != (file.etag, file.size_bytes):
             changed.append(Changed(file=file, registered_etag=entry.etag, registered_size_bytes=entry.size_bytes))
         elif entry is not None and (entry.etag, entry.size_bytes) == (file.etag, file.size_bytes):
@@ -137,7 +139,7 @@ def sift(
         elif _is_held(file, records.get(file.key)):
             skipped.append(file)
         elif since is not None and file_day(file) < since and not _is_retried(records.get(file.key)):
-            if looked_since is None or file_day(file) >= looked_since:
+            if known_among is not None or looked_since is None or file_day(file) >= looked_since:
                 too_late.append(file)  # listed by the way, below the look: the ledger was not asked about it
         else:
             new.append(file)
@@ -150,6 +152,41 @@ def sift(
         vanished=tuple(_vanished(known, seen=seen, looked_since=looked_since)),
         listed_files=len(seen),
     )
+
+
+def _once(listed: Iterable[SourceFile], seen: set[str]) -> Iterator[SourceFile]:
+    for file in listed:
+        if file.key not in seen:  # a listing may show an object twice: it is one file
+            seen.add(file.key)
+            yield file
+
+
+def _matched(
+    listed: Iterable[SourceFile],
+    *,
+    known: Mapping[str, Known],
+    looked_since: date | None,
+    known_among: Callable[[Sequence[str]], Mapping[str, Known]] | None,
+) -> Iterator[tuple[SourceFile, Known | None]]:
+    """Each file beside what the ledger says of its key."""
+    older: list[SourceFile] = []
+    for file in listed:
+        if known_among is None or looked_since is None or file_day(file) >= looked_since:
+            yield file, known.get(file.key)
+            continue
+        older.append(file)
+        if len(older) == _ASKED:
+            yield from _asked(older, known_among)
+            older = []
+    if older and known_among is not None:
+        yield from _asked(older, known_among)
+
+
+def _asked(
+    files: Sequence[SourceFile], known_among: Callable[[Sequence[str]], Mapping[str, Known]]
+) -> Iterator[tuple[SourceFile, Known | None]]:
+    found = known_among([file.key for file in files])
+    return ((file, found.get(file.key)) for file in files)
 
 
 def _is_held(file: SourceFile, record: QuarantineEntry | None) -> bool:

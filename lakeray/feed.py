@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -91,16 +92,17 @@ def look(rules: Rules, ports: Looks, *, everything: bool = False) -> Plan:
 
     Args:
         everything: list the whole prefix, so that files too late for a feed are counted; else from the horizon on.
+            What vanished is told from the horizon on in both cases: `doctor` compares everything.
     """
     since = horizon_of(rules, ports.books.cursor(rules.stream))
-    looked_since = None if everything else since
     found = discover.sift(
-        discover.list_since(ports.store, rules.stream, since=looked_since),
-        known=ports.books.known(rules.stream, since=looked_since),
+        discover.list_since(ports.store, rules.stream, since=None if everything else since),
+        known=ports.books.known(rules.stream, since=since),
         quarantine=ports.books.quarantined(rules.stream),
         since=since,
-        looked_since=looked_since,
+        looked_since=since,
         head=ports.store.head,
+        known_among=functools.partial(ports.books.known_among, rules.stream) if everything else None,
     )
     return plan.make_plan(
         rules.stream,

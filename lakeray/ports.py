@@ -99,6 +99,9 @@ class PlanningBooks(Protocol):
     def known(self, stream: StreamName, *, since: date | None) -> Mapping[str, Known]:
         """The ledger of the stream from day ``since`` (inclusive) on, by key; None for all of it."""
 
+    def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
+        """The same of these keys, whatever their day; keys that the ledger does not know are left out."""
+
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files, of one stream or of all."""
 

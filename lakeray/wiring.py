@@ -15,9 +15,7 @@ from lakeray.adapters.aws import credentials
 from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
 from lakeray.adapters.ducklake import postgres_catalog
 from lakeray.adapters.ducklake.books import Books
-from lakeray.adapters.ducklake.committer import DuckLakeCommitter
 from lakeray.adapters.ducklake.connection import LakeAddress, S3Access
-from lakeray.adapters.ducklake.facts import CatalogFacts
 from lakeray.adapters.ducklake.reader import DuckLakeReader
 from lakeray.adapters.inline_executor import InlineExecutor
 from lakeray.adapters.lease_file import FileLease, holder_of
@@ -32,6 +30,8 @@ from lakeray.model import StreamName, StreamReport
 from lakeray.ports import Clock, Committer, EventSink, Executor, LeaseHolder
 
 if TYPE_CHECKING:
+    from lakeray.adapters.ducklake.committer import DuckLakeCommitter
+    from lakeray.adapters.ducklake.facts import CatalogFacts
     from lakeray.adapters.validation import BatchValidator
 
 READER_MEMORY_BYTES = 512 * 1024 * 1024
@@ -113,6 +113,8 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
 @contextmanager
 def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
     """The lease, and the committer that it entitles to."""
+    from lakeray.adapters.ducklake.committer import DuckLakeCommitter  # brings DuckDB: what only looks ends before
+
     clock = SystemClock()
     with lease(settings, clock=clock).hold():
         address = lake_address(settings, memory_bytes=READER_MEMORY_BYTES)
@@ -227,6 +229,8 @@ def catalog_facts(settings: Settings) -> CatalogFacts | None:
     """What works out the catalog's rows before the commit; None when DuckLake's own call registers."""
     if settings.lake.writer is LakeWriter.EXTENSION:
         return None
+    from lakeray.adapters.ducklake.facts import CatalogFacts
+
     return CatalogFacts(extension_directory=absolute(settings.paths.root) / "extensions", temp=temp_directory(settings))
 
 

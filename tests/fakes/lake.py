@@ -134,6 +134,11 @@ class MemoryLake:
             if entry.removed_because in (None, "retention")
         }
 
+    def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
+        """The same of some keys, whatever their day."""
+        everything = MemoryLake.known(self, stream, since=None)
+        return {key: everything[key] for key in keys if key in everything}
+
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files."""
         found = [entry for (name, _), entry in self.catalog.head.quarantine.items() if stream in (None, name)]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.real.lake import PROJECT, plain_environment
 
-SLOW = ("ray", "dbt", "psycopg", "pyarrow", "numpy", "pandas", "boto3", "rich", "opentelemetry")
+SLOW = ("ray", "dbt", "duckdb", "psycopg", "pyarrow", "numpy", "pandas", "boto3", "rich", "opentelemetry")
 LOADED = "import sys, {module}; print(' '.join(name for name in {names} if name in sys.modules))"
 
 

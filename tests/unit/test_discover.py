@@ -189,7 +189,8 @@ def test_there_is_no_horizon_before_the_first_batch() -> None:
 situations = st.sampled_from(["new", "same", "changed", "cleaned", "rewritten", "held", "mended", "retry", "ignored"])
 
 
-def sifted(cases: Sequence[tuple[tuple[date, str, str], str]], *, order: Sequence[int], since: date | None):
+def situated(cases: Sequence[tuple[tuple[date, str, str], str]]):
+    """What is listed, what the ledger knows, and what is in quarantine."""
     listed, known, records = [], {}, []
     for parts, situation in cases:
         key = key_of(*parts)
@@ -200,6 +201,11 @@ def sifted(cases: Sequence[tuple[tuple[date, str, str], str]], *, order: Sequenc
         elif situation != "new":
             status = situation if situation in ("retry", "ignored") else "rejected"
             records.append(held(key, status, "before" if situation == "mended" else "e"))
+    return listed, known, records
+
+
+def sifted(cases: Sequence[tuple[tuple[date, str, str], str]], *, order: Sequence[int], since: date | None):
+    listed, known, records = situated(cases)
     return sift([listed[at] for at in order], known=known, quarantine=records, since=since, looked_since=None)
 
 
@@ -274,6 +280,34 @@ def test_a_missing_live_file_is_vanished_only_where_the_listing_looked() -> None
     found = sift([], known=known, quarantine=[], since=date(2026, 1, 3), looked_since=date(2026, 1, 3))
     assert found.vanished == (on(5),)
     assert set(sift([], known=known, quarantine=[], since=None, looked_since=None).vanished) == {on(1), on(5)}
+
+
+@given(cases_and_order, days)
+def test_asked_about_listed_keys_alone_the_ledger_says_the_same_as_read_whole(case, since: date) -> None:
+    cases, order = case
+    listed, known, records = situated(cases)
+    whole = sift([listed[at] for at in order], known=known, quarantine=records, since=since, looked_since=None)
+    asked: list[str] = []
+
+    def known_among(keys: Sequence[str]) -> dict[str, Known]:
+        assert len(keys) <= 3
+        asked.extend(keys)
+        return {key: known[key] for key in keys if key in known}
+
+    recent = {key: entry for key, entry in known.items() if file_day(file(key)) >= since}
+    with patch.object(discover, "_ASKED", 3):
+        found = sift(
+            [listed[at] for at in order],
+            known=recent,
+            quarantine=records,
+            since=since,
+            looked_since=since,
+            known_among=known_among,
+        )
+    assert sorted(asked) == sorted(item.key for item in listed if file_day(item) < since)
+    assert (found.new, found.listed_files) == (whole.new, whole.listed_files)
+    for name in ("too_late", "skipped", "changed"):
+        assert set(getattr(found, name)) == set(getattr(whole, name))
 
 
 def test_a_file_to_retry_is_looked_up_where_the_listing_did_not_reach() -> None:

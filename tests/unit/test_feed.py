@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from unittest.mock import patch
 
 import pytest
 
@@ -316,6 +317,16 @@ def test_a_file_too_late_is_counted_and_replay_takes_it_in(world: FeedWorld) -> 
     assert (report.error, report.files) == (None, 1)
     assert world.lake.processed_rows(STREAM)[2]["value"] == "late"
     assert world.lake.cursor(STREAM).path == key_for(date(2026, 3, 20))
+
+
+def test_looking_at_everything_reads_no_more_of_the_ledger_than_the_listing_shows(world: FeedWorld) -> None:
+    old, new = key_for(date(2026, 3, 1)), key_for(date(2026, 3, 20))
+    world.put(old, row(1))
+    fed(world).put(new, row(2))
+    fed(world)
+    with patch.object(world.lake, "known", wraps=world.lake.known) as known:
+        assert not look(world.rules, world.ports().looks(), everything=True).too_late
+    assert [call.kwargs for call in known.call_args_list] == [{"since": date(2026, 3, 13)}]
 
 
 def test_a_replay_of_what_was_taken_in_changes_no_table(world: FeedWorld) -> None:

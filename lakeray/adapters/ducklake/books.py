@@ -30,6 +30,7 @@ class Books:
         self._waiting = _waiting(fetch)
         self._names = _names(fetch)
         self._quarantine = _quarantine(fetch)
+        self._fetch = fetch
 
     def cursor(self, stream: StreamName) -> Cursor:
         """The stream's cursor and marks."""
@@ -44,6 +45,13 @@ class Books:
         if since != self._since[stream]:
             raise ValueError(f"{stream}: the books are open from {self._since[stream]}, not from {since}")
         return self._known.get(stream, {})
+
+    def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
+        """The ledger of these keys, as it stands now."""
+        wanted = {"source": stream.source, "stream": stream.stream, "keys": list(keys)}
+        return {
+            row[0]: Known(etag=row[1], size_bytes=row[2], live=row[3]) for row in self._fetch("known_among", wanted)
+        }
 
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files, of one stream or of all."""

@@ -1,4 +1,5 @@
-"""Registering one batch by writing DuckLake's catalog itself: one transaction of the catalog's database (P7, P8, P10).
+"""Registering one batch, or taking files out, by writing DuckLake's catalog itself: one transaction of the catalog's
+database (P7, P8, P10, P13).
 
 The newest DuckLake snapshot is read first, and the commit adds its successor: whatever commits in between takes that
 number, the catalog refuses the second, and everything is looked at again. So what was read holds when the commit
@@ -25,7 +26,7 @@ from lakeray.adapters.ducklake.table_stats import ColumnStats
 from lakeray.adapters.ducklake.writes import commit_extra
 from lakeray.errors import LeaseLostError
 from lakeray.faults import Fault, FaultPoint
-from lakeray.model import CommitRequest, CursorIs, LeaseIs, LedgerLacks
+from lakeray.model import CommitRequest, CursorIs, LeaseIs, LedgerEntry, LedgerLacks, StreamName
 
 REGISTERED_BY = "catalog writer"
 
@@ -62,7 +63,7 @@ class Before:
 
 
 class CatalogWriter:
-    """Writes commits into landing tables, holding one fencing token."""
+    """Writes commits into landing tables and takes files out of them, holding one fencing token."""
 
     def __init__(
         self, session: CatalogSession, *, token: int, connection: duckdb.DuckDBPyConnection, fault: Fault
@@ -111,6 +112,64 @@ class CatalogWriter:
             self._look(request, paths)
         finally:
             self._session.rollback()
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+        """Take whole files out of the landing table once; returns the rows that went.
+
+        Nothing is read of the files: a DELETE through DuckLake opens every file that the table has, for nothing of
+        the catalog tells it which of them hold the rows of these.
+
+        Raises:
+            NotProved: the catalog is not one that may be written directly, or the landing table does not hold these
+                files as the ledger says; nothing was written.
+            Conflict, CatalogFailed, AnswerLost, LayoutMoved, LeaseLostError: as of ``write``.
+        """
+        self.schema_version(stream.landing_table)
+        self._session.begin()
+        try:
+            self._remove(stream, files, reason=reason, at=at)
+        except BaseException:
+            self._session.rollback()
+            raise
+        self._session.commit()
+        return sum(entry.rows for entry in files)
+
+    def _remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> None:
+        layout = self._layouts[stream.landing_table]
+        book, landing = layout.books["removals"].table_id, layout.landing.table_id
+        lease = inlined.LEASE.format(committer=layout.books["committer"].rows_in)
+        head, held, live, sizes, bounds = self._session.fetch(
+            [
+                (sql.load("catalog_head"), []),
+                (lease, []),
+                (
+                    sql.load("catalog_live_files"),
+                    [landing, self._session.names([entry.registered_path for entry in files])],
+                ),
+                (sql.load("catalog_table_stats"), [[each.table_id for each in layout.books.values()]]),
+                (sql.load("catalog_column_stats"), [[book]]),
+            ]
+        )
+        self._require_lease(held)
+        if _head(head).schema_version != layout.schema_version:
+            del self._layouts[stream.landing_table]
+            raise LayoutMoved
+        _require_inlined(layout, sizes)
+        _require_as_registered(files, live)
+        before = Before(head=_head(head), cursor=None, sizes=_sizes(sizes), bounds=_bounds(bounds))
+        books = inlined.plan_removals(
+            stream, files, layout=layout, before=before, reason=reason, at=at, session=self._session
+        )
+        changes = ",".join([f"deleted_from_table:{landing}", *books.changes])
+        values = [books.snapshot, changes, "lakeray", f"{stream}: {reason}, {len(files)} file(s)", "{}"]
+        self._session.write(
+            [
+                _snapshot(before.head, before.head.next_file_id + 1, at),
+                (sql.load("catalog_add_changes"), values),
+                (sql.load("catalog_end_files"), [books.snapshot, [row[0] for row in live]]),
+                *books.steps(connection=self._connection),
+            ]
+        )
 
     def require_facts(self, request: CommitRequest) -> None:
         """See that the validation worked out what the catalog stores of every file.
@@ -216,7 +275,7 @@ class CatalogWriter:
         return Before(
             head=_head(head),
             cursor=(cursor[0][2], cursor[0][1]) if cursor else None,
-            sizes={row[0]: TableSize(rows=row[1], next_row_id=row[2], size_bytes=row[3]) for row in sizes},
+            sizes=_sizes(sizes),
             bounds=_bounds(bounds),
         )
 
@@ -237,6 +296,17 @@ def _require_inlined(layout: Layout, sizes: Sequence[tuple[Any, ...]]) -> None:
     moved = sorted(name for name, book in layout.books.items() if book.table_id in flushed)
     if moved:
         raise NotProved(f"meta.{moved[0]} was flushed: its older rows are in Parquet files")
+
+
+def _require_as_registered(files: Sequence[LedgerEntry], live: Sequence[tuple[Any, ...]]) -> None:
+    """Each file is registered once and live, with the ledger's rows, and none of them was deleted."""
+    wanted = sorted((entry.registered_path, entry.rows) for entry in files)
+    if sorted((path, rows) for _, path, rows, _ in live) != wanted or any(row[3] for row in live):
+        raise NotProved("the landing table does not hold these files as the ledger says")
+
+
+def _sizes(rows: Sequence[tuple[Any, ...]]) -> dict[int, TableSize]:
+    return {row[0]: TableSize(rows=row[1], next_row_id=row[2], size_bytes=row[3]) for row in rows}
 
 
 def _head(rows: Sequence[tuple[Any, ...]]) -> Head:

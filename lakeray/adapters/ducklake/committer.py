@@ -89,7 +89,9 @@ class DuckLakeCommitter:
             writer_only=writer == "catalog",
         )
         self._books = PostgresBooks(address) if address.sqlite_path is None else None
-        self._retention = Retention(self._connection, token=self._token, store=store, fault=fault, books=self._books)
+        self._retention = Retention(
+            self._connection, token=self._token, store=store, fault=fault, books=self._books, writer=self._writer
+        )
         self._landing = Landing(self._connection, token=self._token, ddl=landing_ddl)
         self._rereading = Rereading(address, store=store)
 

@@ -6,11 +6,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
-
-from lakeray.adapters.ducklake import extensions
 from lakeray.errors import CatalogError, UsageError
+
+if TYPE_CHECKING:
+    import duckdb
 
 HTTP_RETRIES = {"http_retries": 6, "http_retry_wait_ms": 200, "http_retry_backoff": 2}
 """12 s of retries instead of 2: a storage server that starts again is no error. dbt's profile says the same."""
@@ -79,6 +80,10 @@ def connect(address: LakeAddress, *, read_only: bool) -> duckdb.DuckDBPyConnecti
         CatalogError: the catalog cannot be opened.
         UsageError: the catalog's scheme is unknown.
     """
+    import duckdb  # 60 ms, which a feed with nothing new does not pay where Postgres answers
+
+    from lakeray.adapters.ducklake import extensions
+
     if not address.catalog.startswith(("sqlite:", "postgres:")):
         raise UsageError("lake.catalog", expected="sqlite:/path or postgres:…", found="another scheme")
     extensions.install(address.extension_directory)

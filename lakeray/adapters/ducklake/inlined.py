@@ -15,7 +15,7 @@ from lakeray.adapters.ducklake.layout import Layout, TableLayout
 from lakeray.adapters.ducklake.session import CatalogSession, Rows, Statement, Step
 from lakeray.adapters.ducklake.table_stats import ColumnStats, Summary, merged, widened
 from lakeray.keys import file_day
-from lakeray.model import CommitRequest
+from lakeray.model import CommitRequest, LedgerEntry, StreamName
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog_writer import Before
@@ -205,6 +205,37 @@ def plan(
     if before.cursor is not None:
         changes.append(f"inlined_delete:{books['feeder_cursors'].table_id}")
     return PlannedBooks(snapshot=snapshot, before=before, text=session.text, added=added, ended=ended, changes=changes)
+
+
+def plan_removals(
+    stream: StreamName,
+    files: Sequence[LedgerEntry],
+    *,
+    layout: Layout,
+    before: Before,
+    reason: str,
+    at: datetime,
+    session: CatalogSession,
+) -> PlannedBooks:
+    """What the removal of whole files writes of the bookkeeping; nothing is written yet."""
+    columns: dict[str, _Column] = {
+        "source": _Same(value=stream.source),
+        "stream": _Same(value=stream.stream),
+        "file_key": [entry.key for entry in files],
+        "etag": [entry.etag for entry in files],
+        "registered_snapshot": [entry.snapshot for entry in files],
+        "reason": _Same(value=reason),
+        "removed_at": _Same(value=at),
+    }
+    book = layout.books["removals"]
+    return PlannedBooks(
+        snapshot=before.head.snapshot + 1,
+        before=before,
+        text=session.text,
+        added=[_Added(book=book, count=len(files), columns=columns)],
+        ended=[],
+        changes=[f"inlined_insert:{book.table_id}"],
+    )
 
 
 def _ledger(request: CommitRequest, paths: Sequence[str], at: datetime) -> dict[str, _Column]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from lakeray import sql
 from lakeray.adapters.ducklake import postgres_catalog
@@ -18,6 +16,9 @@ from lakeray.audit import RegisteredPath
 from lakeray.errors import CatalogError
 from lakeray.model import Cursor, LastBatch, LedgerEntry, PendingTransform, QuarantineEntry, StreamName
 from lakeray.ports import Known
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class DuckLakeReader:
@@ -51,6 +52,11 @@ class DuckLakeReader:
     def known(self, stream: StreamName, *, since: date | None) -> Mapping[str, Known]:
         """The ledger from a day on, by key."""
         rows = self._rows("known", {**_named(stream), "since": since})
+        return {key: Known(etag=etag, size_bytes=size, live=live) for key, etag, size, live in rows}
+
+    def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
+        """The ledger of these keys."""
+        rows = self._rows("known_among", {**_named(stream), "keys": list(keys)})
         return {key: Known(etag=etag, size_bytes=size, live=live) for key, etag, size, live in rows}
 
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
@@ -147,11 +153,17 @@ class DuckLakeReader:
         return str(rows[0][0]) if rows else None
 
     def table_rows(self, schema: str, table: str) -> int | None:
-        """How many rows a table of the lake has; None when there is no such table."""
-        if not self._rows("columns", [schema, table]):
+        """How many rows a table of the lake has; None when there is no such table.
+
+        By its files: DuckLake's own count looks through the files of every table of the lake.
+        """
+        counted = self._rows("table_rows", {"schema": schema, "name": table})
+        if not counted:
             return None
-        rows = self._fetch(f'SELECT count(*) FROM lakehouse."{schema}"."{table}"', [])
-        return int(rows[0][0])
+        rows, all_of_them = counted[0]
+        if not all_of_them:
+            rows = self._fetch(f'SELECT count(*) FROM lakehouse."{schema}"."{table}"', [])[0][0]
+        return int(rows)
 
     def _built_from(self) -> list[str]:
         return [row[0] for row in self._rows("built_from", [])]
@@ -167,6 +179,8 @@ class DuckLakeReader:
         if not self._is_there():
             return []
         assert self._connection is not None
+        import duckdb
+
         try:
             with self._connection.cursor() as cursor:
                 return cursor.execute(statement, values).fetchall()

@@ -4,7 +4,6 @@ DuckLake snapshot (P7, P8).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -18,12 +17,11 @@ from lakeray.adapters.ducklake.forget import release
 from lakeray.adapters.ducklake.mending import mend
 from lakeray.adapters.ducklake.signals import (
     CatalogFailed,
-    Conflict,
-    LayoutMoved,
     NotProved,
     PathsWait,
     RequirementFailed,
     failed,
+    until_landed,
 )
 from lakeray.adapters.ducklake.writes import AnswerLost, commit_extra, fenced
 from lakeray.column_types import parse_type, quoted, same_type
@@ -53,8 +51,6 @@ _ABOUT_THE_OBJECT = (404, 412, 416)
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
 
-_MAX_CONFLICTS = 50
-_CONFLICT_WAIT_S = 0.02
 _READING_FOOTERS = "Failed to add data files to DuckLake: "
 _FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
 
@@ -162,16 +158,13 @@ class Registration:
     def _by_writer(self, writer: CatalogWriter, request: CommitRequest, *, at: datetime) -> Landed:
         writer.require_facts(request)  # before the landing table is widened for it
         paths = [self._path(item) for item in request.files]
-        for attempt in range(_MAX_CONFLICTS):
-            try:
-                self._require_contract(writer, request, paths)
-                snapshot = writer.write(request, paths=paths, at=at)
-                return Landed(snapshot=snapshot, request=request, registered_by="catalog writer")
-            except LayoutMoved:
-                continue
-            except Conflict:
-                time.sleep(min(_CONFLICT_WAIT_S * attempt, 1.0))
-        raise CatalogFailed(f"{_MAX_CONFLICTS} times somebody else committed first")
+
+        def write() -> Landed:
+            self._require_contract(writer, request, paths)
+            snapshot = writer.write(request, paths=paths, at=at)
+            return Landed(snapshot=snapshot, request=request, registered_by="catalog writer")
+
+        return until_landed(write)
 
     def _require_contract(self, writer: CatalogWriter, request: CommitRequest, paths: Sequence[str]) -> None:
         """ContractIs, and then the batch's new columns: widening first, in a snapshot of its own, takes nothing in."""

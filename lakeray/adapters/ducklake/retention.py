@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
 
@@ -14,14 +14,18 @@ from lakeray import sql
 from lakeray.adapters.ducklake.connection import first_line
 from lakeray.adapters.ducklake.forget import forget, unschedule
 from lakeray.adapters.ducklake.postgres_books import PostgresBooks
+from lakeray.adapters.ducklake.signals import CatalogFailed, NotProved, until_landed
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
 from lakeray.column_types import quoted
 from lakeray.errors import CatalogError, DamageError
 from lakeray.faults import Fault, FaultPoint
 from lakeray.model import LedgerEntry, SourceFile, StreamName
 
+if TYPE_CHECKING:
+    from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
+
 _CHUNK = 1000
-"""Files per DELETE: DuckDB prunes an IN list of names to their files, and plans a longer one slowly."""
+"""Files per DuckLake snapshot, and per DELETE: DuckDB plans a longer list of names slowly."""
 _LOOKS = 32
 """Objects that are looked up at once."""
 
@@ -60,12 +64,15 @@ class Retention:
         store: DeletesRaw,
         fault: Fault,
         books: PostgresBooks | None = None,
+        writer: CatalogWriter | None = None,
     ) -> None:
         """Clean up.
 
         Args:
             books: what Postgres answers by itself; None asks DuckLake everything.
+            writer: takes files out of the catalog without reading them; None, and what it cannot, is for DuckLake.
         """
+        self._writer = writer
         self._books = books
         self._connection = connection
         self._token = token
@@ -75,8 +82,9 @@ class Retention:
     def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
         """Take whole files out of landing; returns the rows that went.
 
-        Metadata only: every row of a file goes, so no delete file is written. DuckDB reads the files for that; one
-        that vanished or was overwritten is forgotten instead, which needs no read (P14).
+        Metadata only: every row of a file goes, so no delete file is written. By the catalog writer nothing is read.
+        DuckLake's DELETE opens every file of the landing table; of those to go, one that vanished or was overwritten
+        is forgotten instead, which needs no read (P14).
 
         Raises:
             DamageError: the landing table does not hold the rows that the ledger says; nothing was removed.
@@ -84,6 +92,10 @@ class Retention:
         """
         removed = 0
         for chunk in _chunks(files):
+            written = self._written(stream, chunk, reason=reason, at=at)
+            if written is not None:
+                removed += written
+                continue
             try:
                 removed += self._remove_chunk(stream, chunk, reason=reason, at=at)
             except (duckdb.Error, AnswerLost, DamageError) as error:
@@ -119,6 +131,22 @@ class Retention:
             raise CatalogError(
                 "expiring DuckLake snapshots failed", found=first_line(error), todo="Run `lakeray clean` again"
             ) from error
+
+    def _written(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int | None:
+        """The removal by the writer; None when it is for DuckLake's DELETE, which then says what is wrong, if anything.
+
+        Raises:
+            CatalogError: the catalog failed.
+        """
+        writer = self._writer
+        if writer is None:
+            return None
+        try:
+            return until_landed(lambda: writer.remove(stream, files, reason=reason, at=at))
+        except NotProved:
+            return None
+        except (CatalogFailed, AnswerLost) as error:
+            raise _cut_off(stream, error) from error
 
     def _remove_intact(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
         try:
@@ -171,14 +199,15 @@ class Retention:
         keep = self._rows(cursor, "keep_from", [])
         keep_from = keep[0][0] if keep and keep[0][0] is not None else 2**62
         named = {"older_than": older_than, "keep_from": keep_from}
-        snapshots = [row[0] for row in cursor.execute(sql.load("expirable"), named).fetchall()]
-        waiting = cursor.execute(sql.load("anything_scheduled")).fetchone()
-        if not dry_run and (snapshots or waiting is not None):
+        snapshots = [row[0] for row in self._rows(cursor, "expirable", named)]
+        if not dry_run and (snapshots or self._rows(cursor, "anything_scheduled", [])):
             with fenced(self._connection, token=self._token, message="about to expire snapshots"):
                 pass  # a stale committer stops here
         if snapshots and not dry_run:
             cursor.execute("CALL ducklake_expire_snapshots('lakehouse', versions => ?)", [snapshots])
             self._fault(FaultPoint.AFTER_EXPIRE)
+        if not self._rows(cursor, "anything_scheduled", []):
+            return []
         live = self._rows(cursor, "scheduled_and_live", [])
         if live:
             raise DamageError(
@@ -192,7 +221,9 @@ class Retention:
             return scheduled
         return self._clean_up(cursor, scheduled)
 
-    def _rows(self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any] | dict[str, Any]
+    ) -> list[tuple[Any, ...]]:
         rows = None if self._books is None else self._books.rows(name, values)
         return cursor.execute(sql.load(name), values).fetchall() if rows is None else rows
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
 from lakeray.model import Refused, Requirement
+
+_MAX_CONFLICTS = 50
+_CONFLICT_WAIT_S = 0.02
+_Result = TypeVar("_Result")
 
 
 class RequirementFailed(Exception):
@@ -40,3 +48,19 @@ class CatalogFailed(Exception):
 def failed(requirement: Requirement, expected: str, found: str) -> RequirementFailed:
     """The signal of a requirement that does not hold."""
     return RequirementFailed(Refused(requirement=requirement, expected=expected, found=found))
+
+
+def until_landed(write: Callable[[], _Result]) -> _Result:
+    """Try a write again while others get in between.
+
+    Raises:
+        CatalogFailed: they did so each time.
+    """
+    for attempt in range(_MAX_CONFLICTS):
+        try:
+            return write()
+        except LayoutMoved:
+            continue
+        except Conflict:
+            time.sleep(min(_CONFLICT_WAIT_S * attempt, 1.0))
+    raise CatalogFailed(f"{_MAX_CONFLICTS} times somebody else committed first")

@@ -1,0 +1,11 @@
+-- known.sql of some keys, whatever their day.
+SELECT l.file_key, l.etag, l.size_bytes, r.file_key IS NULL AS live
+FROM (
+    SELECT file_key, etag, size_bytes, snapshot_id
+    FROM lakehouse.meta.ledger
+    WHERE source = $source AND stream = $stream AND file_key IN (SELECT unnest($keys))
+    QUALIFY row_number() OVER (PARTITION BY file_key ORDER BY snapshot_id DESC) = 1
+) AS l
+LEFT JOIN lakehouse.meta.removals AS r
+    ON r.source = $source AND r.stream = $stream AND r.file_key = l.file_key AND r.registered_snapshot = l.snapshot_id
+WHERE r.reason IS NULL OR r.reason = 'retention'
