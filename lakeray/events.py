@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from lakeray.model import BuildResult, PendingTransform
+from lakeray.model import BuildResult, CommitterWork, PendingTransform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,22 @@ class ModelRan(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommitterWorked(Event):
+    """What the committer did for the feeders of one feed."""
+
+    commits: int
+    """Batches."""
+    snapshots: int
+    """Turns that it took for them."""
+    transforms: int
+    dbt_runs: int
+    """Turns that it took for those."""
+    busy_s: float
+    seconds: float
+    """From its first work to its last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsEnriched(Event):
     """The enriched models were built."""
 
@@ -197,6 +213,11 @@ def model_runs(built: BuildResult, *, stream: str = "") -> Iterator[Event]:
         yield ModelRan(
             stream=stream, model=run.name, kind=run.kind, status=run.status, rows=run.rows, seconds=run.seconds
         )
+
+
+def worked(work: CommitterWork) -> Event:
+    """A committer's work as an event."""
+    return CommitterWorked(**{item.name: getattr(work, item.name) for item in fields(work)})
 
 
 def transformed(pending: PendingTransform, built: BuildResult) -> Iterator[Event]:

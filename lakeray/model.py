@@ -499,3 +499,21 @@ class FeedReport:
     def failed(self) -> bool:
         """Whether any stream, or the enriched layer, failed."""
         return self.enriched_error is not None or any(report.status is StreamStatus.FAILED for report in self.streams)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitterWork:
+    """What a committer did for its feeders in one run."""
+
+    commits: int
+    """Batches that were to be registered."""
+    snapshots: int
+    """Turns that it took for them; a turn is one DuckLake snapshot where that is sound."""
+    transforms: int
+    """Transforms that were asked for."""
+    dbt_runs: int
+    """Turns that it took for those; a turn is one dbt invocation."""
+    busy_s: float
+    """Seconds at work: nobody else can write meanwhile."""
+    seconds: float
+    """Seconds since its first work."""

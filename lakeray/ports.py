@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
+from lakeray.errors import LakerayError
 from lakeray.events import Event
 from lakeray.model import (
     Batch,
@@ -194,6 +195,23 @@ class Committer(Protocol):
 
     def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
         """Mark quarantined files ``retry`` or ``ignored``; returns the keys that were found."""
+
+
+class GroupCommitter(Committer, Protocol):
+    """A committer that does for several streams at once what costs as much for one. It serves one caller at a time.
+
+    Answers are in the order of what was asked; a stream's error is its answer, and no other stream's. There is at most
+    one item of each stream in a group.
+    """
+
+    def commit_group(self, requests: Sequence[CommitRequest]) -> Sequence[CommitOutcome | LakerayError]:
+        """Register the batches, in one DuckLake snapshot where that is sound."""
+
+    def transform_group(self, pending: Sequence[PendingTransform]) -> Sequence[BuildResult | LakerayError]:
+        """Run dbt once, on exactly these rows."""
+
+    def advance_group(self, pending: Sequence[PendingTransform]) -> Sequence[LakerayError | None]:
+        """Move the streams' transformed_through, in one DuckLake snapshot."""
 
 
 class Executor(Protocol):

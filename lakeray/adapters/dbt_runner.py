@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lakeray.adapters.dbt_failures import failure, first_lines
-from lakeray.errors import TransformError
-from lakeray.model import BuildResult, ModelRun, PendingTransform
+from lakeray.errors import LakerayError, LeaseLostError, TransformError
+from lakeray.model import BuildResult, ModelRun, PendingTransform, StreamName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,18 @@ class DbtProject:
     """Run the tests of the touched models with them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ran:
+    """What an invocation came to."""
+
+    results: list[Any]
+    """dbt's results of the models and tests."""
+    broken: bool
+    """Whether it failed without a model or a test that did."""
+    exception: BaseException | None
+    """What it ended with then."""
+
+
 class DbtRunner:
     """Runs models of the project. Importing dbt takes seconds: it happens at the first run, not before."""
 
@@ -37,16 +49,52 @@ class DbtRunner:
         """Merge exactly the rows of ``pending`` into the stream's processed table.
 
         Raises:
-            TransformError: a model failed, or the stream has no model.
+            TransformError: a model failed, or the stream has no model; or what failed around it.
         """
-        marks: dict[str, object] = {"from": pending.from_snapshot, "to": pending.to_snapshot}
-        if by_rowscan:
-            marks["by"] = "rowscan"
-        return self._run(
-            [f"tag:{pending.stream.slug}"],
-            {"lakeray_marks": {pending.stream.slug: marks}, "lakeray_token": token},
-            about=str(pending.stream),
-        )
+        streams = [pending.stream] if by_rowscan else []
+        (outcome,) = self.run_group([pending], by_rowscan=streams, token=token)
+        if isinstance(outcome, LakerayError):
+            raise outcome
+        return outcome
+
+    def run_group(
+        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
+    ) -> list[BuildResult | LakerayError]:
+        """Merge exactly the rows of ``pending`` into the streams' processed tables, in one invocation.
+
+        Args:
+            pending: of several streams, each once.
+            by_rowscan: the streams whose DuckLake snapshots have expired by now.
+
+        Returns:
+            For each of ``pending`` what was done, or why it failed: a TransformError when its model failed, or when it
+            has none; or what failed around it. A stream that failed in company is tried again alone, once: what one
+            model does to a shared process must not be held against another.
+        """
+        outcomes = self._merge(pending, by_rowscan=by_rowscan, token=token)
+        if len(pending) == 1:
+            return outcomes
+        return [
+            self._merge([asked], by_rowscan=by_rowscan, token=token)[0] if _is_worth_a_try(outcome) else outcome
+            for asked, outcome in zip(pending, outcomes, strict=True)
+        ]
+
+    def _merge(
+        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
+    ) -> list[BuildResult | LakerayError]:
+        marks = {asked.stream.slug: _marks(asked, by_rowscan=asked.stream in by_rowscan) for asked in pending}
+        try:
+            ran = self._invoked([f"tag:{slug}" for slug in marks], {"lakeray_marks": marks, "lakeray_token": token})
+        except LakerayError as error:
+            return [error] * len(pending)
+        return [self._outcome_of(asked.stream, ran) for asked in pending]
+
+    def _outcome_of(self, stream: StreamName, ran: _Ran) -> BuildResult | LakerayError:
+        own = [item for item in ran.results if stream.slug in _tags_of(self._manifest, item.node)]
+        try:
+            return _built(replace(ran, results=own), about=str(stream), select=f"tag:{stream.slug}")
+        except LakerayError as error:
+            return error
 
     def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
         """Build the enriched models that depend on a moved stream, and whose processed tables all exist.
@@ -57,7 +105,8 @@ class DbtRunner:
         models = self._enriched_models(moved=_tables(moved), processed=_tables(processed))
         if not models:
             return BuildResult(models=(), rows_affected=0, seconds=0.0)
-        return self._run(models, {"lakeray_token": token}, about="enriched")
+        ran = self._invoked(models, {"lakeray_token": token})
+        return _built(ran, about="enriched", select=" ".join(models))
 
     def _enriched_models(self, *, moved: set[str], processed: set[str]) -> list[str]:
         manifest = self._parsed()
@@ -83,28 +132,13 @@ class DbtRunner:
             self._manifest = result.result
         return self._manifest
 
-    def _run(self, select: Sequence[str], variables: Mapping[str, object], *, about: str) -> BuildResult:
+    def _invoked(self, select: Sequence[str], variables: Mapping[str, object]) -> _Ran:
         self._parsed()
         command = "build" if self._project.tests else "run"
         result = self._invoke([command, "--select", *select, "--vars", json.dumps(variables)])
         results = list(getattr(result.result, "results", None) or [])
-        failed = [item for item in results if str(item.status) not in ("success", "pass", "warn")]
-        if failed or not result.success:
-            raise failure(about, failed, result.exception)
-        models = [item for item in results if item.node.resource_type == "model"]
-        if not models:
-            raise TransformError(
-                f"{about}: dbt selected no model",
-                expected=f"models for {' '.join(select)}",
-                found="none",
-                todo="Is the stream's model in dbt/models/processed? `lakeray generate` writes it",
-            )
-        return BuildResult(
-            models=tuple(item.node.name for item in models),
-            rows_affected=sum(_rows(item) for item in models),
-            seconds=sum(item.execution_time for item in models),
-            runs=tuple(_model_run(item) for item in results),
-        )
+        explained = result.success or any(_is_failure(item) for item in results)
+        return _Ran(results=results, broken=not explained, exception=result.exception)
 
     def _invoke(self, arguments: list[str]) -> Any:
         os.environ.update(self._project.environment)
@@ -116,6 +150,47 @@ class DbtRunner:
         paths = ["--project-dir", folder, "--profiles-dir", folder]
         output = ["--target-path", str(self._project.target_dir), "--log-path", str(self._project.target_dir / "logs")]
         return dbtRunner(manifest=self._manifest).invoke([*flags, *arguments, *paths, *output])
+
+
+def _built(ran: _Ran, *, about: str, select: str) -> BuildResult:
+    failed = [item for item in ran.results if _is_failure(item)]
+    if failed or ran.broken:
+        raise failure(about, failed, ran.exception)
+    models = [item for item in ran.results if item.node.resource_type == "model"]
+    if not models:
+        raise TransformError(
+            f"{about}: dbt selected no model",
+            expected=f"models for {select}",
+            found="none",
+            todo="Is the stream's model in dbt/models/processed? `lakeray generate` writes it",
+        )
+    return BuildResult(
+        models=tuple(item.node.name for item in models),
+        rows_affected=sum(_rows(item) for item in models),
+        seconds=sum(item.execution_time for item in models),
+        runs=tuple(_model_run(item) for item in ran.results),
+    )
+
+
+def _is_failure(result: Any) -> bool:
+    return str(result.status) not in ("success", "pass", "warn")
+
+
+def _is_worth_a_try(outcome: BuildResult | LakerayError) -> bool:
+    return isinstance(outcome, LakerayError) and not isinstance(outcome, LeaseLostError)
+
+
+def _marks(asked: PendingTransform, *, by_rowscan: bool) -> dict[str, object]:
+    marks: dict[str, object] = {"from": asked.from_snapshot, "to": asked.to_snapshot}
+    return {**marks, "by": "rowscan"} if by_rowscan else marks
+
+
+def _tags_of(manifest: Any, node: Any) -> set[str]:
+    """A model's tags, or those of the models that a test is about."""
+    if node.resource_type == "model":
+        return set(node.tags)
+    parents = (manifest.nodes[parent] for parent in node.depends_on.nodes if parent in manifest.nodes)
+    return set(node.tags).union(*(parent.tags for parent in parents))
 
 
 def _tables(streams: Sequence[str]) -> set[str]:

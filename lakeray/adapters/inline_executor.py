@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from lakeray.model import Batch, Contract, Verdict
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class InlineExecutor:
-    """The ``Executor`` port, in a thread: the next batch is validated while the committer works on this one."""
+    """The ``Executor`` port, in a thread: the next batch is validated while the committer works on this one.
+
+    For several feeders at once; it validates one batch at a time, for what a batch may take is meant for one.
+    """
 
     def __init__(self, validator: BatchValidator) -> None:
         self._validator = validator
+        self._turn = Lock()
 
     def validate(
         self, batches: Iterable[Batch], *, contract: Contract, ahead: int
@@ -29,7 +34,7 @@ class InlineExecutor:
             try:
                 while True:
                     while len(waiting) < ahead and (batch := next(rest, None)) is not None:
-                        waiting.append((batch, pool.submit(self._validator.validate, batch, contract)))
+                        waiting.append((batch, pool.submit(self._validate, batch, contract)))
                     if not waiting:
                         return
                     ready, future = waiting.popleft()
@@ -37,3 +42,7 @@ class InlineExecutor:
             finally:
                 for _, future in waiting:
                     future.cancel()
+
+    def _validate(self, batch: Batch, contract: Contract) -> tuple[Verdict, ...]:
+        with self._turn:
+            return self._validator.validate(batch, contract)

@@ -19,6 +19,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from lakeray.adapters.shared_committer import SharedCommitter, shared
 from lakeray.adapters.validation import BatchValidator
 from lakeray.errors import LakerayError, TryAgainError
 from lakeray.model import (
@@ -26,6 +27,7 @@ from lakeray.model import (
     BuildResult,
     CommitOutcome,
     CommitRequest,
+    CommitterWork,
     Contract,
     Landed,
     LedgerEntry,
@@ -37,9 +39,9 @@ from lakeray.model import (
     Unknown,
     Verdict,
 )
-from lakeray.ports import Committer, Executor
+from lakeray.ports import Committer, Executor, GroupCommitter
 
-OpenCommitter = Callable[[], AbstractContextManager[Committer]]
+OpenCommitter = Callable[[], AbstractContextManager[GroupCommitter]]
 FeedOne = Callable[[StreamName, Committer, Executor, Callable[[], bool]], StreamReport]
 _POLL_S = 0.25
 
@@ -74,7 +76,7 @@ def run_feeds(
     validator: BatchValidator,
     enrich: Callable[[Committer], BuildResult | LakerayError],
     stop: Callable[[], bool],
-) -> tuple[list[StreamReport], BuildResult | LakerayError]:
+) -> tuple[list[StreamReport], BuildResult | LakerayError, CommitterWork | None]:
     """Feed the streams, each by its own actor, through one committer; then build the enriched models.
 
     A feeder that dies fails its stream and no other.
@@ -83,7 +85,7 @@ def run_feeds(
         LeaseHeldError: another committer works on the lake.
         LakerayError: the committer could not start.
     """
-    committer = _CommitterActor.remote(open_committer)  # type: ignore[attr-defined]
+    committer = _CommitterActor.options(max_concurrency=len(streams) + 2).remote(open_committer)  # type: ignore[attr-defined]
     proxy = RayCommitter(committer)
     _get(committer.open.remote())
     feeders = {
@@ -102,10 +104,13 @@ def run_feeds(
             asked = True
             for feeder in feeders.values():
                 feeder.stop.remote()
+    work: CommitterWork | None = None
+    with suppress(TryAgainError):
+        work = _get(committer.work.remote())
     built = enrich(proxy)
     with suppress(TryAgainError):  # a committer that died has given its lease back already
         _get(committer.close.remote())
-    return [reports[stream] for stream in streams], built
+    return [reports[stream] for stream in streams], built, work
 
 
 def _report(stream: StreamName, reference: Any) -> StreamReport:
@@ -133,17 +138,26 @@ def _get(reference: Any) -> Any:
 
 @ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)
 class _CommitterActor:
-    """One per lake. A restart is a new lease, so Ray never restarts it by itself (P10)."""
+    """One per lake. A restart is a new lease, so Ray never restarts it by itself (P10).
+
+    It takes a call of each feeder at once, so that those that wait can go together.
+    """
 
     def __init__(self, open_committer: OpenCommitter) -> None:
         self._open_committer = open_committer
         self._stack = ExitStack()
-        self._committer: Committer | None = None
+        self._committer: SharedCommitter | None = None
 
     def open(self) -> int:
         """Take the lease; returns the fencing token."""
-        self._committer = self._stack.enter_context(self._open_committer())
+        committer = self._stack.enter_context(self._open_committer())
+        self._committer = self._stack.enter_context(shared(committer))
         return self._committer.token
+
+    def work(self) -> CommitterWork:
+        """What it has done so far."""
+        assert self._committer is not None
+        return self._committer.work
 
     def close(self) -> None:
         """Give the lease back."""

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Protocol, TextIO
 
 from lakeray.events import (
@@ -137,15 +138,17 @@ class OtelSink:
 
 
 class Sinks:
-    """Several sinks as one."""
+    """Several sinks as one, for any number of threads."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = tuple(sinks)
+        self._turn = Lock()
 
     def emit(self, event: Event) -> None:
         """Hand the event to each."""
-        for sink in self._sinks:
-            sink.emit(event)
+        with self._turn:
+            for sink in self._sinks:
+                sink.emit(event)
 
     def close(self) -> None:
         """Close each."""

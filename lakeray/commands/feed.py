@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from lakeray import wiring
+from lakeray.adapters import feeder_threads
 from lakeray.adapters.ducklake.books import Books
+from lakeray.adapters.shared_committer import shared
 from lakeray.adapters.system import StopFlag
 from lakeray.adapters.terminal import Output
 from lakeray.clean import clean_before
 from lakeray.config import ExecutorChoice, Settings, StreamSettings
 from lakeray.errors import LakerayError
-from lakeray.events import ExecutorChosen, FilesCleaned, ModelsEnriched, model_runs
+from lakeray.events import ExecutorChosen, FilesCleaned, ModelsEnriched, model_runs, worked
 from lakeray.explain import feed_json, feed_table
 from lakeray.feed import Looks, feed_stream, look
 from lakeray.model import BuildResult, FeedReport, ObjectPolicy, Plan, StreamReport, StreamStatus
@@ -143,13 +145,14 @@ def _feed(
     if choice is ExecutorChoice.RAY:
         return _feed_on_ray(app, streams, stop=stop)
     executor = wiring.inline_executor(app.settings)
-    reports = []
     with app.committer() as committer:
-        for stream in streams:
-            if not stop():
-                reports.append(feed_stream(app.rules(stream), app.ports(committer, executor, stop=stop)))
-            else:
-                reports.append(StreamReport(stream=stream.name, status=StreamStatus.INTERRUPTED))
+        with shared(committer) as served:
+            ports = app.ports(served, executor, stop=stop)
+            rules = {stream.name: app.rules(stream) for stream in streams}
+            reports = feeder_threads.run_feeds(
+                list(rules), feed_one=lambda name: feed_stream(rules[name], ports), stop=stop
+            )
+            app.events.emit(worked(served.work))
         built = enriched_by(committer, stop=stop)
     return reports, built
 
@@ -161,7 +164,7 @@ def _feed_on_ray(
 
     settings = app.settings
     with ray_executor.cluster(address=settings.ray.address, num_cpus=settings.ray.num_cpus):
-        return ray_executor.run_feeds(
+        reports, built, work = ray_executor.run_feeds(
             [stream.name for stream in streams],
             open_committer=functools.partial(wiring.open_committer, settings),
             feed_one=wiring.feed_one_with(settings),
@@ -169,6 +172,9 @@ def _feed_on_ray(
             enrich=functools.partial(enriched_by, stop=stop),
             stop=stop,
         )
+    if work is not None:
+        app.events.emit(worked(work))
+    return reports, built
 
 
 def choose_executor(settings: Settings, *, files: int) -> tuple[ExecutorChoice, str]:

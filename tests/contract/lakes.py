@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from lakeray.adapters.object_store import open_store
 from lakeray.adapters.validation import BatchValidator
 from lakeray.advance import next_path
 from lakeray.column_types import parse_type
-from lakeray.errors import LeaseLostError, TransformError
+from lakeray.errors import LakerayError, LeaseLostError, TransformError
 from lakeray.generate import landing_ddl
 from lakeray.model import (
     Accepted,
@@ -35,6 +35,7 @@ from lakeray.model import (
     Landed,
     PendingTransform,
     SourceFile,
+    StreamName,
     StreamReport,
     Verdict,
 )
@@ -337,8 +338,19 @@ class SqlTransformer:
         except duckdb.CatalogException:
             return []
 
-    def run_processed(self, pending: PendingTransform, *, by_rowscan: bool, token: int) -> BuildResult:
+    def run_group(
+        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
+    ) -> list[BuildResult | LakerayError]:
         """See ``committer.Transformer``."""
+        outcomes: list[BuildResult | LakerayError] = []
+        for asked in pending:
+            try:
+                outcomes.append(self._run_processed(asked, by_rowscan=asked.stream in by_rowscan, token=token))
+            except LakerayError as error:
+                outcomes.append(error)
+        return outcomes
+
+    def _run_processed(self, pending: PendingTransform, *, by_rowscan: bool, token: int) -> BuildResult:
         if self.fails:
             raise TransformError(f"{pending.stream}: dbt failed", found="a model that does not compile")
         self.by_rowscan.append(by_rowscan)

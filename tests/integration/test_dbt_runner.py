@@ -100,3 +100,40 @@ def test_a_first_run_and_a_full_refresh_of_more_than_the_memory_limit_succeed(la
     with patch.dict(os.environ, {"LAKERAY_DBT_MEMORY_LIMIT": "200MB"}):
         lake.build("run", "--full-refresh", "--select", "tag:klaviyo__metrics")
     assert lake.sql(f"SELECT count(*), count(DISTINCT id) FROM {TABLE}") == [(500_000, 500_000)]
+
+
+LISTS = StreamName("klaviyo", "lists")
+NO_MODEL = StreamName("acme", "nothing")
+
+
+def test_several_streams_are_merged_in_one_invocation_and_one_that_fails_stops_no_other(lake: DbtLake) -> None:
+    metrics = lake.land("klaviyo__metrics", {"id": "m1", "updated": "2026-01-01T00:00:00Z"})
+    lists = lake.land("klaviyo__lists", {"id": "l1", "updated": "2026-01-01T00:00:00Z"})
+    asked = [
+        PendingTransform(stream=stream, from_snapshot=at, to_snapshot=at)
+        for stream, at in ((METRICS, metrics), (NO_MODEL, lists), (LISTS, lists))
+    ]
+    with patch.dict(os.environ):
+        built, without, other = runner(lake).run_group(asked, by_rowscan=[LISTS], token=7)
+    assert isinstance(built, BuildResult) and built.models == ("int_klaviyo__metrics",)
+    assert isinstance(other, BuildResult) and other.models == ("int_klaviyo__lists",)
+    assert isinstance(without, TransformError) and "selected no model" in without.about
+    assert lake.table("int_klaviyo__lists", "id") == [("l1",)]
+    assert lake.table("int_klaviyo__metrics", "id") == [("m1",)]
+
+
+def test_a_model_that_fails_in_company_is_an_error_of_its_stream_alone(lake: DbtLake) -> None:
+    merge(runner(lake), lake.land("klaviyo__metrics", {"id": "m0"}))
+    lake.sql(f"ALTER TABLE {TABLE} DROP COLUMN _airbyte_raw_id")
+    lake.sql(f"ALTER TABLE {TABLE} ADD COLUMN _airbyte_raw_id STRUCT(a INTEGER)")
+    metrics = lake.land("klaviyo__metrics", {"id": "m1", "updated": "2026-01-01T00:00:00Z"})
+    lists = lake.land("klaviyo__lists", {"id": "l1", "updated": "2026-01-01T00:00:00Z"})
+    asked = [
+        PendingTransform(stream=stream, from_snapshot=at, to_snapshot=at)
+        for stream, at in ((METRICS, metrics), (LISTS, lists))
+    ]
+    with patch.dict(os.environ):
+        failed, other = runner(lake).run_group(asked, by_rowscan=[], token=7)
+    assert isinstance(failed, TransformError) and "int_klaviyo__metrics" in failed.found
+    assert isinstance(other, BuildResult) and other.models == ("int_klaviyo__lists",)
+    assert lake.table("int_klaviyo__lists", "id") == [("l1",)]

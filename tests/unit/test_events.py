@@ -30,6 +30,7 @@ def test_the_names_are_these_and_no_others() -> None:
     assert [sample(cls).name for cls in ALL] == [
         "batch_committed",
         "batch_transformed",
+        "committer_worked",
         "executor_chosen",
         "file_rejected",
         "files_cleaned",

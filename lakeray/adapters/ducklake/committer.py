@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +18,7 @@ from lakeray.adapters.ducklake.registration import RawStore, Registration, quara
 from lakeray.adapters.ducklake.rereading import ReadsRaw, Rereading
 from lakeray.adapters.ducklake.retention import DeletesRaw, Retention
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced
-from lakeray.errors import CatalogError
+from lakeray.errors import CatalogError, LakerayError
 from lakeray.faults import Fault, FaultPoint, no_fault
 from lakeray.model import (
     BuildResult,
@@ -46,8 +46,10 @@ class Store(RawStore, DeletesRaw, ReadsRaw, Protocol):
 class Transformer(Protocol):
     """Runs the dbt models."""
 
-    def run_processed(self, pending: PendingTransform, *, by_rowscan: bool, token: int) -> BuildResult:
-        """Merge exactly these rows."""
+    def run_group(
+        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
+    ) -> Sequence[BuildResult | LakerayError]:
+        """Merge exactly these rows, in one invocation."""
 
     def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
         """Build the enriched models that depend on the moved streams and whose inputs all exist."""
@@ -113,7 +115,12 @@ class DuckLakeCommitter:
 
     def commit(self, request: CommitRequest) -> CommitOutcome:
         """Register one batch (P7, P8)."""
-        return self._registration.commit(request, at=self._clock.now())
+        outcome: CommitOutcome = _only(self.commit_group([request]))
+        return outcome
+
+    def commit_group(self, requests: Sequence[CommitRequest]) -> Sequence[CommitOutcome | LakerayError]:
+        """Register the batches (P7, P8)."""
+        return [self._registered(request) for request in requests]
 
     def read_back(self, commit_id: str) -> Landed | None:
         """Whether the commit is in the catalog (P9)."""
@@ -121,22 +128,44 @@ class DuckLakeCommitter:
 
     def transform(self, pending: PendingTransform) -> BuildResult:
         """Run dbt on exactly these rows (P12)."""
-        ends = {pending.from_snapshot, pending.to_snapshot}
+        built: BuildResult = _only(self.transform_group([pending]))
+        return built
+
+    def transform_group(self, pending: Sequence[PendingTransform]) -> Sequence[BuildResult | LakerayError]:
+        """Run dbt once, on exactly these rows (P12)."""
+        ends = {end for asked in pending for end in (asked.from_snapshot, asked.to_snapshot)}
         rows = self._query(
-            "SELECT count(*) FROM lakehouse.snapshots() WHERE snapshot_id IN (SELECT unnest(?))", [list(ends)]
+            "SELECT snapshot_id FROM lakehouse.snapshots() WHERE snapshot_id IN (SELECT unnest(?))", [list(ends)]
         )
         # table_insertions needs both ends unexpired; a replay may reach further back than they last.
-        return self._transformer.run_processed(pending, by_rowscan=rows[0][0] != len(ends), token=self._token)
+        there = {row[0] for row in rows}
+        expired = {asked.stream for asked in pending if not {asked.from_snapshot, asked.to_snapshot} <= there}
+        return self._transformer.run_group(pending, by_rowscan=expired, token=self._token)
 
     def advance(self, pending: PendingTransform) -> None:
         """Move transformed_through; never back (P11)."""
+        _only(self.advance_group([pending]))
+
+    def advance_group(self, pending: Sequence[PendingTransform]) -> Sequence[LakerayError | None]:
+        """Move the streams' transformed_through in one DuckLake snapshot; never back (P11)."""
         self._fault(FaultPoint.AFTER_TRANSFORM)
-        self._write(
-            f"{pending.stream}: transformed through {pending.to_snapshot}",
-            "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = greatest(transformed_snapshot, ?), "
-            "updated_at = ? WHERE source = ? AND stream = ?",
-            [pending.to_snapshot, self._clock.now(), pending.stream.source, pending.stream.stream],
-        )
+        message = ", ".join(f"{asked.stream}: transformed through {asked.to_snapshot}" for asked in pending)
+        at = self._clock.now()
+        try:
+            with self._fenced(message) as cursor:
+                for asked in pending:
+                    cursor.execute(
+                        "UPDATE lakehouse.meta.feeder_cursors SET "
+                        "transformed_snapshot = greatest(transformed_snapshot, ?), updated_at = ? "
+                        "WHERE source = ? AND stream = ?",
+                        [asked.to_snapshot, at, asked.stream.source, asked.stream.stream],
+                    )
+        except (duckdb.Error, AnswerLost) as error:
+            failed = CatalogError(message, found=first_line(error), todo=_AGAIN)
+            return [failed] * len(pending)
+        except LakerayError as error:
+            return [error] * len(pending)
+        return [None] * len(pending)
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """Move transformed_through back, for ``replay`` alone (P11)."""
@@ -219,6 +248,12 @@ class DuckLakeCommitter:
             )
         return found
 
+    def _registered(self, request: CommitRequest) -> CommitOutcome | LakerayError:
+        try:
+            return self._registration.commit(request, at=self._clock.now())
+        except LakerayError as error:
+            return error
+
     def _open_writer(self, address: LakeAddress) -> CatalogWriter:
         # Arrow and numpy, and psycopg: a command that commits nothing does not pay for them.
         from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
@@ -273,3 +308,10 @@ class DuckLakeCommitter:
                 return cursor.execute(statement, values).fetchall()
         except duckdb.Error as error:
             raise CatalogError("reading the lake's bookkeeping failed", found=first_line(error), todo=_AGAIN) from error
+
+
+def _only(answers: Sequence[Any]) -> Any:
+    (answer,) = answers
+    if isinstance(answer, LakerayError):
+        raise answer
+    return answer

@@ -8,6 +8,7 @@ format 1.0, and every table of ``meta`` inlined in one table of the catalog; els
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lakeray import sql
@@ -55,12 +56,16 @@ _TABLES = ("ledger", "removals", "quarantine", "batches", "feeder_cursors", "enr
 
 
 class PostgresBooks:
-    """Answers the bookkeeping's queries on one connection, which it opens when the first of them comes."""
+    """Answers the bookkeeping's queries on one connection, which it opens when the first of them comes.
+
+    For any number of threads: they take turns.
+    """
 
     def __init__(self, address: LakeAddress) -> None:
         self._address = address
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._tables: dict[str, str] = {}
+        self._turn = Lock()
 
     def close(self) -> None:
         """Let the connection go."""
@@ -76,6 +81,10 @@ class PostgresBooks:
         """
         if name not in QUERIES:
             return None
+        with self._turn:
+            return self._answered(name, values)
+
+    def _answered(self, name: str, values: Values) -> Rows | None:
         import psycopg
 
         try:

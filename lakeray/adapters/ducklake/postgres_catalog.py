@@ -133,7 +133,7 @@ def opened(address: LakeAddress) -> psycopg.Connection[tuple[Any, ...]]:
 
 
 def unanswered(error: BaseException) -> CatalogError:
-    """What is told when Postgres does not answer. Raise it from None: the cause's text may repeat the connection string."""
+    """What is told when Postgres does not answer; raise it from None: the cause may repeat the connection string."""
     return CatalogError(
         "the Postgres catalog does not answer",
         found=str(error).split("\n", 1)[0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lakeray import sql
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 
 class DuckLakeReader:
-    """The ``CatalogReader`` port. A lake that does not exist yet reads as an empty one."""
+    """The ``CatalogReader`` port, for any number of threads. A lake that does not exist yet reads as an empty one."""
 
     def __init__(self, address: LakeAddress) -> None:
         self._address = address
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._postgres = PostgresBooks(address) if address.sqlite_path is None else None
+        self._opening = Lock()
 
     def close(self) -> None:
         """Let the catalog go."""
@@ -194,8 +196,10 @@ class DuckLakeReader:
             ) from error
 
     def _is_there(self) -> bool:
-        if self._connection is not None:
-            return True
+        with self._opening:
+            return self._connection is not None or self._opened()
+
+    def _opened(self) -> bool:
         path = self._address.sqlite_path
         if path is not None and not path.exists():
             return False
