@@ -1,6 +1,7 @@
 # Two targets do everything on a fresh machine: `make demo` and `make test`. Both make .venv first.
 PYTHON ?= python3
 ENV ?= local
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -13,7 +14,7 @@ demo: env
 	$(BIN)/python -m lakeray demo env=$(ENV)
 
 test: check
-	$(BIN)/python -m pytest -m "not long" -q
+	$(BIN)/python -m pytest -m "not long" -q --numprocesses $(JOBS) --dist loadfile
 
 test-long: env
 	$(BIN)/python -m pytest -m long -q
