@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from lakeray.model import LedgerEntry, SourceFile, StreamName
@@ -19,6 +20,7 @@ class FindingKind(StrEnum):
     TWICE = "registered_twice"
     ROWS_DIFFER = "row_counts_differ"
     NOT_TRANSFORMED = "not_transformed"
+    LEFTOVER = "left_by_a_killed_run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,8 @@ class Finding:
     """One disagreement."""
 
     kind: FindingKind
-    stream: StreamName
+    stream: StreamName | None
+    """None when it belongs to no stream."""
     path: str
     detail: str
 
@@ -55,6 +58,27 @@ def audit(
         objects: what storage lists for the stream, by key; all of it.
     """
     return tuple(_findings(stream, ledger, registered, objects, transformed_snapshot))
+
+
+def leftovers(
+    files: Iterable[SourceFile], *, known_paths: Iterable[str], before: datetime, url: Callable[[str], str]
+) -> tuple[Finding, ...]:
+    """Files that are old enough to belong to no command that runs, and that the catalog does not know.
+
+    Told by their names alone: DuckLake's and those of converted copies are made so that there is no second one.
+
+    Args:
+        files: below the lake's DATA_PATH, or of the folder for temporary files.
+        known_paths: all paths of the catalog, absolute or relative.
+        before: the last change of a leftover is earlier.
+        url: the address of a key.
+    """
+    known = {path.rpartition("/")[2] for path in known_paths}
+    return tuple(
+        Finding(kind=FindingKind.LEFTOVER, stream=None, path=url(file.key), detail=f"{file.size_bytes:,} bytes")
+        for file in files
+        if file.last_modified < before and file.key.rpartition("/")[2] not in known
+    )
 
 
 def _findings(

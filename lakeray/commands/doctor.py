@@ -5,36 +5,47 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from lakeray import wiring
+from lakeray.adapters.object_store import ObstoreStore, open_store
 from lakeray.adapters.terminal import Output
-from lakeray.audit import Finding, FindingKind, audit
+from lakeray.audit import Finding, FindingKind, audit, leftovers
 from lakeray.config import Settings, StreamSettings, nearest
 from lakeray.discover import list_since
 from lakeray.errors import UsageError
 from lakeray.explain import Table, human_bytes
-from lakeray.model import StreamName
+from lakeray.model import SourceFile, StreamName
 from lakeray.ports import Committer
+from lakeray.transform import catch_up
 
 _VERSIONS = ("lakeray", "duckdb", "duckdb-extension-ducklake", "dbt-core", "dbt-duckdb", "ray", "pyarrow", "obstore")
-_HARMLESS = (FindingKind.NOT_TRANSFORMED,)
-MENDABLE = (
-    FindingKind.GONE,
-    FindingKind.CHANGED,
-    FindingKind.NOT_REGISTERED,
-    FindingKind.NOT_IN_LEDGER,
-    FindingKind.TWICE,
-)
+_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER)
+FORGET = "would be forgotten", "forgotten; the next feed takes in what is there"
+MENDABLE = {
+    FindingKind.GONE: FORGET,
+    FindingKind.CHANGED: FORGET,
+    FindingKind.NOT_REGISTERED: FORGET,
+    FindingKind.NOT_IN_LEDGER: FORGET,
+    FindingKind.TWICE: FORGET,
+    FindingKind.ROWS_DIFFER: FORGET,
+    FindingKind.NOT_TRANSFORMED: ("would be merged", "merged"),
+    FindingKind.LEFTOVER: ("would be deleted", "deleted"),
+}
+"""What a repair does to a finding of the kind, before and after it is done."""
+LEFT_AFTER = timedelta(days=1)
+"""What has not changed for so long belongs to no command that runs."""
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Print versions, places, the lease's holder and every disagreement; exits 1 when data is at stake."""
     with wiring.opened(settings) as app:
         findings = [finding for stream in app.streams() for finding in examine(app, stream)]
+        findings += left_behind(app)
         catalog_version = app.reader.catalog_version()
         if settings.repair is not None:
             return repair(app, findings, kind=settings.repair, out=out)
+        skews = wiring.clock_skews(settings, clock=app.clock)
     root = wiring.absolute(settings.paths.root)
     root.mkdir(parents=True, exist_ok=True)
     facts = {
@@ -42,17 +53,17 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         "DuckLake catalog": catalog_version or "not made yet",
         "free disk under paths.root": human_bytes(shutil.disk_usage(root).free),
         "lease": wiring.lease_holder(settings) or "free",
+        **{f"clock, ahead of that of {name}": f"{ahead_s:+.1f} s" for name, ahead_s in skews.items()},
     }
     document = {
         "facts": facts,
         "findings": [
-            {"kind": str(item.kind), "stream": str(item.stream), "path": item.path, "detail": item.detail}
-            for item in findings
+            {"kind": str(item.kind), "stream": _of(item), "path": item.path, "detail": item.detail} for item in findings
         ],
     }
     tables = [Table(title="Facts", columns=("what", "found"), rows=tuple(facts.items()))]
     if findings:
-        rows = tuple((str(item.kind), str(item.stream), item.path, item.detail) for item in findings)
+        rows = tuple((str(item.kind), _of(item), item.path, item.detail) for item in findings)
         tables.append(Table(title="Findings", columns=("kind", "stream", "path", "detail"), rows=rows))
     out.result(document, tables, text="" if findings else "Storage, ledger and catalog agree.")
     return 1 if any(item.kind not in _HARMLESS for item in findings) else 0
@@ -70,6 +81,28 @@ def examine(app: wiring.Lakeray, stream: StreamSettings) -> Sequence[Finding]:
     )
 
 
+def left_behind(app: wiring.Lakeray) -> Sequence[Finding]:
+    """What killed commands left: files below DATA_PATH that the catalog does not know, and temporary ones."""
+    before = app.clock.now() - LEFT_AFTER
+    lake, temp = _places(app)
+    ours = (file for file in lake.list_files("") if _is_made_by_a_lake(file))
+    in_lake = leftovers(ours, known_paths=app.reader.data_file_paths(), before=before, url=lake.url)
+    return in_lake + leftovers(temp.list_files(""), known_paths=(), before=before, url=temp.url)
+
+
+def _places(app: wiring.Lakeray) -> tuple[ObstoreStore, ObstoreStore]:
+    return wiring.lake_store(app.settings), open_store(wiring.temp_directory(app.settings).as_uri())
+
+
+def _is_made_by_a_lake(file: SourceFile) -> bool:
+    # Whatever else somebody keeps there is none of our business.
+    return file.key.startswith("converted/") or file.key.rpartition("/")[2].startswith("ducklake-")
+
+
+def _of(finding: Finding) -> str:
+    return "*" if finding.stream is None else str(finding.stream)
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
@@ -78,31 +111,54 @@ def _version(package: str) -> str:
 
 
 def repair(app: wiring.Lakeray, findings: Sequence[Finding], *, kind: str, out: Output) -> int:
-    """Mend one kind of finding, or all: the files leave catalog and ledger, and the next feed takes in what is there.
+    """Mend one kind of finding, or all of them.
 
     Raises:
-        UsageError: no such kind, or one that cannot be mended so.
+        UsageError: no such kind.
     """
     kinds = [str(item) for item in MENDABLE]
     if kind not in (*kinds, "all"):
         raise UsageError("repair", expected=f"{', '.join(kinds)} or all", found=repr(kind), todo=nearest(kind, kinds))
-    chosen = [item for item in findings if item.kind in MENDABLE and kind in ("all", str(item.kind))]
+    chosen = [item for item in findings if kind in ("all", str(item.kind))]
     dry_run = app.settings.doctor.dry_run
     if chosen and not dry_run:
         with app.committer() as committer:
-            for stream in sorted({item.stream for item in chosen}):
-                _mend(app, committer, stream, [item for item in chosen if item.stream == stream])
-    verb = "would be forgotten" if dry_run else "forgotten; the next feed takes in what is there"
-    text = "\n".join(f"{item.path}: {item.kind}: {verb}" for item in chosen) or "Nothing to mend."
+            _mend_all(app, committer, chosen)
+    lines = [f"{item.path}: {item.kind}: {MENDABLE[item.kind][0 if dry_run else 1]}" for item in chosen]
     document = {
         "dry_run": dry_run,
-        "mended": [{"kind": str(i.kind), "stream": str(i.stream), "path": i.path} for i in chosen],
+        "mended": [{"kind": str(item.kind), "stream": _of(item), "path": item.path} for item in chosen],
     }
-    out.result(document, text=text)
+    out.result(document, text="\n".join(lines) or "Nothing to mend.")
     return 0
 
 
-def _mend(app: wiring.Lakeray, committer: Committer, stream: StreamName, findings: Sequence[Finding]) -> None:
+def _mend_all(app: wiring.Lakeray, committer: Committer, findings: Sequence[Finding]) -> None:
+    """First what is to be forgotten: dbt cannot read it."""
+    by_stream: dict[StreamName, list[Finding]] = {}
+    for finding in findings:
+        if finding.stream is not None and MENDABLE[finding.kind] == FORGET:
+            by_stream.setdefault(finding.stream, []).append(finding)
+    for stream, found in sorted(by_stream.items()):
+        _forget(app, committer, stream, found)
+    for stream in sorted(
+        {item.stream for item in findings if item.stream and item.kind is FindingKind.NOT_TRANSFORMED}
+    ):
+        catch_up(stream, marks=app.reader, committer=committer)
+    if any(item.kind is FindingKind.LEFTOVER for item in findings):
+        _delete_leftovers(app)
+
+
+def _delete_leftovers(app: wiring.Lakeray) -> None:
+    # Looked for again: with the lease nobody can commit a file that was unknown a moment ago.
+    wanted = {finding.path for finding in left_behind(app)}
+    for place in _places(app):
+        for file in place.list_files(""):
+            if place.url(file.key) in wanted:
+                place.delete(file.key)
+
+
+def _forget(app: wiring.Lakeray, committer: Committer, stream: StreamName, findings: Sequence[Finding]) -> None:
     named = {item.path for item in findings}
     live = app.reader.registered(stream, first=date.min, last=date.max)
     entries = [entry for entry in live if entry.key in named or entry.registered_path in named]

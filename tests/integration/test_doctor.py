@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.real.lake import Lake, Ran
 from tests.real.parquet import record, write
+from tests.real.processes import lakeray
 
 GONE, CHANGED, TWICE, SOUND = "klaviyo/metrics", "klaviyo/lists", "klaviyo/flows", "klaviyo/campaigns"
 STREAMS = f"+stream=[{GONE},{CHANGED},{TWICE},{SOUND}]"
@@ -82,3 +85,46 @@ def test_a_feed_takes_neither_the_changed_nor_the_vanished_object_in_again(damag
     assert (states.stream(GONE)["vanished"], states.stream(CHANGED)["changed"]) == (1, 1)
     assert "vanished" in damaged.lake.document("why", key(GONE, 1))["verdict"]
     assert "changed" in damaged.lake.document("why", key(CHANGED, 1))["verdict"]
+
+
+LEFT = "left_by_a_killed_run"
+
+
+def test_doctor_finds_what_a_killed_run_left_and_deletes_that_alone(tmp_path: Path, extension_directory: Path) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    lake.ok("reconcile", f"+stream={GONE}")
+    left = [lake.root / "lake/main/int_x/ducklake-1.parquet", lake.root / "lake/converted/x/2.parquet"]
+    left.append(lake.root / "tmp/duckdb_temp_storage-0.tmp")
+    fresh, foreign = lake.root / "lake/main/int_x/ducklake-3.parquet", lake.root / "lake/notes.txt"
+    for path in (*left, fresh, foreign):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    for path in (*left, foreign):
+        os.utime(path, (0, 0))
+    found = lake.ok("doctor", f"+stream={GONE}").document["findings"]
+    assert {(item["kind"], item["stream"], item["path"]) for item in found} == {(LEFT, "*", str(at)) for at in left}
+    lake.ok("doctor", f"+stream={GONE}", f"repair={LEFT}", "doctor.dry_run=true")
+    assert all(path.exists() for path in left)
+    lake.ok("doctor", f"+stream={GONE}", f"repair={LEFT}")
+    assert [path.exists() for path in (*left, fresh, foreign)] == [False, False, False, True, True]
+    assert lake.ok("doctor", f"+stream={GONE}").document["findings"] == []
+
+
+def test_doctor_spares_every_file_that_the_catalog_knows(damaged: Damaged) -> None:
+    files = list((damaged.lake.root / "lake").rglob("*.parquet"))
+    assert files
+    for path in files:
+        os.utime(path, (0, 0))
+    found = damaged.lake.run("doctor", STREAMS).document["findings"]
+    assert LEFT not in {item["kind"] for item in found}
+
+
+def test_doctor_merges_what_a_killed_feed_registered(tmp_path: Path, extension_directory: Path) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    write(lake.raw / key(GONE, 1), record("one"))
+    killed = lakeray("feed", f"+stream={GONE}", *lake.settings, environment={"LAKERAY_FAULT": "after_register"})
+    assert killed.code == -signal.SIGKILL
+    assert [item["kind"] for item in lake.ok("doctor", f"+stream={GONE}").document["findings"]] == ["not_transformed"]
+    lake.ok("doctor", f"+stream={GONE}", "repair=not_transformed")
+    assert lake.ok("doctor", f"+stream={GONE}").document["findings"] == []
+    assert lake.processed(GONE, "id") == [("one",)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from lakeray import sql
@@ -43,6 +44,19 @@ def exists(address: LakeAddress) -> bool:
     with _connect(address) as connection:
         row = connection.execute("SELECT to_regclass(%s)", [f'"{address.schema}".ducklake_metadata']).fetchone()
     return row is not None and row[0] is not None
+
+
+def time_of(address: LakeAddress) -> datetime:
+    """What the clock of Postgres says.
+
+    Raises:
+        CatalogError: Postgres does not answer.
+    """
+    with _connect(address) as connection:
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    return at
 
 
 def make_schema(address: LakeAddress) -> None:

@@ -149,6 +149,10 @@ class DuckLakeReader:
         rows = self._rows("landing_paths", [stream.landing_table])
         return [RegisteredPath(path=path, times=times, rows=int(count)) for path, times, count in rows]
 
+    def data_file_paths(self) -> Sequence[str]:
+        """Every path that the catalog knows of a file, absolute or relative to its table."""
+        return [row[0] for row in self._rows("data_file_paths", [])]
+
     def catalog_version(self) -> str | None:
         """DuckLake's catalog format; None when there is no lake yet."""
         rows = self._fetch("SELECT value FROM lakehouse.options() WHERE option_name = 'version'", [])
