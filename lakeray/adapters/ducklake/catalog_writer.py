@@ -1,4 +1,4 @@
-"""Registering one batch, or taking files out, by writing DuckLake's catalog itself: one transaction of the catalog's
+"""Registering batches, or taking files out, by writing DuckLake's catalog itself: one transaction of the catalog's
 database (P7, P8, P10, P13).
 
 The newest DuckLake snapshot is read first, and the commit adds its successor: whatever commits in between takes that
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +20,17 @@ from lakeray import sql
 from lakeray.adapters.ducklake import inlined, landed_rows
 from lakeray.adapters.ducklake.layout import Layout, read_layout
 from lakeray.adapters.ducklake.mappings import KnownMappings
-from lakeray.adapters.ducklake.session import CatalogSession, Statement
-from lakeray.adapters.ducklake.signals import LayoutMoved, NotProved, PathsWait, failed
+from lakeray.adapters.ducklake.session import CatalogSession, Statement, Step
+from lakeray.adapters.ducklake.signals import (
+    Attempt,
+    LayoutMoved,
+    LeftOut,
+    NotProved,
+    PathsWait,
+    RequirementFailed,
+    Written,
+    failed,
+)
 from lakeray.adapters.ducklake.table_stats import ColumnStats
 from lakeray.adapters.ducklake.writes import commit_extra
 from lakeray.errors import LeaseLostError
@@ -62,6 +71,15 @@ class Before:
     """By table and column."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What one attempt writes, but for the snapshot itself."""
+
+    steps: Sequence[Step]
+    changes: Sequence[str]
+    next_file_id: int
+
+
 class CatalogWriter:
     """Writes commits into landing tables and takes files out of them, holding one fencing token."""
 
@@ -80,30 +98,32 @@ class CatalogWriter:
         self._layouts: dict[str, Layout] = {}
         self._mappings: dict[str, KnownMappings] = {}
 
-    def write(self, request: CommitRequest, *, paths: Sequence[str], at: datetime) -> int:
-        """Commit once; returns the DuckLake snapshot. ``schema_version`` must have been asked before.
+    def write(self, attempts: Sequence[Attempt], *, at: datetime) -> Written:
+        """Commit once: all the attempts, of different streams, in one DuckLake snapshot.
 
-        Args:
-            paths: what is registered, one for each of the request's files.
+        An attempt whose requirements do not hold, or that cannot be written, is left out; why is told.
+        ``schema_version`` must have been asked before for each landing table.
 
         Raises:
-            Conflict: somebody else committed in between.
+            Conflict: somebody else committed in between; nothing was written.
             CatalogFailed: the database failed before the COMMIT.
             AnswerLost: the COMMIT may have landed.
-            NotProved: nobody worked out what the catalog stores of a file.
             LayoutMoved: ``schema_version`` is to be asked again.
-            RequirementFailed, PathsWait, LeaseLostError: nothing was written.
         """
         self._session.begin()
         try:
-            snapshot = self._write(request, paths=paths, at=at)
-            self._fault(FaultPoint.BEFORE_COMMIT)
+            written = self._write(attempts, at=at)
+            if written.snapshot is not None:
+                self._fault(FaultPoint.BEFORE_COMMIT)
         except BaseException:
             self._session.rollback()
             raise
+        if written.snapshot is None:
+            self._session.rollback()
+            return written
         self._session.commit()
         self._fault(FaultPoint.AFTER_COMMIT)
-        return snapshot
+        return written
 
     def require(self, request: CommitRequest, *, paths: Sequence[str]) -> None:
         """See that the request's requirements hold now; writes nothing. Raises as ``write`` does."""
@@ -164,7 +184,7 @@ class CatalogWriter:
         values = [books.snapshot, changes, "lakeray", f"{stream}: {reason}, {len(files)} file(s)", "{}"]
         self._session.write(
             [
-                _snapshot(before.head, before.head.next_file_id + 1, at),
+                _snapshot(replace(before.head, next_file_id=before.head.next_file_id + 1), at),
                 (sql.load("catalog_add_changes"), values),
                 (sql.load("catalog_end_files"), [books.snapshot, [row[0] for row in live]]),
                 *books.steps(connection=self._connection),
@@ -183,23 +203,44 @@ class CatalogWriter:
         """Let the session go."""
         self._session.close()
 
-    def _write(self, request: CommitRequest, *, paths: Sequence[str], at: datetime) -> int:
-        layout, before = self._look(request, paths)
-        snapshot = before.head.snapshot + 1
+    def _write(self, attempts: Sequence[Attempt], *, at: datetime) -> Written:
+        head: Head | None = None
+        taken: list[CommitRequest] = []
+        changes: list[str] = []
+        left_out: dict[str, LeftOut] = {}
+        for attempt in attempts:
+            try:
+                # Inside the same transaction: what the attempts before it wrote is seen, sizes and bounds above all.
+                layout, before = self._look(attempt.request, attempt.paths)
+                before = before if head is None else replace(before, head=head)
+                plan = self._plan(attempt, layout=layout, before=before, at=at)
+            except (RequirementFailed, PathsWait, NotProved, LeaseLostError) as reason:
+                left_out[attempt.request.commit_id] = reason
+                continue
+            self._session.write(plan.steps)
+            head = replace(before.head, next_file_id=plan.next_file_id)
+            taken.append(attempt.request)
+            changes += [change for change in plan.changes if change not in changes]
+        if head is None:
+            return Written(snapshot=None, left_out=left_out)
+        # Last, and yet the lock: whoever committed since the head was read has this number, and all of this is undone.
+        self._session.write([_snapshot(head, at), _changes(taken, head.snapshot + 1, changes)])
+        return Written(snapshot=head.snapshot + 1, left_out=left_out)
+
+    def _plan(self, attempt: Attempt, *, layout: Layout, before: Before, at: datetime) -> _Plan:
+        request, paths, known = attempt.request, attempt.paths, self._known(attempt.request)
         files = landed_rows.plan(
-            request.files, paths=paths, layout=layout, before=before, known=self._known(request), session=self._session
+            request.files, paths=paths, layout=layout, before=before, known=known, session=self._session
         )
         books = inlined.plan(request, paths=paths, layout=layout, before=before, at=at, session=self._session)
-        next_file_id = files.next_file_id + max(1, books.tables)
-        self._session.write(
-            [
-                _snapshot(before.head, next_file_id, at),
-                _changes(request, snapshot, [*files.changes, *books.changes]),
+        return _Plan(
+            steps=[
                 *books.steps(connection=self._connection),
-                *files.steps(self._session, known=self._known(request), connection=self._connection),
-            ]
+                *files.steps(self._session, known=known, connection=self._connection),
+            ],
+            changes=[*files.changes, *books.changes],
+            next_file_id=files.next_file_id + max(1, books.tables),
         )
-        return snapshot
 
     def _known(self, request: CommitRequest) -> KnownMappings:
         return self._mappings[request.stream.landing_table]
@@ -329,12 +370,12 @@ def _bounds(rows: Sequence[tuple[Any, ...]]) -> dict[int, dict[int, ColumnStats]
     return found
 
 
-def _snapshot(head: Head, next_file_id: int, at: datetime) -> Statement:
-    values = [head.snapshot + 1, inlined.timestamp(at), head.schema_version, head.next_catalog_id, next_file_id]
+def _snapshot(head: Head, at: datetime) -> Statement:
+    values = [head.snapshot + 1, inlined.timestamp(at), head.schema_version, head.next_catalog_id, head.next_file_id]
     return sql.load("catalog_add_snapshot"), values
 
 
-def _changes(request: CommitRequest, snapshot: int, changes: Sequence[str]) -> Statement:
-    extra = commit_extra(request, registered_by=REGISTERED_BY)
-    message = f"{request.stream}: {len(request.files)} file(s)"
+def _changes(requests: Sequence[CommitRequest], snapshot: int, changes: Sequence[str]) -> Statement:
+    extra = commit_extra(requests, registered_by=REGISTERED_BY)
+    message = ", ".join(f"{request.stream}: {len(request.files)} file(s)" for request in requests)
     return sql.load("catalog_add_changes"), [snapshot, ",".join(changes), "lakeray", message, json.dumps(extra)]

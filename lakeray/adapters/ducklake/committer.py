@@ -119,8 +119,9 @@ class DuckLakeCommitter:
         return outcome
 
     def commit_group(self, requests: Sequence[CommitRequest]) -> Sequence[CommitOutcome | LakerayError]:
-        """Register the batches (P7, P8)."""
-        return [self._registered(request) for request in requests]
+        """Register the batches, in one DuckLake snapshot where the catalog writer can (P7, P8)."""
+        together = self._registration.commit_together(requests, at=self._clock.now())
+        return [together.get(request.commit_id) or self._registered(request) for request in requests]
 
     def read_back(self, commit_id: str) -> Landed | None:
         """Whether the commit is in the catalog (P9)."""

@@ -16,7 +16,10 @@ from lakeray.adapters.ducklake.connection import first_line, glob_escaped
 from lakeray.adapters.ducklake.forget import release
 from lakeray.adapters.ducklake.mending import mend
 from lakeray.adapters.ducklake.signals import (
+    Attempt,
     CatalogFailed,
+    Conflict,
+    LayoutMoved,
     NotProved,
     PathsWait,
     RequirementFailed,
@@ -133,6 +136,40 @@ class Registration:
                 self._mend_statistics(attempt, found)
                 return replace(found, request=attempt, registered_by=self._by_call)
 
+    def commit_together(self, requests: Sequence[CommitRequest], *, at: datetime) -> dict[str, CommitOutcome]:
+        """Register batches of different streams in one DuckLake snapshot; the outcomes by commit id.
+
+        A batch that has none is for ``commit``: the writer left it out, or cannot write it. Nothing of it is written.
+        """
+        if self._writer is None or len(requests) < 2:
+            return {}
+        fit = [request for request in requests if self._fits(self._writer, request)]
+        attempts = [Attempt(request=item, paths=[self._path(file) for file in item.files]) for item in fit]
+        try:
+            written = self._writer.write(attempts, at=at) if len(fit) > 1 else None
+        except (Conflict, CatalogFailed, LayoutMoved):
+            return {}  # nothing was written, and one by one is how that is sorted out
+        except AnswerLost as lost:
+            return {item.commit_id: Unknown(commit_id=item.commit_id, cause=str(lost)) for item in fit}
+        if written is None or written.snapshot is None:
+            return {}
+        landed = [item for item in fit if item.commit_id not in written.left_out]
+        return {
+            item.commit_id: Landed(snapshot=written.snapshot, request=item, registered_by="catalog writer")
+            for item in landed
+        }
+
+    def _fits(self, writer: CatalogWriter, request: CommitRequest) -> bool:
+        """Whether the writer can take the batch as it is; a batch that widens its table goes alone."""
+        if any(item.new_columns for item in request.files):
+            return False
+        try:
+            writer.require_facts(request)
+            self._require_contract(writer, request, [])
+        except (NotProved, RequirementFailed, Conflict, CatalogFailed):
+            return False  # `commit` finds the same, and says it
+        return True
+
     @property
     def _by_call(self) -> str:
         return f"DuckLake's call: {self._not_by_writer}"
@@ -161,8 +198,10 @@ class Registration:
 
         def write() -> Landed:
             self._require_contract(writer, request, paths)
-            snapshot = writer.write(request, paths=paths, at=at)
-            return Landed(snapshot=snapshot, request=request, registered_by="catalog writer")
+            written = writer.write([Attempt(request=request, paths=paths)], at=at)
+            if written.snapshot is None:
+                raise written.left_out[request.commit_id]
+            return Landed(snapshot=written.snapshot, request=request, registered_by="catalog writer")
 
         return until_landed(write)
 
@@ -222,7 +261,7 @@ class Registration:
         return None if row is None else Landed(snapshot=row[0])
 
     def _attempt(self, request: CommitRequest, *, at: datetime) -> None:
-        extra = commit_extra(request, registered_by=self._by_call)
+        extra = commit_extra([request], registered_by=self._by_call)
         message = f"{request.stream}: {len(request.files)} file(s)"
         with fenced(self._connection, token=self._token, message=message, extra=extra) as cursor:
             for requirement in request.requirements:

@@ -1,12 +1,14 @@
-"""Why an attempt to commit ended without a commit, for the code that decides whether to try again."""
+"""Attempts to commit, and why one ended without a commit: for the code that decides whether to try again."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
-from lakeray.model import Refused, Requirement
+from lakeray.errors import LeaseLostError
+from lakeray.model import CommitRequest, Refused, Requirement
 
 _MAX_CONFLICTS = 50
 _CONFLICT_WAIT_S = 0.02
@@ -43,6 +45,27 @@ class Conflict(Exception):
 
 class CatalogFailed(Exception):
     """The database failed before the COMMIT; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A request, and what is registered for each of its files."""
+
+    request: CommitRequest
+    paths: Sequence[str]
+
+
+LeftOut = RequirementFailed | PathsWait | NotProved | LeaseLostError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What became of several attempts."""
+
+    snapshot: int | None
+    """The DuckLake snapshot of those that landed; None when none did."""
+    left_out: Mapping[str, LeftOut]
+    """By commit id: why nothing was written of the others."""
 
 
 def failed(requirement: Requirement, expected: str, found: str) -> RequirementFailed:

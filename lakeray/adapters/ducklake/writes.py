@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -18,16 +18,16 @@ class AnswerLost(Exception):
     """The COMMIT was sent and failed or gave no answer: it may have landed (P9)."""
 
 
-def commit_extra(request: CommitRequest, *, registered_by: str) -> dict[str, str]:
-    """What travels with a batch's DuckLake snapshot (P7).
+def commit_extra(requests: Sequence[CommitRequest], *, registered_by: str) -> dict[str, str]:
+    """What travels with the DuckLake snapshot of some batches (P7); of several, with commas.
 
     Args:
         registered_by: who wrote the catalog's rows, and why; ``status`` shows it.
     """
     return {
-        "commit_id": request.commit_id,
-        "batch_id": request.batch_id,
-        "stream": str(request.stream),
+        "commit_id": ",".join(request.commit_id for request in requests),
+        "batch_id": ",".join(request.batch_id for request in requests),
+        "stream": ",".join(str(request.stream) for request in requests),
         "registered_by": registered_by,
     }
 
