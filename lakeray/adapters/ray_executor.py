@@ -74,10 +74,10 @@ def run_feeds(
     open_committer: OpenCommitter,
     feed_one: FeedOne,
     validator: BatchValidator,
-    enrich: Callable[[Committer], BuildResult | LakerayError],
+    finish: Callable[[Committer], BuildResult | LakerayError],
     stop: Callable[[], bool],
 ) -> tuple[list[StreamReport], BuildResult | LakerayError, CommitterWork | None]:
-    """Feed the streams, each by its own actor, through one committer; then build the enriched models.
+    """Feed the streams, each by its own actor, through one committer; then do what comes once, after all of them.
 
     A feeder that dies fails its stream and no other.
 
@@ -107,7 +107,7 @@ def run_feeds(
     work: CommitterWork | None = None
     with suppress(TryAgainError):
         work = _get(committer.work.remote())
-    built = enrich(proxy)
+    built = finish(proxy)
     with suppress(TryAgainError):  # a committer that died has given its lease back already
         _get(committer.close.remote())
     return [reports[stream] for stream in streams], built, work

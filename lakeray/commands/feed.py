@@ -55,7 +55,8 @@ def feed_all(app: wiring.Lakeray, *, stop: StopFlag) -> FeedReport:
     built: BuildResult | LakerayError = NOTHING_BUILT
     failed = any(error is not None for _, _, error in looked)
     if not busy and not failed and not stop() and _is_releasable(app, books):
-        _release(app)
+        with app.committer() as committer:
+            _release(app, committer)
     if busy or (app.reader.enriched_is_stale() and not stop()):
         files = sum(planned.files for stream, planned, _ in looked if planned is not None and stream in busy)
         fed, built = _feed(app, busy, files=files, stop=stop)
@@ -74,10 +75,9 @@ def _is_releasable(app: wiring.Lakeray, books: Books) -> bool:
     return app.reader.releasable(older_than=_grace_until(app), keep_from=books.oldest_waiting())
 
 
-def _release(app: wiring.Lakeray) -> None:
-    """End a clean-up that was cut off, or whose grace period is over: a feed with work does it by itself (P13)."""
-    with app.committer() as committer:
-        deleted = committer.expire(older_than=_grace_until(app))
+def _release(app: wiring.Lakeray, committer: Committer) -> None:
+    """End a clean-up that was cut off, whose grace period is over, or that had to wait for another stream (P13)."""
+    deleted = committer.expire(older_than=_grace_until(app))
     app.events.emit(FilesCleaned(stream="*", files=0, rows=0, objects_deleted=len(deleted)))
 
 
@@ -97,11 +97,16 @@ def _line(error: Mapping[str, str]) -> str:
     return "; ".join(error[part] for part in ("about", "found", "todo") if error[part])
 
 
-def enriched_by(committer: Committer, *, stop: Callable[[], bool]) -> BuildResult | LakerayError:
-    """Build the enriched models, unless asked to stop. A failure is a value: the streams' report must still be told."""
+def finished_by(committer: Committer, app: wiring.Lakeray, *, stop: Callable[[], bool]) -> BuildResult | LakerayError:
+    """What comes once, after all streams: a clean-up that waited for them, then the enriched models.
+
+    A failure is a value: the streams' report must still be told.
+    """
     if stop():
         return NOTHING_BUILT
     try:
+        if _is_releasable(app, app.books()):
+            _release(app, committer)
         return committer.enrich()
     except LakerayError as error:
         return error
@@ -153,7 +158,7 @@ def _feed(
                 list(rules), feed_one=lambda name: feed_stream(rules[name], ports), stop=stop
             )
             app.events.emit(worked(served.work))
-        built = enriched_by(committer, stop=stop)
+        built = finished_by(committer, app, stop=stop)
     return reports, built
 
 
@@ -169,7 +174,7 @@ def _feed_on_ray(
             open_committer=functools.partial(wiring.open_committer, settings),
             feed_one=wiring.feed_one_with(settings),
             validator=wiring.batch_validator(settings),
-            enrich=functools.partial(enriched_by, stop=stop),
+            finish=functools.partial(finished_by, app=app, stop=stop),
             stop=stop,
         )
     if work is not None:

@@ -8,7 +8,7 @@ from datetime import date
 from lakeray import wiring
 from lakeray.adapters.system import StopFlag
 from lakeray.adapters.terminal import Output
-from lakeray.commands.feed import INTERRUPTED, enriched_by, problems
+from lakeray.commands.feed import INTERRUPTED, finished_by, problems
 from lakeray.config import Settings
 from lakeray.errors import LakerayError, UsageError
 from lakeray.explain import feed_json, feed_table
@@ -28,7 +28,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
                 if not stop():
                     ports = app.ports(committer, executor, stop=stop)
                     reports.append(replay_stream(app.rules(stream), ports, first=first, last=last))
-            built = enriched_by(committer, stop=stop)
+            built = finished_by(committer, app, stop=stop)
     failure = built.as_dict() if isinstance(built, LakerayError) else None
     report = FeedReport(streams=tuple(reports), enriched_error=failure)
     out.result(feed_json(report), [feed_table(report)], text=problems(report))
