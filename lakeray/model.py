@@ -516,4 +516,4 @@ class CommitterWork:
     busy_s: float
     """Seconds at work: nobody else can write meanwhile."""
     seconds: float
-    """Seconds since its first work."""
+    """Seconds from its first work to the end of its last."""

@@ -59,6 +59,7 @@ class SharedCommitter:
         self._commits, self._transforms, self._marks = _Group(), _Group(), _Group()
         self._busy_s = 0.0
         self._since_s: float | None = None
+        self._until_s = 0.0
 
     @property
     def token(self) -> int:
@@ -74,7 +75,7 @@ class SharedCommitter:
             transforms=self._transforms.calls,
             dbt_runs=self._transforms.groups,
             busy_s=round(self._busy_s, 3),
-            seconds=0.0 if self._since_s is None else round(time.monotonic() - self._since_s, 3),
+            seconds=0.0 if self._since_s is None else round(self._until_s - self._since_s, 3),
         )
 
     def commit(self, request: CommitRequest) -> CommitOutcome:
@@ -166,4 +167,5 @@ class SharedCommitter:
         try:
             return work()
         finally:
-            self._busy_s += time.monotonic() - started_s
+            self._until_s = time.monotonic()
+            self._busy_s += self._until_s - started_s
