@@ -174,9 +174,9 @@ def _end_to_end(results: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"`{results['stream']}`: {results['files']:,} files of {results['rows_per_file']} rows, "
         f"{results['bytes'] / 1e6:,.0f} MB, {results['storage_ms']} ms from the object store and "
-        f"{results['postgres_ms']} ms from Postgres, both real. Whole processes, from the raw files to a processed table "
-        f"of {results['processed_rows']:,} rows, every column the same in both at the end. The plain design "
-        "(`benchmarks/plain_feed.py`) registers file by file and runs `dbt run` as a process, one thing after the other."
+        f"{results['postgres_ms']} ms from Postgres, both real. Whole processes, from the raw files to a processed "
+        f"table of {results['processed_rows']:,} rows, every column the same in both at the end. The plain design "
+        "(`benchmarks/plain_feed.py`) registers file by file and runs `dbt run` as a process, one after the other."
     )
     yield ""
     yield from _table(
