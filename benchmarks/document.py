@@ -193,6 +193,41 @@ def _end_to_end(results: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _batch_sizing(results: Mapping[str, Any]) -> Iterator[str]:
+    found = results["recommendation"]
+    yield (
+        f"At least {results['volume_mb']:,} MB a cell, files and SQLite catalog on this machine, each cell a process of "
+        "its own after a first batch; `sample`'s rows, uncompressed as Airbyte writes them. Narrow is `klaviyo/metrics`, "
+        "json `klaviyo/events`, wide `shopify/orders`. The peak is the whole process's (VmHWM), with so much memory "
+        "allowed that nothing spills."
+    )
+    yield ""
+    yield "![Throughput, peak memory and dbt's share by target](../benchmarks/results/batch_sizing.svg)"
+    yield ""
+    yield from _table(
+        ["rows", "files of", "target", "batches", "MB/s", "peak, MB", "commit", "dbt"],
+        (
+            [
+                cell["width"],
+                f"{cell['file_mb']} MB",
+                f"{cell['target_mb']:,} MB",
+                str(cell["batches"]),
+                _number(cell["mb_per_s"]),
+                f"{cell['peak_mb']:,}",
+                f"{_number(cell['commit_percent'])} %",
+                f"{_number(cell['dbt_percent'])} %",
+            ]
+            for cell in results["cells"]
+        ),
+    )
+    yield ""
+    shares = ", ".join(f"{target} MB {share:.0%}" for target, share in found["relative_throughput"].items())
+    yield (
+        f"Recommended for this machine: **{found['target_mb']:,} MB**, the smallest target with {found['enough']:.0%} of "
+        f"the best throughput and a peak within half of the machine's memory. Of the best throughput: {shares}."
+    )
+
+
 def _plain(results: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(["", ""], ([f"`{name}`", _value(value)] for name, value in _flat(results)))
 
@@ -235,6 +270,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], Iterator[str]]]] =
     "scale": ("A lake that grows", _scale),
     "transform": ("Transforming a batch", _transform),
     "end_to_end": ("From raw files to the processed table", _end_to_end),
+    "batch_sizing": ("The size of a batch", _batch_sizing),
     "noop": ("A feed with nothing new", _plain),
     "executor": ("Reading footers inline and on Ray", _plain),
 }
