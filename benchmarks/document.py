@@ -196,9 +196,9 @@ def _end_to_end(results: Mapping[str, Any]) -> Iterator[str]:
 def _batch_sizing(results: Mapping[str, Any]) -> Iterator[str]:
     found = results["recommendation"]
     yield (
-        f"At least {results['volume_mb']:,} MB a cell, files and SQLite catalog on this machine, each cell a process of "
-        "its own after a first batch; `sample`'s rows, uncompressed as Airbyte writes them. Narrow is `klaviyo/metrics`, "
-        "json `klaviyo/events`, wide `shopify/orders`. The peak is the whole process's (VmHWM), with so much memory "
+        f"At least {results['volume_mb']:,} MB a cell, files and SQLite catalog on this machine, each cell a process "
+        "of its own after a first batch; `sample`'s rows, uncompressed as Airbyte writes them. Narrow is "
+        "`klaviyo/metrics`, json `klaviyo/events`, wide `shopify/orders`. The peak is the whole process's (VmHWM), with so much memory "
         "allowed that nothing spills."
     )
     yield ""
@@ -223,8 +223,8 @@ def _batch_sizing(results: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     shares = ", ".join(f"{target} MB {share:.0%}" for target, share in found["relative_throughput"].items())
     yield (
-        f"Recommended for this machine: **{found['target_mb']:,} MB**, the smallest target with {found['enough']:.0%} of "
-        f"the best throughput and a peak within half of the machine's memory. Of the best throughput: {shares}."
+        f"Recommended for this machine: **{found['target_mb']:,} MB**, the smallest target with {found['enough']:.0%} "
+        f"of the best throughput and a peak within half of the machine's memory. Of the best throughput: {shares}."
     )
 
 
