@@ -198,7 +198,8 @@ def _batch_sizing(results: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"At least {results['volume_mb']:,} MB a cell, files and SQLite catalog on this machine, each cell a process "
         "of its own after a first batch; `sample`'s rows, uncompressed as Airbyte writes them. Narrow is "
-        "`klaviyo/metrics`, json `klaviyo/events`, wide `shopify/orders`. The peak is the whole process's (VmHWM), with so much memory "
+        "`klaviyo/metrics`, json `klaviyo/events`, wide `shopify/orders`. "
+        "The peak is the whole process's (VmHWM), with so much memory "
         "allowed that nothing spills."
     )
     yield ""
