@@ -153,19 +153,25 @@ def make_files(folder: Path, *, stream: str, file_bytes: int, files: int) -> Non
         shape = ["sample.days=1", "sample.files_per_day=4", "sample.rows_per_file=500"]
         lakeray("sample", f"paths.root={sampled}", f"+stream={stream}", *shape)
         paths = [str(path) for path in Path(sampled, "raw").rglob("*.parquet")]
-        seed_bytes = sum(Path(path).stat().st_size for path in paths)
         connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
         connection.execute("CREATE TABLE seed AS SELECT row_number() OVER () AS turn, * FROM read_parquet(?)", [paths])
-        (kind, rows) = connection.execute("SELECT any_value(typeof(id)), count(*) FROM seed").fetchone() or ("", 0)
+        (kind, seeds) = connection.execute("SELECT any_value(typeof(id)), count(*) FROM seed").fetchone() or ("", 0)
         other_key = "id || '-' || copy" if kind == "VARCHAR" else "id + copy * 100000000000000"
-        wanted = math.ceil(rows * file_bytes / seed_bytes)
-        for number in range(files):
-            first = number * wanted
+
+        def write(number: int, rows: int) -> int:
+            first, path = number * rows, folder / f"{number}.parquet"
             connection.execute(
                 f"COPY (SELECT * EXCLUDE (turn, copy) REPLACE ({other_key} AS id, uuid()::VARCHAR AS _airbyte_raw_id) "
-                f"FROM (SELECT n // {rows} AS copy, n % {rows} + 1 AS turn FROM range({first}, {first + wanted}) t(n)) "
-                f"JOIN seed USING (turn)) TO '{folder}/{number}.parquet' (FORMAT parquet, COMPRESSION uncompressed)"
+                f"FROM (SELECT n // {seeds} AS copy, n % {seeds} + 1 AS turn FROM range({first}, {first + rows}) t(n)) "
+                f"JOIN seed USING (turn)) TO '{path}' (FORMAT parquet, COMPRESSION uncompressed)"
             )
+            return path.stat().st_size
+
+        rows = seeds
+        for _ in range(3):  # a footer and dictionaries are there however few the rows are
+            rows = math.ceil(rows * file_bytes / write(0, rows))
+        for number in range(files):
+            write(number, rows)
 
 
 def _measure(cell: Cell) -> dict[str, Any]:
