@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 DBT_DOCS := --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.lakeray/dbt-docs --log-path $(CURDIR)/.lakeray/dbt-docs
 
-.PHONY: demo test test-long check bench dbt-docs lock env bench-env clean-env
+.PHONY: demo test test-long check bench bench-batch-sizing dbt-docs lock env bench-env clean-env
 
 demo: env
 	$(BIN)/python -m lakeray demo env=$(ENV)
@@ -28,6 +28,11 @@ check: env
 
 bench: bench-env
 	$(BIN)/python -m benchmarks
+
+# GRID="targets=16,64,256 files=2,16 widths=narrow,json volume=256": megabytes; the whole grid takes hours.
+bench-batch-sizing: env
+	$(BIN)/python -m benchmarks.batch_sizing $(GRID)
+	$(BIN)/python -m benchmarks.document
 
 # From the descriptions alone: needs no lake, and opens none. dbt wants the variables of its profile all the same.
 dbt-docs: export LAKERAY_DBT_CATALOG = none

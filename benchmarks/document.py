@@ -127,6 +127,110 @@ def _scale(results: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _transform(results: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"Batches of {results['batch_rows']:,} rows ({results['batch_bytes'] / 1e6:,.0f} MB of Parquet) and a table of "
+        f"{results['table_rows']:,} rows, files on this machine; medians of {results['runs']} runs. The copy reads, "
+        "casts and writes the same rows with DuckDB alone. CPU time is of all threads, and steadier where the machine "
+        "has other work."
+    )
+    yield ""
+    rows = []
+    for name, label in (("unique", "no key twice"), ("repeated", "20 % of the keys twice")):
+        found = results["beside_copy"][name]
+        for what, words in (("merge", "merge into an empty table"), ("build", "first build")):
+            seconds = found[f"{what}_s"] if what == "build" else found[f"{what}_s"]["median"]
+            rows.append([f"{words}, {label}", seconds, found["copy_s"]["median"], found[f"{what}_to_copy"]])
+    yield from _compared("the copy", rows)
+    yield ""
+    big = results["into_big"]
+    yield from _compared(
+        "the merge into an empty table",
+        [
+            [words, big[f"{name}_s"]["median"], big["empty_s"]["median"], big[f"{name}_to_empty"]]
+            for name, words in (
+                ("recent", "merge that updates the newest records"),
+                ("random", "merge that updates records all over the table"),
+            )
+        ],
+    )
+    yield ""
+    yield (
+        f"A batch of 100 rows spends {_value(results['outside_duckdb_s'])} seconds outside DuckDB and "
+        f"{_value(results['inside_duckdb_s'])} inside it."
+    )
+
+
+def _compared(with_what: str, rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    yield from _table(
+        ["", "s", f"{with_what}, s", "ratio", "ratio of CPU time"],
+        (
+            [words, _number(ours), _number(other), _number(ratio["wall_s"]), _number(ratio["cpu_s"])]
+            for words, ours, other, ratio in rows
+        ),
+    )
+
+
+def _end_to_end(results: Mapping[str, Any]) -> Iterator[str]:
+    plain, ours = results["plain"], results["lakeray"]
+    yield (
+        f"`{results['stream']}`: {results['files']:,} files of {results['rows_per_file']} rows, "
+        f"{results['bytes'] / 1e6:,.0f} MB, {results['storage_ms']} ms from the object store and "
+        f"{results['postgres_ms']} ms from Postgres, both real. Whole processes, from the raw files to a processed "
+        f"table of {results['processed_rows']:,} rows, every column the same in both at the end. The plain design "
+        "(`benchmarks/plain_feed.py`) registers file by file and runs `dbt run` as a process, one after the other."
+    )
+    yield ""
+    yield from _table(
+        ["", "batches", "seconds"],
+        [
+            [
+                f"plain design ({_number(plain['register_s'])} s registering, {_number(plain['dbt_s'])} s dbt)",
+                str(plain["batches"]),
+                _number(plain["seconds"]),
+            ],
+            ["`lakeray feed`", str(ours["batches"]), _number(ours["seconds"])],
+            ["**times as fast**", "", f"**{_number(results['plain_to_lakeray'])}**"],
+        ],
+    )
+
+
+def _batch_sizing(results: Mapping[str, Any]) -> Iterator[str]:
+    found = results["recommendation"]
+    yield (
+        f"At least {results['volume_mb']:,} MB a cell, files and SQLite catalog on this machine, each cell a process "
+        "of its own after a first batch; `sample`'s rows, uncompressed as Airbyte writes them. Narrow is "
+        "`klaviyo/metrics`, json `klaviyo/events`, wide `shopify/orders`. "
+        "The peak is the whole process's (VmHWM), with so much memory "
+        "allowed that nothing spills."
+    )
+    yield ""
+    yield "![Throughput, peak memory and dbt's share by target](../benchmarks/results/batch_sizing.svg)"
+    yield ""
+    yield from _table(
+        ["rows", "files of", "target", "batches", "MB/s", "peak, MB", "commit", "dbt"],
+        (
+            [
+                cell["width"],
+                f"{cell['file_mb']} MB",
+                f"{cell['target_mb']:,} MB",
+                str(cell["batches"]),
+                _number(cell["mb_per_s"]),
+                f"{cell['peak_mb']:,}",
+                f"{_number(cell['commit_percent'])} %",
+                f"{_number(cell['dbt_percent'])} %",
+            ]
+            for cell in results["cells"]
+        ),
+    )
+    yield ""
+    shares = ", ".join(f"{target} MB {share:.0%}" for target, share in found["relative_throughput"].items())
+    yield (
+        f"Recommended for this machine: **{found['target_mb']:,} MB**, the smallest target with {found['enough']:.0%} "
+        f"of the best throughput and a peak within half of the machine's memory. Of the best throughput: {shares}."
+    )
+
+
 def _plain(results: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(["", ""], ([f"`{name}`", _value(value)] for name, value in _flat(results)))
 
@@ -167,6 +271,9 @@ _SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], Iterator[str]]]] =
     "registration": ("Registering files", _registration),
     "registration_orders": ("Registering files of a wide stream", _registration),
     "scale": ("A lake that grows", _scale),
+    "transform": ("Transforming a batch", _transform),
+    "end_to_end": ("From raw files to the processed table", _end_to_end),
+    "batch_sizing": ("The size of a batch", _batch_sizing),
     "noop": ("A feed with nothing new", _plain),
     "executor": ("Reading footers inline and on Ray", _plain),
 }

@@ -82,21 +82,27 @@ class Place:
         """The address of a raw object."""
         return f"s3://{seaweedfs.BUCKET}/{self.prefix}/{key}"
 
-    @contextlib.contextmanager
-    def duckdb(self, *, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-        """DuckDB as anybody would open the lake, with nothing of lakeray's: attached as ``lakehouse``."""
+    def secret(self) -> str:
+        """What DuckDB's CREATE SECRET takes to reach the storage."""
         services = self.stack.state
-        config = {"extension_directory": str(self.stack.root / "extensions"), "threads": str(threads)}
-        secret = (
+        return (
             f"TYPE s3, REGION 'us-east-1', URL_STYLE 'path', USE_SSL false, ENDPOINT '127.0.0.1:{self.s3_port}', "
             f"KEY_ID '{services.s3_access_key_id}', SECRET '{services.s3_secret_access_key}'"
         )
-        options = f"DATA_PATH '{self.data_path}', METADATA_SCHEMA '{self.schema}', META_SCHEMA '{self.schema}'"
-        catalog = f"{self.conninfo} password={services.postgres_password}"
+
+    def attach_options(self) -> str:
+        """The options of DuckDB's ATTACH."""
+        return f"DATA_PATH '{self.data_path}', METADATA_SCHEMA '{self.schema}', META_SCHEMA '{self.schema}'"
+
+    @contextlib.contextmanager
+    def duckdb(self, *, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB as anybody would open the lake, with nothing of lakeray's: attached as ``lakehouse``."""
+        config = {"extension_directory": str(self.stack.root / "extensions"), "threads": str(threads)}
+        catalog = f"{self.conninfo} password={self.stack.state.postgres_password}"
         with duckdb.connect(config=config) as connection:
             connection.execute("LOAD ducklake; LOAD postgres_scanner; LOAD httpfs")
-            connection.execute(f"CREATE SECRET ({secret})")
-            connection.execute(f"ATTACH 'ducklake:postgres:{catalog}' AS lakehouse ({options})")
+            connection.execute(f"CREATE SECRET ({self.secret()})")
+            connection.execute(f"ATTACH 'ducklake:postgres:{catalog}' AS lakehouse ({self.attach_options()})")
             yield connection
 
 

@@ -11,15 +11,16 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from unittest.mock import patch
 
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
-from benchmarks.report import ROOT, keep, spread, timed
+from benchmarks.report import ROOT, keep, spread
 from lakeray import sql
 from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
 from lakeray.adapters.ducklake.connection import LakeAddress, connect
@@ -31,6 +32,8 @@ from lakeray.model import Column, Contract, PendingTransform, StreamName
 _MEMORY_BYTES = 4 * 2**30 - 400_000_000
 _FILES = 16
 _SMALL_RUNS = 9
+_RUNS = 2
+"""Of each large scenario; medians are compared."""
 _FIELDS = {
     "id": "BIGINT",
     "updated_at": "TIMESTAMP WITH TIME ZONE",
@@ -74,6 +77,22 @@ FROM range({first}, {last}) AS numbers(n)
 """
 # A fifth of the rows have the key of a row 100,000 to 200,000 rows before.
 _REPEATING = "CASE WHEN hash(n) % 5 = 0 THEN greatest(n - 100000 - (hash(n + 7) % 100000)::BIGINT, 0) ELSE n END"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a piece of work took, in seconds."""
+
+    wall_s: float
+    cpu_s: float
+    """Of this process, all its threads: steadier than the wall's where the machine has other work."""
+
+    @classmethod
+    def of(cls, work: Callable[[], object]) -> Cost:
+        """Measure it."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        return cls(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
 
 
 @dataclass
@@ -131,8 +150,8 @@ class Bench:
             self.lake.execute(f"COPY ({select}) TO '{made[-1]}' (FORMAT parquet, COMPRESSION zstd)")
         return made
 
-    def transform(self, name: str, files: list[str]) -> float:
-        """Register the files, then seconds to transform them."""
+    def transform(self, name: str, files: list[str]) -> Cost:
+        """Register the files, then what it takes to transform them."""
         stream = self.streams[name]
         self.lake.execute(
             "CALL ducklake_add_data_files('lakehouse', ?, ?, schema => 'staging')", [stream.landing_table, files]
@@ -144,13 +163,13 @@ class Bench:
         if token[0] == 0:
             self.lake.execute("INSERT INTO lakehouse.meta.committer VALUES (1, 'benchmark', now(), 0)")
         pending = PendingTransform(stream=stream, from_snapshot=row[0], to_snapshot=row[0])
-        return timed(lambda: self.runner.run_processed(pending, by_rowscan=False, token=1))
+        return Cost.of(lambda: self.runner.run_processed(pending, by_rowscan=False, token=1))
 
-    def copy(self, files: list[str]) -> float:
-        """Seconds of a plain copy: read, cast, write."""
+    def copy(self, files: list[str]) -> Cost:
+        """What a plain copy takes: read, cast, write."""
         columns = ", ".join(f'"{column.name}"::{column.type} AS "{column.name}"' for column in _CONTRACT.columns)
         target = f"{self.root}/copy.parquet"
-        return timed(
+        return Cost.of(
             lambda: self.lake.execute(
                 f"COPY (SELECT {columns} FROM read_parquet({files})) TO '{target}' (FORMAT parquet)"
             )
@@ -197,36 +216,67 @@ def main() -> None:
             "batch_rows": rows,
             "batch_bytes": size,
             "table_rows": table_rows,
-            **_beside_copy(bench, "unique", unique),
-            **_beside_copy(bench, "repeated", repeated),
-            **_into_big(bench, rows=rows, table_rows=table_rows, unique=unique),
+            "runs": _RUNS,
+            "beside_copy": {
+                "unique": _beside_copy(bench, "unique", unique),
+                "repeated": _beside_copy(bench, "repeated", repeated),
+            },
+            "into_big": _into_big(bench, rows=rows, table_rows=table_rows, unique=unique),
             **small,
         }
     keep("transform", results)
 
 
 def _beside_copy(bench: Bench, name: str, files: list[str]) -> dict[str, object]:
-    before, transform, after = bench.copy(files), bench.transform(name, files), bench.copy(files)
-    copy = (before + after) / 2
+    """The first build of the table, then merges into it when it is empty, with a copy before each."""
+    first = bench.transform(name, files)
+    copies, merges = [], []
+    for _ in range(_RUNS):
+        copies.append(bench.copy(files))
+        merges.append(_into_empty(bench, name, files))
     return {
-        f"{name}_copy_s": [round(before, 2), round(after, 2)],
-        f"{name}_transform_s": round(transform, 2),
-        f"{name}_transform_to_copy": round(transform / copy, 2),
+        "copy_s": _spread(copies),
+        "build_s": round(first.wall_s, 2),
+        "build_to_copy": _ratios([first], copies),
+        "merge_s": _spread(merges),
+        "merge_to_copy": _ratios(merges, copies),
     }
 
 
+def _into_empty(bench: Bench, name: str, files: list[str]) -> Cost:
+    bench.lake.execute(f"DELETE FROM lakehouse.main.{bench.streams[name].processed_table}")
+    return bench.transform(name, files)
+
+
 def _into_big(bench: Bench, *, rows: int, table_rows: int, unique: list[str]) -> dict[str, object]:
+    """A batch into an empty table, one that updates the newest records, and one that updates any, in turn."""
     bench.fill(table_rows)
     stride = table_rows // rows
-    recent = bench.files("n", rows=rows, first=table_rows - rows)
-    spread_out = bench.files(f"n * {stride} + hash(n) % {stride}", rows=rows, sync=2)
-    bench.lake.execute(f"DELETE FROM lakehouse.main.{bench.streams['unique'].processed_table}")
-    empty = bench.transform("unique", unique)
-    into = {"recent": bench.transform("big", recent), "random": bench.transform("big", spread_out)}
+    costs: dict[str, list[Cost]] = {"empty": [], "recent": [], "random": []}
+    for run in range(_RUNS):
+        sync = 1 + 2 * run
+        recent = bench.files("n", rows=rows, first=table_rows - rows, sync=sync)
+        spread_out = bench.files(f"n * {stride} + hash(n + {run}) % {stride}", rows=rows, sync=sync + 1)
+        costs["empty"].append(_into_empty(bench, "unique", unique))
+        costs["recent"].append(bench.transform("big", recent))
+        costs["random"].append(bench.transform("big", spread_out))
+        for path in (*recent, *spread_out):
+            Path(path).unlink()
     return {
-        "into_empty_s": round(empty, 2),
-        **{f"into_big_{name}_s": round(seconds, 2) for name, seconds in into.items()},
-        **{f"into_big_{name}_to_empty": round(seconds / empty, 2) for name, seconds in into.items()},
+        **{f"{name}_s": _spread(found) for name, found in costs.items()},
+        **{f"{name}_to_empty": _ratios(costs[name], costs["empty"]) for name in ("recent", "random")},
+    }
+
+
+def _spread(costs: Sequence[Cost]) -> dict[str, float]:
+    return spread([cost.wall_s for cost in costs])
+
+
+def _ratios(costs: Sequence[Cost], others: Sequence[Cost]) -> dict[str, float]:
+    """Median to median, of wall time and of CPU time."""
+    return {
+        name: round(median(getattr(one, name) for one in costs) / median(getattr(one, name) for one in others), 2)
+        for name in ("wall_s", "cpu_s")
     }
 
 
@@ -236,8 +286,8 @@ def _small(bench: Bench) -> dict[str, object]:
     for run in range(_SMALL_RUNS + 2):
         files = bench.files("n", rows=100, first=run * 50, sync=1 + run, files=1)
         with bench.counting():
-            wall = bench.transform("small", files)
-        outside.append(wall - bench.in_duckdb_s)
+            wall_s = bench.transform("small", files).wall_s
+        outside.append(wall_s - bench.in_duckdb_s)
         inside.append(bench.in_duckdb_s)
     return {"outside_duckdb_s": spread(outside[2:]), "inside_duckdb_s": spread(inside[2:])}
 

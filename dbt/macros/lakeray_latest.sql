@@ -64,15 +64,32 @@
 {%- endmacro %}
 
 
-{# A temporary table of the row numbers of all rows of the repeated keys but the newest of each. #}
+{#
+  A temporary table of the row numbers of all rows of the repeated keys but the newest of each. The first age column decides, and
+  the others are read only of rows that it leaves level: raw ids are long, and no two alike.
+#}
 {% macro lakeray_losers(relation, keys, ages, repeated) -%}
-  {%- set name = 'temp.lakeray_losers_' ~ local_md5(relation ~ keys ~ ages) -%}
+  {%- set name = 'lakeray_losers_' ~ local_md5(relation ~ keys ~ ages) -%}
+  {%- set placed = name ~ '_placed' -%}
+  {%- set delivered = lakeray_numbered(relation) ~ " as delivered where " -%}
+  {%- set listed = keys | join(', ') -%}
   {%- do run_query(
-      "create or replace temp table " ~ name.removeprefix('temp.') ~ " as select lakeray_row from " ~ lakeray_numbered(relation)
-      ~ " as delivered where exists (select 1 from " ~ repeated ~ " as repeated where "
-      ~ lakeray_pairs(keys, 'repeated.', 'delivered.') ~ ") qualify " ~ lakeray_rank(keys, ages + ['lakeray_row']) ~ " > 1"
+      "create or replace temp table " ~ placed ~ " as select lakeray_row, " ~ listed ~ ", " ~ lakeray_place('rank', keys, ages[:1])
+      ~ " as place from " ~ delivered ~ "exists (select 1 from " ~ repeated ~ " as repeated where "
+      ~ lakeray_pairs(keys, 'repeated.', 'delivered.') ~ ")"
   ) -%}
-  {{ return(name) }}
+  {%- do run_query(
+      "create or replace temp table " ~ name ~ " as select lakeray_row from temp." ~ placed ~ " where place > 1"
+  ) -%}
+  {%- set first = "temp." ~ placed ~ " where place = 1" -%}
+  {%- set level = run_query("select count(*) > (select count(*) from " ~ repeated ~ ") from " ~ first).rows[0][0] -%}
+  {%- if level -%}
+    {%- do run_query(
+        "insert into temp." ~ name ~ " select lakeray_row from " ~ delivered ~ "lakeray_row in (select unnest(list(lakeray_row)) from "
+        ~ first ~ " group by " ~ listed ~ " having count(*) > 1) qualify " ~ lakeray_rank(keys, ages + ['lakeray_row']) ~ " > 1"
+    ) -%}
+  {%- endif -%}
+  {{ return('temp.' ~ name) }}
 {%- endmacro %}
 
 
@@ -86,9 +103,13 @@
 {%- endmacro %}
 
 
-{# Ranks the rows of a key, the newest first. #}
+{# Ranks the rows of a key, the newest first; and by another window function than row_number. #}
 {% macro lakeray_rank(keys, ages) -%}
-  row_number() over (partition by {{ keys | join(', ') }} order by {{ ages | join(' desc nulls last, ') }} desc nulls last)
+  {{ lakeray_place('row_number', keys, ages) }}
+{%- endmacro %}
+
+{% macro lakeray_place(by, keys, ages) -%}
+  {{ by }}() over (partition by {{ keys | join(', ') }} order by {{ ages | join(' desc nulls last, ') }} desc nulls last)
 {%- endmacro %}
 
 

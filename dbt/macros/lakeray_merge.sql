@@ -31,6 +31,7 @@
 
   {{ run_hooks(post_hooks, inside_transaction=True) }}
   {%- do adapter.commit() -%}
+  {%- do lakeray_forget_fetched() -%}
   {{ run_hooks(post_hooks, inside_transaction=False) }}
   {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
@@ -94,8 +95,9 @@
       ~ " is null) end as newer from " ~ target ~ " as there join temp.lakeray_incoming as incoming on "
       ~ lakeray_pairs(keys, 'there.', 'incoming.') ~ " where " ~ lakeray_in_ranges(keys, 'there.')
   ) -%}
-  {%- set found = run_query("select count(*), count(*) filter (newer), count(*) filter (newer is null) from temp.lakeray_met") -%}
-  {%- set counts = found.rows[0] -%}
+  {%- set counts = run_query(
+      "select count(*), count(*) filter (newer), count(*) filter (newer is null) from temp.lakeray_met"
+  ).rows[0] -%}
   {{ return({'all': counts[0] | int, 'newer': counts[1] | int, 'level': counts[2] | int}) }}
 {%- endmacro %}
 
@@ -114,12 +116,16 @@
 {%- endmacro %}
 
 
-{# Step 4. #}
+{#
+  Step 4. The range of the keys chooses the files to open. Where their rows lie all over the table it chooses nothing, and reading
+  every key to compare it with the range costs more than looking the row numbers up.
+#}
 {% macro lakeray_delete_older(target, keys) -%}
-  {%- do lakeray_remember_ranges(keys, '(from temp.lakeray_met where newer)') -%}
+  {%- set newer = "(select lakeray_row from temp.lakeray_met where newer)" -%}
+  {%- set spread = run_query("select max(lakeray_row) - min(lakeray_row) > max(lakeray_row) // 2 from " ~ newer ~ " as newer").rows -%}
+  {%- do lakeray_remember_ranges(keys, '(from temp.lakeray_met where newer)') if not spread[0][0] -%}
   {%- do lakeray_run(
-      "delete from " ~ target ~ " where " ~ lakeray_in_ranges(keys, '')
-      ~ " and rowid in (select lakeray_row from temp.lakeray_met where newer)"
+      "delete from " ~ target ~ " where " ~ (lakeray_in_ranges(keys, '') ~ " and " if not spread[0][0] else "") ~ "rowid in " ~ newer
   ) -%}
 {%- endmacro %}
 

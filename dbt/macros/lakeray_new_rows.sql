@@ -15,9 +15,15 @@
     (select * from {{ landing }})
   {%- elif not is_incremental() -%}
     {%- do lakeray_refuse_loss(source, stream) -%}
-    {{ lakeray_rows_until(landing, var('lakeray_marks', {}).get(source ~ '__' ~ stream)) }}
+    {%- set last = var('lakeray_marks', {}).get(source ~ '__' ~ stream, {'to': lakeray_last_snapshot(landing)}) -%}
+    {%- set rows = lakeray_rows_until(landing, last) -%}
+    {%- do lakeray_fetch(rows, source, stream, 0, last['to']) -%}
+    {{ rows }}
   {%- else -%}
-    {{ lakeray_rows_between(landing, lakeray_marks(source, stream)) }}
+    {%- set marks = lakeray_marks(source, stream) -%}
+    {%- set rows = lakeray_rows_between(landing, marks) -%}
+    {%- do lakeray_fetch(rows, source, stream, marks['from'], marks['to']) if marks is not none -%}
+    {{ rows }}
   {%- endif -%}
 {%- endmacro %}
 
@@ -52,15 +58,19 @@
 {%- endmacro %}
 
 
-{# All rows of a landing table up to the last of the marks' snapshots, or without marks to the newest there is. #}
+{# All rows of a landing table up to the last of the marks' snapshots. #}
 {% macro lakeray_rows_until(landing, marks) -%}
-  {%- if marks is not none and marks.get('by') == 'rowscan' -%}
+  {%- if marks.get('by') == 'rowscan' -%}
     {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id <= {{ marks['to'] | int }})
   {%- else -%}
-    {%- set last = marks['to'] if marks is not none
-        else run_query("select max(snapshot_id) from ducklake_snapshots(" ~ lakeray_text(landing.database) ~ ")").rows[0][0] -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} at (version => {{ last | int }}))
+    {{ lakeray_rows_mark() }} from {{ landing }} at (version => {{ marks['to'] | int }}))
   {%- endif -%}
+{%- endmacro %}
+
+
+{# The newest DuckLake snapshot there is. #}
+{% macro lakeray_last_snapshot(landing) -%}
+  {{ return(run_query("select max(snapshot_id) from ducklake_snapshots(" ~ lakeray_text(landing.database) ~ ")").rows[0][0] | int) }}
 {%- endmacro %}
 
 

@@ -48,6 +48,8 @@ class Faults:
     """Cut when the server has answered that, and keep the answer; else before the server sees it."""
     cuts: int = 1
     used: int = 0
+    asked: list[bytes] = field(default_factory=list)
+    """Method and path of each HTTP request, faulty or not."""
 
 
 @dataclass(eq=False)
@@ -172,6 +174,8 @@ class Proxy:
     async def _http_fault(self, chunk: bytes, reader: asyncio.StreamReader, connection: _Connection) -> bool:
         faults = self.faults
         request = _REQUEST.match(chunk)
+        if request is not None:
+            faults.asked.append(request[1] + b" " + request[2])
         if request is None or faults.only not in chunk.split(b"\r\n", 1)[0]:
             return False
         connection.truncating, connection.body_left = False, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 import pytest
 
@@ -36,6 +37,16 @@ def test_a_listing_that_is_denied_is_never_an_empty_one(stack: Stack, results: R
 @pytest.mark.long
 def test_a_listing_that_fails_for_ever_is_never_an_empty_one(stack: Stack, results: Results, s3_proxy: Proxy) -> None:
     assert_no_listing_is_no_files(503, stack, results, s3_proxy)
+
+
+def test_dbt_reads_a_batch_of_small_files_once_however_often_its_models_do(stack: Stack, s3_proxy: Proxy) -> None:
+    lake = behind(s3_proxy, stack)
+    with lake.feed() as feed:
+        assert feed.end().code == 0
+    read = Counter(line for line in s3_proxy.faults.asked if line.startswith(b"GET") and b"/raw-" in line)
+    files = {line: times for line, times in read.items() if b".parquet" in line}
+    assert len(files) == 24
+    assert max(files.values()) <= 4, files  # validation: the footer and DuckDB's; dbt: its footer and its columns
 
 
 @pytest.mark.parametrize("after", ["day=05", "day=05/", "day=05/part_0.parquet", "day=04/part_9.parquet", "day=13"])
