@@ -60,6 +60,8 @@ class FileTail:
     rows: int
     row_groups: int
     schema: pq.ParquetSchema = field(repr=False)
+    chunks: tuple[tuple[bytes, ...], Sequence[int]] | None = field(default=None, repr=False)
+    """Patterns, and what ``footer_lanes.find_chunks`` found with them, if somebody has looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,12 @@ def _as_counted(fetched: Fetched, counts: Counts) -> _Read | None:
         uncompressed_bytes=counts.uncompressed_bytes,
     )
     tail = FileTail(
-        data=fetched.footer, size_bytes=file.size_bytes, rows=counts.rows, row_groups=1, schema=known.schema
+        data=fetched.footer,
+        size_bytes=file.size_bytes,
+        rows=counts.rows,
+        row_groups=1,
+        schema=known.schema,
+        chunks=(known.footer.patterns, counts.places),
     )
     return footer, tail
 

@@ -32,6 +32,8 @@ class Counts:
     uncompressed_bytes: int
     compressed_bytes: int | None
     """None when the writer left it out."""
+    places: Sequence[int] = field(default=(), compare=False, repr=False)
+    """What ``find_chunks`` found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class KnownFooter:
         for number, end in zip(there, ends, strict=True):
             head = heads[number]
             if end is not None and head is not None:
-                found[number] = _group_end(footers[number], end, rows=head[0])
+                found[number] = _group_end(footers[number], end, rows=head[0], places=places[number] or ())
         return found
 
     def _head(self, footer: bytes) -> tuple[int, int] | None:
@@ -119,7 +121,7 @@ class KnownFooter:
         return (rows, at) if header & 15 == _STRUCTS and count == len(self.patterns) else None
 
 
-def _group_end(footer: bytes, at: int, *, rows: int) -> tuple[Counts, int] | None:
+def _group_end(footer: bytes, at: int, *, rows: int, places: Sequence[int]) -> tuple[Counts, int] | None:
     values: dict[int, int] = {}
     last = 1
     try:
@@ -133,7 +135,9 @@ def _group_end(footer: bytes, at: int, *, rows: int) -> tuple[Counts, int] | Non
         return None
     if values.get(_GROUP_ROWS) != rows or rows < 0 or values.get(_TOTAL, -1) < 0:
         return None
-    counts = Counts(rows=rows, uncompressed_bytes=values[_TOTAL], compressed_bytes=values.get(_COMPRESSED))
+    counts = Counts(
+        rows=rows, uncompressed_bytes=values[_TOTAL], compressed_bytes=values.get(_COMPRESSED), places=places
+    )
     return counts, at + 1
 
 

@@ -109,11 +109,7 @@ class _Lanes:
 
     def read(self, tails: Mapping[int, FileTail]) -> dict[int, FileFacts | str]:
         """The files' places in one block; the files that are not in it are for DuckLake."""
-        places = {
-            number: found
-            for number, item in tails.items()
-            if (found := find_chunks(item.data, after=self._schema_bytes, patterns=self._patterns)) is not None
-        }
+        places = {number: found for number, item in tails.items() if (found := self._places(item)) is not None}
         while places:
             numbers = list(places)
             try:
@@ -124,6 +120,11 @@ class _Lanes:
             else:
                 return {number: FileFacts(block=block, position=at) for at, number in enumerate(numbers)}
         return {}
+
+    def _places(self, tail: FileTail) -> Sequence[int] | None:
+        if tail.chunks is not None and tail.chunks[0] == self._patterns:
+            return tail.chunks[1]
+        return find_chunks(tail.data, after=self._schema_bytes, patterns=self._patterns)
 
     def _agrees(self, first: FileTail, block: Block) -> bool:
         if first.row_groups != 1:
