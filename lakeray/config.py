@@ -134,10 +134,12 @@ class BatchSettings:
 
     target_bytes: Size
     memory_bytes: Size
-    """allowed: what one process may use."""
+    """allowed: what the rows of a batch may use in one process."""
     reserved_bytes: Size
     max_files: int
     oversize: OversizePolicy = OversizePolicy.SPILL
+    adaptive: bool = True
+    """The memory factor of a stream follows what its merges were measured to need."""
 
     def budget(self, *, max_in_flight: int) -> Budget:
         """The limits a plan obeys."""

@@ -20,6 +20,7 @@ from lakeray.model import (
     Landed,
     LastBatch,
     LedgerEntry,
+    Peak,
     PendingTransform,
     QuarantineEntry,
     Rejected,
@@ -102,6 +103,9 @@ class PlanningBooks(Protocol):
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files, of one stream or of all."""
 
+    def peaks(self, stream: StreamName) -> Sequence[Peak]:
+        """What the newest merges of the stream needed, the newest first; at most 20."""
+
 
 class CatalogReader(PlanningBooks, Protocol):
     """Reading the lake's bookkeeping. Never needs the lease. All calls raise ``CatalogError``."""
@@ -154,8 +158,11 @@ class Committer(Protocol):
     def transform(self, pending: PendingTransform) -> BuildResult:
         """Run dbt on exactly these rows (P12). The mark does not move."""
 
-    def advance(self, pending: PendingTransform) -> None:
-        """Move transformed_through to the end of ``pending``; never back (P11)."""
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """Move transformed_through to the end of ``pending``; never back (P11). Keeps the records with it."""
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """Keep the records of merges without moving a mark: one ran out of memory (P5)."""
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """Move transformed_through back, for ``replay`` alone (P11)."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lakeray.adapters import peak
 from lakeray.adapters.dbt_failures import failure, first_lines
 from lakeray.errors import TransformError
 from lakeray.model import BuildResult, ModelRun, PendingTransform
@@ -24,6 +25,10 @@ class DbtProject:
     environment: Mapping[str, str] = field(repr=False)
     tests: bool = False
     """Run the tests of the touched models with them."""
+    threads: int = 2
+    """DuckDB's, when it builds the enriched models."""
+    stream_threads: Mapping[str, int] = field(default_factory=dict)
+    """DuckDB's for each stream, by slug: a wide one gets fewer."""
 
 
 class DbtRunner:
@@ -42,11 +47,14 @@ class DbtRunner:
         marks: dict[str, object] = {"from": pending.from_snapshot, "to": pending.to_snapshot}
         if by_rowscan:
             marks["by"] = "rowscan"
-        return self._run(
-            [f"tag:{pending.stream.slug}"],
-            {"lakeray_marks": {pending.stream.slug: marks}, "lakeray_token": token},
-            about=str(pending.stream),
-        )
+        if pending.paths:
+            marks["paths"] = list(pending.paths)
+        variables: dict[str, object] = {"lakeray_marks": {pending.stream.slug: marks}, "lakeray_token": token}
+        threads = self._project.stream_threads.get(pending.stream.slug, self._project.threads)
+        variables["lakeray_threads"] = 1 if pending.spill else threads
+        measured = peak.begin()
+        built = self._run([f"tag:{pending.stream.slug}"], variables, about=str(pending.stream))
+        return replace(built, peak_bytes=peak.peak_bytes() if measured else None)
 
     def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
         """Build the enriched models that depend on a moved stream, and whose processed tables all exist.
@@ -57,7 +65,7 @@ class DbtRunner:
         models = self._enriched_models(moved=_tables(moved), processed=_tables(processed))
         if not models:
             return BuildResult(models=(), rows_affected=0, seconds=0.0)
-        return self._run(models, {"lakeray_token": token}, about="enriched")
+        return self._run(models, {"lakeray_token": token, "lakeray_threads": self._project.threads}, about="enriched")
 
     def _enriched_models(self, *, moved: set[str], processed: set[str]) -> list[str]:
         manifest = self._parsed()

@@ -160,6 +160,7 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | R
         columns=columns,
         compressed_bytes=file.size_bytes,
         uncompressed_bytes=sum(group.total_byte_size for group in groups),
+        largest_group_bytes=max((group.total_byte_size for group in groups), default=0),
     )
     tail = FileTail(
         data=footer, size_bytes=file.size_bytes, rows=found.rows, row_groups=found.row_groups, schema=metadata.schema

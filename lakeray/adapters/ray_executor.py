@@ -29,6 +29,7 @@ from lakeray.model import (
     Contract,
     Landed,
     LedgerEntry,
+    Peak,
     PendingTransform,
     Rejected,
     StreamName,
@@ -217,9 +218,13 @@ class RayCommitter:
         built: BuildResult = self._call("transform", pending)
         return built
 
-    def advance(self, pending: PendingTransform) -> None:
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
         """See ``Committer``."""
-        self._call("advance", pending)
+        self._call("advance", pending, peaks=peaks)
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """See ``Committer``."""
+        self._call("remember", stream, peaks)
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """See ``Committer``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ from lakeray import sql
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
 from lakeray.adapters.ducklake.forget import forget
 from lakeray.adapters.ducklake.landing import Landing, LandingDdl
+from lakeray.adapters.ducklake.merges import insert_peaks, set_row_group
 from lakeray.adapters.ducklake.postgres_books import PostgresBooks
 from lakeray.adapters.ducklake.registration import RawStore, Registration, quarantine_rows
 from lakeray.adapters.ducklake.rereading import ReadsRaw, Rereading
@@ -27,6 +28,7 @@ from lakeray.model import (
     Contract,
     Landed,
     LedgerEntry,
+    Peak,
     PendingTransform,
     Rejected,
     StreamName,
@@ -67,16 +69,20 @@ class DuckLakeCommitter:
         landing_ddl: LandingDdl,
         fault: Fault = no_fault,
         writer: str = "auto",
+        row_group_bytes: int = 0,
     ) -> None:
         """Open the lake.
 
         Args:
             writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
+            row_group_bytes: what a thread collects before it writes a row group of a table in ``main``; 0 leaves it.
         """
         self._clock = clock
         self._transformer = transformer
         self._connection = connect(address, read_only=False)
         self._ensure_meta()
+        if row_group_bytes:
+            set_row_group(self._connection, row_group_bytes)
         self._token = self._take_token(holder)
         self._fault = fault
         self._writer = None if writer == "extension" else self._open_writer(address)
@@ -126,15 +132,25 @@ class DuckLakeCommitter:
         # table_insertions needs both ends unexpired; a replay may reach further back than they last.
         return self._transformer.run_processed(pending, by_rowscan=rows[0][0] != len(ends), token=self._token)
 
-    def advance(self, pending: PendingTransform) -> None:
-        """Move transformed_through; never back (P11)."""
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """Move transformed_through; never back (P11). The records of the merges are in the same DuckLake snapshot."""
         self._fault(FaultPoint.AFTER_TRANSFORM)
         self._write(
             f"{pending.stream}: transformed through {pending.to_snapshot}",
             "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = greatest(transformed_snapshot, ?), "
             "updated_at = ? WHERE source = ? AND stream = ?",
             [pending.to_snapshot, self._clock.now(), pending.stream.source, pending.stream.stream],
+            also=lambda cursor: insert_peaks(cursor, pending.stream, peaks, at=self._clock.now()),
         )
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """Keep the records of merges without moving a mark (P5)."""
+        message = f"{stream}: ran out of memory"
+        try:
+            with self._fenced(message) as cursor:
+                insert_peaks(cursor, stream, peaks, at=self._clock.now())
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """Move transformed_through back, for ``replay`` alone (P11)."""
@@ -233,9 +249,9 @@ class DuckLakeCommitter:
 
     def _ensure_meta(self) -> None:
         try:
-            rows = self._query(sql.load("columns"), ["meta", "feeder_cursors"])
+            rows = self._query(sql.load("columns"), ["meta", "peaks"])
             if not rows:
-                # The script makes feeder_cursors last: cut off half-way it runs again from the start.
+                # The script makes peaks last: cut off half-way, or by an earlier version, it runs again from the start.
                 self._connection.execute(sql.load("meta_schema"))
         except (duckdb.Error, CatalogError) as error:
             raise CatalogError("the lake's bookkeeping cannot be made", found=first_line(error)) from error
@@ -258,10 +274,19 @@ class DuckLakeCommitter:
     def _fenced(self, message: str) -> Any:
         return fenced(self._connection, token=self._token, message=message)
 
-    def _write(self, message: str, statement: str, values: list[Any]) -> None:
+    def _write(
+        self,
+        message: str,
+        statement: str,
+        values: list[Any],
+        *,
+        also: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
+    ) -> None:
         try:
             with self._fenced(message) as cursor:
                 cursor.execute(statement, values)
+                if also is not None:
+                    also(cursor)
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
 
