@@ -26,7 +26,7 @@ THREAD_BYTES = 192 * MIB
 MAX_ROW_GROUP_BYTES = 128 * MIB
 MIN_ROW_GROUP_BYTES = 8 * MIB
 
-DEFAULT_FACTOR = 6.0
+DEFAULT_FACTOR = 3.0
 """Bytes of memory per compressed byte, beyond what any batch of the stream takes, until the stream's own are known."""
 MIN_FACTOR = 0.5
 MAX_FACTOR = 60.0

@@ -51,6 +51,6 @@ def set_row_group(connection: duckdb.DuckDBPyConnection, size_bytes: int) -> Non
             [_OPTION],
         ).fetchone()
         if found is None or found[0] != str(size_bytes):
-            connection.execute(f"CALL lakehouse.set_option('{_OPTION}', '{size_bytes}', schema => 'main')")
+            connection.execute(f"CALL lakehouse.set_option('{_OPTION}', '{size_bytes}B', schema => 'main')")
     except duckdb.Error as error:
         raise CatalogError("the size of row groups cannot be set", found=first_line(error)) from error

@@ -62,6 +62,10 @@ class DuckLakeReader:
         """What the newest merges needed; nothing in a lake that an earlier version made, until a committer opens it."""
         return [peak_of(row) for row in self._rows("peaks", [stream.source, stream.stream])]
 
+    def all_peaks(self) -> list[tuple[str, Peak]]:
+        """Every merge that is on record, the oldest first, with its stream's name."""
+        return [(row[0], peak_of(row[1:])) for row in self._rows("all_peaks", [])]
+
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types."""
         rows = self._rows("columns", ["staging", stream.landing_table])
