@@ -1,8 +1,8 @@
-"""A backfill that is many times the memory that is allowed: does it end, and does every process stay within its bounds?
+"""A backfill many times the memory that is allowed: does it end, and does every process stay within its bounds?
 
-Narrow, wide and JSON-heavy files are fed by a real process; its resident memory, and that of every process it starts, is
-read from /proc all the while. Per merge: projected and peak. Run alone: ``python -m benchmarks.memory [ROWS ALLOWED]``,
-by default 10GB of uncompressed rows under 512MiB allowed; ``1500MB 512MiB`` takes a few minutes.
+Narrow, wide and JSON-heavy files are fed by a real process; its resident memory, and that of every process it starts,
+is read from /proc all the while. Per merge: projected and peak. Run alone:
+``python -m benchmarks.memory [ROWS ALLOWED]``, by default 10GB of uncompressed rows under 512MiB allowed; ``1500MB 512MiB`` takes a few minutes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from lakeray.config import Settings, StreamSettings, parse_size
 
 _SAMPLE_S = 0.05
 _JSON_WORDS = 200
+_DEFAULTS = ("10GB", "512MiB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,8 @@ SHAPES = (
 
 def main() -> None:
     """Make the files, feed them, and say what it took."""
-    rows_bytes, allowed = (parse_size(word, at="argument") for word in (*sys.argv[1:3], "10GB", "512MiB")[:2])
+    asked = [*sys.argv[1:3], *_DEFAULTS[len(sys.argv) - 1 :]]
+    rows_bytes, allowed = (parse_size(word, at="argument") for word in asked)
     with tempfile.TemporaryDirectory(prefix="lakeray-bench-") as folder:
         words = [
             f"paths.root={folder}",

@@ -123,13 +123,17 @@ class _Pieces:
         self._pending, self._marks, self._merging = pending, marks, merging
         self._entries: list[LedgerEntry] | None = None
         self._factor = DEFAULT
+        self._most_bytes: int | None = None
 
     def first(self) -> list[PendingTransform]:
         """The pieces to begin with: what this feed has just registered as one, else what fits by the ledger's sizes."""
         only = self._merging.loads.get(self._pending.from_snapshot)
         if only is not None and self._pending.from_snapshot == self._pending.to_snapshot:
             return [replace(self._pending, spill=only.projected_bytes > self._ceiling and only.files == 1)]
-        self._factor = factor_of(self._marks.peaks(self._pending.stream), adaptive=self._merging.adaptive)
+        peaks = self._marks.peaks(self._pending.stream)
+        self._factor = factor_of(peaks, adaptive=self._merging.adaptive)
+        ran_out = [peak.size_bytes for peak in peaks if peak.end is MergeEnd.OUT_OF_MEMORY and peak.files > 1]
+        self._most_bytes = min(ran_out) // 2 if ran_out else None
         pieces: list[PendingTransform] = []
         for entries in _grouped(self.entries(), self._fits):
             first, last = entries[0].snapshot, entries[-1].snapshot
@@ -221,7 +225,12 @@ class _Pieces:
         )
 
     def _fits(self, entries: Sequence[LedgerEntry]) -> bool:
-        return self._projected(sum(entry.size_bytes for entry in entries)) <= self._ceiling
+        """Whether they fit by their sizes, and are no more than half of what ran out of memory before."""
+        return self._fit(sum(entry.size_bytes for entry in entries))
+
+    def _fit(self, size_bytes: int) -> bool:
+        remembered = self._most_bytes is None or size_bytes <= self._most_bytes
+        return remembered and self._projected(size_bytes) <= self._ceiling
 
     def _of(self, piece: PendingTransform) -> list[LedgerEntry]:
         return [
@@ -239,7 +248,7 @@ class _Pieces:
         size = 0
         for entry in entries:
             size += entry.size_bytes
-            if not pieces or self._projected(size) > self._ceiling:
+            if not pieces or not self._fit(size):
                 pieces.append([])
                 size = entry.size_bytes
             pieces[-1].append(entry.registered_path)
