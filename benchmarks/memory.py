@@ -1,8 +1,8 @@
 """A backfill many times the memory that is allowed: does it end, and does every process stay within its bounds?
 
 Narrow, wide and JSON-heavy files are fed by a real process; its resident memory, and that of every process it starts,
-is read from /proc all the while. Per merge: projected and peak. Run alone:
-``python -m benchmarks.memory [ROWS ALLOWED]``, by default 10GB of uncompressed rows under 512MiB allowed; ``1500MB 512MiB`` takes a few minutes.
+is read from /proc all the while. Per merge: projected and peak. Run alone: ``python -m benchmarks.memory [ROWS
+ALLOWED]``, by default 10.8GB of uncompressed rows under 512MiB allowed; ``1500MB 512MiB`` takes a few minutes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lakeray.config import Settings, StreamSettings, parse_size
 
 _SAMPLE_S = 0.05
 _JSON_WORDS = 200
-_DEFAULTS = ("10GB", "512MiB")
+_DEFAULTS = ("10.8GB", "512MiB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ from lakeray.memory import (
     MIN_FACTOR,
     MIN_ROW_GROUP_BYTES,
     READ_FACTOR,
+    VECTOR_FACTOR,
+    VECTOR_ROWS,
     WRITE_FACTOR,
     Seen,
     adapted,
@@ -53,8 +55,15 @@ def test_another_file_never_lowers_the_projection_by_footers(
 
 
 def test_one_file_needs_its_columns_its_row_group_and_its_keys() -> None:
-    found = needs((1000, 1, 4 * MIB, 4 * MIB), leaves=10)
-    assert found == 7 + 10 * LEAF_BYTES + int(WRITE_FACTOR * 4 * MIB) + int(READ_FACTOR * 4 * MIB) + 1000 * KEY_BYTES
+    rows, size = 4096, 4 * MIB
+    found = needs((rows, 1, size, size), leaves=10)
+    written, read = int(WRITE_FACTOR * size), int(READ_FACTOR * size)
+    moved = int(VECTOR_FACTOR * size * VECTOR_ROWS / rows)
+    assert found == 7 + 10 * LEAF_BYTES + written + read + moved + rows * KEY_BYTES
+
+
+def test_a_few_rows_that_are_huge_need_more_than_many_small_ones_of_the_same_size() -> None:
+    assert needs((100, 1, 64 * MIB, 64 * MIB)) > needs((100_000, 1, 64 * MIB, 64 * MIB))
 
 
 def test_what_is_written_is_bounded_by_the_row_group_however_many_files() -> None:
