@@ -7,7 +7,7 @@ import sys
 
 from benchmarks import document
 
-SUITES = ("noop", "executor", "registration", "scale", "transform")
+SUITES = ("noop", "executor", "registration", "scale", "transform", "memory")
 
 
 def main() -> int:

@@ -53,7 +53,8 @@ SHAPES = (
 
 def main() -> None:
     """Make the files, feed them, and say what it took."""
-    asked = [*sys.argv[1:3], *_DEFAULTS[len(sys.argv) - 1 :]]
+    given = [word for word in sys.argv[1:] if word[0].isdigit()]
+    asked = [*given, *_DEFAULTS[len(given) :]]
     rows_bytes, allowed = (parse_size(word, at="argument") for word in asked)
     with tempfile.TemporaryDirectory(prefix="lakeray-bench-") as folder:
         words = [
