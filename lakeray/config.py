@@ -399,7 +399,7 @@ def _check(settings: Settings) -> None:
     if settings.batch.memory_bytes < LEAST_MEMORY_BYTES:
         raise UsageError(
             "batch.memory_bytes",
-            expected=f"at least {LEAST_MEMORY_BYTES:,}: DuckDB's buffers for a narrow stream, beside batch.reserved_bytes",
+            expected=f"at least {LEAST_MEMORY_BYTES:,}: DuckDB's buffers for a narrow stream",
             found=f"{int(settings.batch.memory_bytes):,}",
         )
     for slug, stream in settings.streams.items():
