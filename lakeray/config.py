@@ -32,6 +32,8 @@ _T = TypeVar("_T")
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*((?:[kmgt]i?)?b?)\s*$", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+LEAST_MEMORY_BYTES = 64 * 10**6
+"""Below it DuckDB merges nothing: one thread with row groups of 8 MiB takes 35 MB before a row is read (memory.py)."""
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -134,10 +136,12 @@ class BatchSettings:
 
     target_bytes: Size
     memory_bytes: Size
-    """allowed: what one process may use."""
+    """allowed: what the rows of a batch may use in one process."""
     reserved_bytes: Size
     max_files: int
     oversize: OversizePolicy = OversizePolicy.SPILL
+    adaptive: bool = True
+    """The memory factor of a stream follows what its merges were measured to need."""
 
     def budget(self, *, max_in_flight: int) -> Budget:
         """The limits a plan obeys."""
@@ -392,10 +396,10 @@ def _check(settings: Settings) -> None:
     ):
         if value < least:
             raise UsageError(at, expected=f"at least {least}", found=str(value))
-    if settings.batch.memory_bytes <= settings.batch.reserved_bytes:
+    if settings.batch.memory_bytes < LEAST_MEMORY_BYTES:
         raise UsageError(
             "batch.memory_bytes",
-            expected=f"more than batch.reserved_bytes ({int(settings.batch.reserved_bytes):,})",
+            expected=f"at least {LEAST_MEMORY_BYTES:,}: DuckDB's buffers for a narrow stream",
             found=f"{int(settings.batch.memory_bytes):,}",
         )
     for slug, stream in settings.streams.items():

@@ -10,6 +10,7 @@
     ├── DataError           look at the data, the contract or the model              exit 1
     │   ├── ContractError       the landing table cannot hold what was asked of it
     │   ├── OversizeError       files that do not fit the memory budget
+    │   ├── ValidationMemoryError  a file's footer or its conversion takes more memory than there is
     │   └── TransformError      dbt failed; the batch stays registered
     │       ├── TransformMemoryError  DuckDB did not get by with the memory it may use
     │       └── ModelTestError        a dbt test of a touched model failed
@@ -122,6 +123,12 @@ class OversizeError(DataError):
     """Files that do not fit the budget, and the policy is to refuse them (P5)."""
 
     kind = "oversize"
+
+
+class ValidationMemoryError(DataError):
+    """Validating a single file took more memory than there was, after its batch was halved down to it (P5)."""
+
+    kind = "validation_out_of_memory"
 
 
 class TransformError(DataError):

@@ -94,6 +94,20 @@ class BatchTransformed(Event):
     to_snapshot: int
     models: int
     seconds: float
+    peak_bytes: int = 0
+    """Resident memory at its highest meanwhile; 0 when it was not measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformSplit(Event):
+    """A merge ran out of memory and is done in smaller pieces (P5)."""
+
+    stream: str
+    from_snapshot: int
+    to_snapshot: int
+    files: int
+    """How many files the merge was cut down to; 0 for whole DuckLake snapshots."""
+    then: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,4 +243,5 @@ def transformed(pending: PendingTransform, built: BuildResult) -> Iterator[Event
         to_snapshot=pending.to_snapshot,
         models=len(built.models),
         seconds=built.seconds,
+        peak_bytes=built.peak_bytes or 0,
     )

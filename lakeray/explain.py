@@ -167,7 +167,17 @@ def plan_tables(plans: Sequence[Plan]) -> list[Table]:
     """``plan`` as tables: the streams, and what needs attention."""
     streams = Table(
         title="Plan",
-        columns=("stream", "batches", "files", "size", "projected memory", "oversize", "too late", "quarantined"),
+        columns=(
+            "stream",
+            "batches",
+            "files",
+            "size",
+            "projected memory",
+            "memory factor",
+            "oversize",
+            "too late",
+            "quarantined",
+        ),
         rows=tuple(
             (
                 str(item.stream),
@@ -175,6 +185,7 @@ def plan_tables(plans: Sequence[Plan]) -> list[Table]:
                 f"{item.files:,}",
                 human_bytes(item.size_bytes),
                 human_bytes(max((batch.projected_bytes for batch in item.batches), default=0)),
+                str(item.factor),
                 str(len(item.oversize)),
                 str(len(item.too_late)),
                 str(len(item.skipped)),
@@ -371,6 +382,11 @@ def _plan_json(item: Plan) -> dict[str, Any]:
         "changed": [change.file.key for change in item.changed],
         "vanished": list(item.vanished),
         "listed_files": item.listed_files,
+        "memory_factor": {
+            "value": round(item.factor.value, 3),
+            "source": "adapted" if item.factor.batches else "default",
+            "batches": item.factor.batches,
+        },
     }
 
 

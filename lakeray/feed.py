@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from lakeray import advance, clean, commit, discover, plan, reread, transform
+from lakeray import advance, clean, commit, discover, plan, portions, reread, transform
 from lakeray.column_types import parse_type
 from lakeray.errors import DataError, LakerayError, TransformError
 from lakeray.events import (
@@ -31,6 +31,7 @@ from lakeray.model import (
     Column,
     Contract,
     Cursor,
+    Discovery,
     LedgerEntry,
     ObjectPolicy,
     Plan,
@@ -40,6 +41,7 @@ from lakeray.model import (
     Verdict,
 )
 from lakeray.ports import CatalogReader, Clock, Committer, EventSink, Executor, ObjectStore, PlanningBooks
+from lakeray.tally import Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class Rules:
     retention_days: int
     snapshot_days: float
     max_batches: int | None = None
+    adaptive: bool = True
+    """Whether the memory factor follows what the stream's merges were measured to need."""
     on_changed: ObjectPolicy = ObjectPolicy.REPORT
     on_vanished: ObjectPolicy = ObjectPolicy.REPORT
 
@@ -104,12 +108,19 @@ def look(rules: Rules, ports: Looks, *, everything: bool = False) -> Plan:
         head=ports.store.head,
         known_among=functools.partial(ports.books.known_among, rules.stream) if everything else None,
     )
+    return _packed(rules, ports, found)
+
+
+def _packed(rules: Rules, ports: Looks, found: Discovery) -> Plan:
+    # Nothing new, nothing to pack: a feed that finds nothing does not ask what earlier merges needed.
+    peaks = ports.books.peaks(rules.stream) if found.new else ()
     return plan.make_plan(
         rules.stream,
         found,
         budget=rules.budget,
         oversize_policy=rules.oversize_policy,
         max_batches=rules.max_batches,
+        factor=transform.factor_of(peaks, adaptive=rules.adaptive),
     )
 
 
@@ -128,13 +139,7 @@ def look_back(rules: Rules, ports: Looks, *, first: date, last: date) -> Plan:
         looked_since=first,
     )
     chosen = tuple(file for file in found.new if first <= file_day(file) <= last)
-    return plan.make_plan(
-        rules.stream,
-        replace(found, new=chosen),
-        budget=rules.budget,
-        oversize_policy=rules.oversize_policy,
-        max_batches=rules.max_batches,
-    )
+    return _packed(rules, ports, replace(found, new=chosen))
 
 
 def replay_stream(rules: Rules, ports: Ports, *, first: date, last: date) -> StreamReport:
@@ -157,7 +162,7 @@ def feed_stream(rules: Rules, ports: Ports) -> StreamReport:
 def _reported(rules: Rules, ports: Ports, plan_now: Callable[[], Plan]) -> StreamReport:
     started_s = ports.clock.monotonic_s()
     ports.events.emit(StreamStarted(stream=str(rules.stream)))
-    tally = _Tally(rules.stream)
+    tally = Tally(rules.stream, budget=rules.budget, adaptive=rules.adaptive, events=ports.events)
     try:
         status = _take_in(rules, ports, tally, plan_now)
         error = None
@@ -180,7 +185,7 @@ def _reported(rules: Rules, ports: Ports, plan_now: Callable[[], Plan]) -> Strea
     return report
 
 
-def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], Plan]) -> StreamStatus:
+def _take_in(rules: Rules, ports: Ports, tally: Tally, plan_now: Callable[[], Plan]) -> StreamStatus:
     for change in ports.committer.ensure_landing(rules.stream, rules.contract):
         ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
     if _has_object_policy(rules):  # P14: before dbt, which cannot read what has changed
@@ -194,7 +199,7 @@ def _take_in(rules: Rules, ports: Ports, tally: _Tally, plan_now: Callable[[], P
     checked = ports.executor.validate(
         planned.batches, contract=_effective_contract(rules, ports), ahead=rules.budget.max_in_flight
     )
-    for batch, verdicts in checked:  # P6
+    for batch, verdicts in _fitting(checked, rules):  # P5, P6
         ports.fault(FaultPoint.AFTER_VALIDATE)
         _commit(batch, verdicts, rules, ports, tally)  # P1, P7–P11
         ports.fault(FaultPoint.AFTER_REGISTER)
@@ -236,7 +241,11 @@ def _settle_objects(planned: Plan, rules: Rules, ports: Ports) -> bool:
     return dropped
 
 
-def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: _Tally) -> None:
+def _fitting(checked: Iterator[portions.Checked], rules: Rules) -> Iterator[portions.Checked]:
+    return portions.cut(checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id)
+
+
+def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: Tally) -> None:
     cursor = ports.reader.cursor(rules.stream)
     started_s = ports.clock.monotonic_s()
     request = commit.prepare(
@@ -266,6 +275,9 @@ def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Po
                 Noted(message=f"{accepted.file.key}: no place in the landing table for {', '.join(accepted.ignored)}")
             )
     tally.add(files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected))
+    tally.merging.loads[landed.snapshot] = transform.Load(
+        files=len(taken.files), rows=taken.rows, size_bytes=taken.size_bytes, projected_bytes=batch.projected_bytes
+    )
     ports.events.emit(
         BatchCommitted(
             stream=str(rules.stream),
@@ -282,9 +294,9 @@ def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Po
     )
 
 
-def _transform(rules: Rules, ports: Ports, tally: _Tally) -> bool:
+def _transform(rules: Rules, ports: Ports, tally: Tally) -> bool:
     try:
-        caught_up = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer)
+        done = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer, merging=tally.merging)
     except TransformError as failed:
         aside = reread.set_aside(
             rules.stream,
@@ -297,15 +309,13 @@ def _transform(rules: Rules, ports: Ports, tally: _Tally) -> bool:
         if not aside:
             raise
         tally.quarantined += aside
-        caught_up = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer)
-    if caught_up is None:
-        return False
-    for event in transformed(*caught_up):
+        done = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer, merging=tally.merging)
+    for event in (event for piece in done for event in transformed(*piece)):
         ports.events.emit(event)
-    return True
+    return bool(done)
 
 
-def _clean(rules: Rules, ports: Ports, tally: _Tally) -> None:
+def _clean(rules: Rules, ports: Ports, tally: Tally) -> None:
     planned = clean.plan_clean(
         rules.stream,
         cursor=ports.reader.cursor(rules.stream),
@@ -357,36 +367,3 @@ def _tell_plan(planned: Plan, ports: Ports) -> None:
             oversize=len(planned.oversize),
         )
     )
-
-
-class _Tally:
-    """What the feed of one stream has done so far."""
-
-    def __init__(self, stream: StreamName) -> None:
-        self.stream = stream
-        self.worked = False
-        self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = 0
-
-    def add(self, *, files: int, size_bytes: int, rows: int, rejected: int) -> None:
-        """Count one batch."""
-        self.worked = True
-        self.batches += 1
-        self.files += files
-        self.size_bytes += size_bytes
-        self.rows += rows
-        self.quarantined += rejected
-
-    def report(self, status: StreamStatus, *, seconds: float, error: dict[str, str] | None) -> StreamReport:
-        """The stream's report."""
-        return StreamReport(
-            stream=self.stream,
-            status=status,
-            batches=self.batches,
-            files=self.files,
-            size_bytes=self.size_bytes,
-            rows=self.rows,
-            quarantined=self.quarantined,
-            cleaned=self.cleaned,
-            seconds=seconds,
-            error=error,
-        )

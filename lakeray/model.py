@@ -12,6 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from lakeray.column_types import ColumnType
+from lakeray.memory import DEFAULT, Factor
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -128,6 +129,8 @@ class Footer:
     columns: tuple[Column, ...]
     compressed_bytes: int
     uncompressed_bytes: int
+    largest_group_bytes: int = 0
+    """Uncompressed bytes of the largest row group; 0 when there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,15 +138,28 @@ class Budget:
     """The memory and size limits that a plan obeys (P5)."""
 
     allowed_bytes: int
-    """What one process of ours may use, resident, inclusive."""
+    """What the rows of a batch may use in one process, inclusive."""
     reserved_bytes: int
-    """What the process uses before it touches a row: interpreter, libraries, catalog."""
+    """What the process uses beside them: interpreter, libraries, catalog."""
     target_bytes: int
     """A batch's compressed size aims at this; a batch never exceeds it unless it is one file."""
     max_files: int
     """A batch never holds more files than this (inclusive)."""
     max_in_flight: int
     """How many batches may be validated ahead of the committer (inclusive)."""
+    leaves: int = 0
+    """Columns without parts in the stream's contract: writing each of them takes memory, whatever the rows."""
+    threads: int = 1
+    """DuckDB's, when it merges the stream."""
+    row_group_bytes: int = 0
+    """What each thread collects before it writes a row group."""
+    fixed_bytes: int = 0
+    """What merging any batch of the stream takes, the smallest one as well."""
+
+    @property
+    def ceiling_bytes(self) -> int:
+        """What a process of ours never exceeds, resident, inclusive: allowed + reserved."""
+        return self.allowed_bytes + self.reserved_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +172,7 @@ class Batch:
     files: tuple[SourceFile, ...]
     size_bytes: int
     projected_bytes: int
-    """The projected peak memory of transforming the batch."""
+    """The projected peak memory of transforming the batch; after its validation, by its footers."""
     validation_bytes: int = 0
     """The projected peak memory of validating it; what its Ray task asks for."""
 
@@ -168,6 +184,7 @@ class Oversize:
     file: SourceFile
     projected_bytes: int
     allowed_bytes: int
+    """Allowed + reserved: what ``projected_bytes`` would have to fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +226,8 @@ class Plan:
     vanished: tuple[str, ...] = ()
     """Keys that are registered and live, but that storage no longer has (P14)."""
     listed_files: int = 0
+    factor: Factor = DEFAULT
+    """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
 
     @property
     def files(self) -> int:
@@ -374,6 +393,39 @@ class PendingTransform:
     stream: StreamName
     from_snapshot: int
     to_snapshot: int
+    paths: tuple[str, ...] = ()
+    """Only these registered paths of the one DuckLake snapshot; empty for all of the range."""
+    spill: bool = False
+    """With one thread, so that DuckDB needs as little memory as it can."""
+
+
+class MergeEnd(StrEnum):
+    """How one merge ended."""
+
+    MERGED = "merged"
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """What one merge was projected to need and did need: the record that the factor adapts from."""
+
+    from_snapshot: int
+    to_snapshot: int
+    files: int
+    rows: int
+    size_bytes: int
+    """Compressed."""
+    projected_bytes: int
+    peak_bytes: int | None
+    """Resident memory of the committer's process at its highest during the merge; None when it cannot be measured."""
+    fixed_bytes: int
+    """Reserved, and what any batch of the stream took: not counted into the factor."""
+    limit_bytes: int
+    """What the rows could use at most."""
+    end: MergeEnd
+    spill: bool = False
+    """With one thread, because the file did not fit else: says nothing of other batches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,6 +451,8 @@ class BuildResult:
     seconds: float
     runs: tuple[ModelRun, ...] = ()
     """Every model and test, in the order in which they ended."""
+    peak_bytes: int | None = None
+    """Resident memory of the process at its highest meanwhile; None when it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -499,6 +553,14 @@ class FeedReport:
     def failed(self) -> bool:
         """Whether any stream, or the enriched layer, failed."""
         return self.enriched_error is not None or any(report.status is StreamStatus.FAILED for report in self.streams)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What dbt has merged, and the records of it that are kept with the mark."""
+
+    pending: PendingTransform
+    peaks: tuple[Peak, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from lakeray.errors import OversizeError
-from lakeray.memory import projected_bytes, validation_bytes
+from lakeray.memory import DEFAULT, Factor, listed_bytes, validation_bytes
 from lakeray.model import Batch, Budget, Discovery, Oversize, Plan, SourceFile, StreamName
 
 VALIDATION_RESERVED_BYTES = 448 * 1024 * 1024
@@ -24,15 +25,23 @@ def batch_id(files: Iterable[SourceFile]) -> str:
 
 
 def make_plan(
-    stream: StreamName, found: Discovery, *, budget: Budget, oversize_policy: str, max_batches: int | None = None
+    stream: StreamName,
+    found: Discovery,
+    *,
+    budget: Budget,
+    oversize_policy: str,
+    max_batches: int | None = None,
+    factor: Factor = DEFAULT,
 ) -> Plan:
     """Pack the new files, in their order, into batches. Never raises, reads nothing, writes nothing.
 
     Args:
         oversize_policy: ``spill`` gives a file that does not fit alone a batch of its own; ``refuse`` leaves it out.
         max_batches: plan at most this many batches now; the rest waits for the next feed.
+        factor: bytes of memory per compressed byte; the footers, read later, know better.
     """
-    too_big = tuple(item for item in (_oversize(file, budget) for file in found.new) if item is not None)
+    packing = _Packing(budget=budget, factor=factor.value)
+    too_big = tuple(item for item in (packing.oversize(file) for file in found.new) if item is not None)
     names = {item.file.key for item in too_big}
     keep = [file for file in found.new if oversize_policy == "spill" or file.key not in names]
     batches = [
@@ -41,10 +50,10 @@ def make_plan(
             stream=stream,
             files=tuple(files),
             size_bytes=sum(file.size_bytes for file in files),
-            projected_bytes=_projected(files, budget),
+            projected_bytes=packing.projected(sum(file.size_bytes for file in files)),
             validation_bytes=validation_bytes(len(files), reserved_bytes=VALIDATION_RESERVED_BYTES),
         )
-        for files in _packed(keep, budget=budget, alone=names)
+        for files in packing.packed(keep, alone=names)
     ]
     return Plan(
         stream=stream,
@@ -55,6 +64,7 @@ def make_plan(
         changed=found.changed,
         vanished=found.vanished,
         listed_files=found.listed_files,
+        factor=factor,
     )
 
 
@@ -69,49 +79,56 @@ def refuse_oversize(plan: Plan, *, oversize_policy: str) -> None:
     worst = max(plan.oversize, key=lambda item: item.projected_bytes)
     raise OversizeError(
         f"{plan.stream}: {len(plan.oversize)} file(s) do not fit the memory budget; the largest is {worst.file.key}",
-        expected=f"at most {worst.allowed_bytes:,} bytes projected",
+        expected=f"at most {worst.allowed_bytes:,} bytes projected (batch.memory_bytes + batch.reserved_bytes)",
         found=f"{worst.projected_bytes:,} bytes projected for {worst.file.size_bytes:,} bytes of Parquet",
         todo="Raise batch.memory_bytes, or let such files spill to disk with batch.oversize=spill",
     )
 
 
-def _projected(files: Sequence[SourceFile], budget: Budget) -> int:
-    return projected_bytes((file.size_bytes for file in files), reserved_bytes=budget.reserved_bytes)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Packing:
+    budget: Budget
+    factor: float
 
+    def projected(self, size_bytes: int) -> int:
+        return listed_bytes(
+            size_bytes,
+            reserved_bytes=self.budget.reserved_bytes,
+            fixed_bytes=self.budget.fixed_bytes,
+            factor=self.factor,
+        )
 
-def _oversize(file: SourceFile, budget: Budget) -> Oversize | None:
-    projected = _projected([file], budget)
-    if projected <= budget.allowed_bytes:
-        return None
-    return Oversize(file=file, projected_bytes=projected, allowed_bytes=budget.allowed_bytes)
+    def oversize(self, file: SourceFile) -> Oversize | None:
+        projected = self.projected(file.size_bytes)
+        if projected <= self.budget.ceiling_bytes:
+            return None
+        return Oversize(file=file, projected_bytes=projected, allowed_bytes=self.budget.ceiling_bytes)
 
-
-def _packed(files: Iterable[SourceFile], *, budget: Budget, alone: set[str]) -> Iterator[list[SourceFile]]:
-    open_batch: list[SourceFile] = []
-    size = 0
-    for file in files:
-        if file.key in alone:
-            # Batches stay in the files' order: a batch that overtook older files would move the cursor past them (P3).
-            if open_batch:
+    def packed(self, files: Iterable[SourceFile], *, alone: set[str]) -> Iterator[list[SourceFile]]:
+        open_batch: list[SourceFile] = []
+        size = 0
+        for file in files:
+            if file.key in alone:
+                # Batches stay in the files' order: one that overtook older files would move the cursor past them (P3).
+                if open_batch:
+                    yield open_batch
+                    open_batch, size = [], 0
+                yield [file]
+                continue
+            if open_batch and not self.fits(len(open_batch) + 1, size + file.size_bytes):
                 yield open_batch
                 open_batch, size = [], 0
-            yield [file]
-            continue
-        if open_batch and not _fits(len(open_batch) + 1, size + file.size_bytes, budget):
+            open_batch.append(file)
+            size += file.size_bytes
+        if open_batch:
             yield open_batch
-            open_batch, size = [], 0
-        open_batch.append(file)
-        size += file.size_bytes
-    if open_batch:
-        yield open_batch
 
-
-def _fits(files: int, size_bytes: int, budget: Budget) -> bool:
-    return (
-        files <= budget.max_files
-        and size_bytes <= budget.target_bytes
-        and projected_bytes([size_bytes], reserved_bytes=budget.reserved_bytes) <= budget.allowed_bytes
-    )
+    def fits(self, files: int, size_bytes: int) -> bool:
+        return (
+            files <= self.budget.max_files
+            and size_bytes <= self.budget.target_bytes
+            and self.projected(size_bytes) <= self.budget.ceiling_bytes
+        )
 
 
 def estimated_seconds(plans: Sequence[Plan]) -> float:

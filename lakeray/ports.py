@@ -21,6 +21,8 @@ from lakeray.model import (
     Landed,
     LastBatch,
     LedgerEntry,
+    Merged,
+    Peak,
     PendingTransform,
     QuarantineEntry,
     Rejected,
@@ -106,6 +108,9 @@ class PlanningBooks(Protocol):
     def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
         """The record of rejected files, of one stream or of all."""
 
+    def peaks(self, stream: StreamName) -> Sequence[Peak]:
+        """What the newest merges of the stream needed, the newest first; at most 20."""
+
 
 class CatalogReader(PlanningBooks, Protocol):
     """Reading the lake's bookkeeping. Never needs the lease. All calls raise ``CatalogError``."""
@@ -158,8 +163,11 @@ class Committer(Protocol):
     def transform(self, pending: PendingTransform) -> BuildResult:
         """Run dbt on exactly these rows (P12). The mark does not move."""
 
-    def advance(self, pending: PendingTransform) -> None:
-        """Move transformed_through to the end of ``pending``; never back (P11)."""
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """Move transformed_through to the end of ``pending``; never back (P11). Keeps the records with it."""
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """Keep the records of merges without moving a mark: one ran out of memory (P5)."""
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """Move transformed_through back, for ``replay`` alone (P11)."""
@@ -210,7 +218,7 @@ class GroupCommitter(Committer, Protocol):
     def transform_group(self, pending: Sequence[PendingTransform]) -> Sequence[BuildResult | LakerayError]:
         """Run dbt once, on exactly these rows."""
 
-    def advance_group(self, pending: Sequence[PendingTransform]) -> Sequence[LakerayError | None]:
+    def advance_group(self, merged: Sequence[Merged]) -> Sequence[LakerayError | None]:
         """Move the streams' transformed_through, in one DuckLake snapshot."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from lakeray import feed, validate
+from lakeray import feed, memory, portions, sizing, validate
 from lakeray.adapters.aws import credentials
 from lakeray.adapters.clock_skew import of_endpoint
 from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from lakeray.adapters.ducklake.committer import DuckLakeCommitter
     from lakeray.adapters.ducklake.facts import CatalogFacts
     from lakeray.adapters.validation import BatchValidator
-
-READER_MEMORY_BYTES = 512 * 1024 * 1024
-"""DuckDB's limit for bookkeeping queries: a ledger of 10⁶ files takes about 300 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +99,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
     own = open_sink(settings.telemetry, output=settings.output) if events is None else None
     sink = own or events
     assert sink is not None
-    reader = DuckLakeReader(lake_address(settings, memory_bytes=READER_MEMORY_BYTES))
+    reader = DuckLakeReader(lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch)))
     try:
         yield Lakeray(settings=settings, store=raw_store(settings), reader=reader, clock=SystemClock(), events=sink)
     finally:
@@ -118,7 +115,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
 
     clock = SystemClock()
     with lease(settings, clock=clock).hold():
-        address = lake_address(settings, memory_bytes=READER_MEMORY_BYTES)
+        address = lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch))
         if address.sqlite_path is None:
             postgres_catalog.make_schema(address)
         committer = DuckLakeCommitter(
@@ -130,6 +127,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
             landing_ddl=landing_ddl,
             fault=fault_from_environment(),
             writer=settings.lake.writer,
+            row_group_bytes=sizing.row_groups(settings.batch),
         )
         try:
             if address.sqlite_path is None:
@@ -148,7 +146,7 @@ def lease(settings: Settings, *, clock: Clock) -> LeaseHolder:
 
 def postgres_lease(settings: Settings) -> PostgresLease:
     """The lease of a lake whose catalog is in Postgres."""
-    address = lake_address(settings, memory_bytes=READER_MEMORY_BYTES)
+    address = lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch))
     return PostgresLease(
         postgres_catalog.conninfo(address),
         password=address.password,
@@ -172,7 +170,7 @@ def clock_skews(settings: Settings, *, clock: Clock) -> dict[str, float]:
         CatalogError: Postgres does not answer.
     """
     found: dict[str, float] = {}
-    address = lake_address(settings, memory_bytes=READER_MEMORY_BYTES)
+    address = lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch))
     if address.sqlite_path is None:
         before = clock.now()
         found["Postgres"] = (before - postgres_catalog.time_of(address)).total_seconds()
@@ -211,11 +209,17 @@ def rules_for(settings: Settings, stream: StreamSettings) -> feed.Rules:
         UsageError: the stream's config is wrong.
     """
     batch = settings.batch_for(stream)
+    contract = stream.landing_contract()
     return feed.Rules(
         stream=stream.name,
-        contract=stream.landing_contract(),
-        budget=batch.budget(max_in_flight=settings.feed.prefetch_batches),
+        contract=contract,
+        budget=sizing.fitted(
+            batch.budget(max_in_flight=settings.feed.prefetch_batches),
+            leaves=portions.leaves_of(contract.columns),
+            lake=settings.batch,
+        ),
         oversize_policy=batch.oversize,
+        adaptive=batch.adaptive,
         lookback_days=settings.feed.lookback_days,
         retention_days=settings.retention.days,
         snapshot_days=settings.retention.snapshot_days,
@@ -301,7 +305,8 @@ def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project, and the environment that its profile reads."""
     address = lake_address(settings, memory_bytes=0)
     object_storage = {} if address.s3 is None else _dbt_object_storage(address.s3, address)
-    allowed = int(settings.batch.memory_bytes) - int(settings.batch.reserved_bytes)
+    allowed = int(settings.batch.memory_bytes)
+    threads = sizing.threads(settings.batch)
     return DbtProject(
         project_dir=absolute(settings.dbt.project_dir),
         target_dir=absolute(settings.paths.root) / "dbt",
@@ -310,11 +315,14 @@ def dbt_project(settings: Settings) -> DbtProject:
             "LAKERAY_DBT_DATA_PATH": address.data_path,
             "LAKERAY_DBT_EXTENSION_DIRECTORY": str(address.extension_directory),
             "LAKERAY_DBT_TEMP_DIRECTORY": str(address.temp_directory),
-            "LAKERAY_DBT_MEMORY_LIMIT": f"{allowed}B",
+            "LAKERAY_DBT_MEMORY_LIMIT": f"{memory.duckdb_limit_bytes(allowed)}B",
+            "LAKERAY_DBT_DUCKDB_THREADS": str(threads),
             "LAKERAY_DBT_THREADS": str(settings.dbt.threads),
             **object_storage,
         },
         tests=settings.dbt.tests,
+        threads=threads,
+        stream_threads={slug: rules_for(settings, stream).budget.threads for slug, stream in settings.streams.items()},
     )
 
 

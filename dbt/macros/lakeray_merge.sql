@@ -18,6 +18,7 @@
 {% materialization lakeray_merge, adapter='duckdb' -%}
   {%- set existing = load_cached_relation(this) -%}
   {%- set target = this.incorporate(type='table') -%}
+  {%- do lakeray_set_threads() -%}
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
@@ -35,6 +36,14 @@
   {{ run_hooks(post_hooks, inside_transaction=False) }}
   {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
+
+
+{# DuckDB's threads for this run, as the var lakeray_threads says: each of them needs memory for the columns that it writes. #}
+{% macro lakeray_set_threads() -%}
+  {%- if execute and var('lakeray_threads', none) is not none -%}
+    {%- do run_query('set threads = ' ~ (var('lakeray_threads') | int)) -%}
+  {%- endif -%}
+{%- endmacro %}
 
 
 {# Build the whole table; the one that is there stays until the commit. How many rows it has. #}

@@ -7,7 +7,8 @@
 
   The two marks come from the var lakeray_marks, {"shopify__orders": {"from": 12, "to": 15}}, both ends inclusive. A stream that
   is not in it, or a run without it, looks its marks up in the ledger. "by": "rowscan" in a mark reads the same rows by scanning
-  the landing table: for snapshots that have expired, which ducklake_table_insertions cannot name.
+  the landing table: for snapshots that have expired, which ducklake_table_insertions cannot name. "paths" in a mark reads only
+  the rows of these registered files: what does not fit into memory at once is merged file by file.
 #}
 {% macro lakeray_new_rows(source, stream) -%}
   {%- set landing = builtins.source(source, 'stg_' ~ source ~ '__' ~ stream) -%}
@@ -46,13 +47,13 @@
   {%- if marks is none -%}
     (select * from {{ landing }} where false)
   {%- elif marks.get('by') == 'rowscan' -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id between {{ marks['from'] | int }} and {{ marks['to'] | int }})
+    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id between {{ marks['from'] | int }} and {{ marks['to'] | int }}{{ lakeray_of_paths(marks, 'and') }})
   {%- else -%}
     {{ lakeray_rows_mark() }}
         from ducklake_table_insertions(
             {{ lakeray_text(landing.database) }}, {{ lakeray_text(landing.schema) }}, {{ lakeray_text(landing.identifier) }},
             {{ marks['from'] | int }}, {{ marks['to'] | int }}
-        )
+        ){{ lakeray_of_paths(marks, 'where') }}
     )
   {%- endif -%}
 {%- endmacro %}
@@ -61,10 +62,18 @@
 {# All rows of a landing table up to the last of the marks' snapshots. #}
 {% macro lakeray_rows_until(landing, marks) -%}
   {%- if marks.get('by') == 'rowscan' -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id <= {{ marks['to'] | int }})
+    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id <= {{ marks['to'] | int }}{{ lakeray_of_paths(marks, 'and') }})
   {%- else -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} at (version => {{ marks['to'] | int }}))
+    {{ lakeray_rows_mark() }} from {{ landing }} at (version => {{ marks['to'] | int }}){{ lakeray_of_paths(marks, 'where') }})
   {%- endif -%}
+{%- endmacro %}
+
+
+{# The condition that a row is of one of the marks' files; nothing when they name none. #}
+{% macro lakeray_of_paths(marks, word) -%}
+  {%- if marks is not none and marks.get('paths') %} {{ word }} filename in (
+  {%- for path in marks['paths'] %}{{ lakeray_text(path) }}{{ ', ' if not loop.last }}{% endfor -%}
+  ){%- endif -%}
 {%- endmacro %}
 
 

@@ -26,6 +26,10 @@ from lakeray.model import Accepted, Cast, Rejected, RejectReason, SourceFile, St
 from lakeray.ports import ObjectStore
 
 _ROWS = 8192
+_PIECE_BYTES = 16 * 1024 * 1024
+"""Of uncompressed rows, about, that are converted at a time, so that wide rows take no more memory than narrow ones."""
+_READ_AHEAD_BYTES = 1024 * 1024
+"""What is read of a column chunk at a time, instead of the whole of it."""
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 """Errors of this machine: they say nothing about the file, which must not be rejected for them (P6)."""
 
@@ -61,6 +65,8 @@ def _converted_or_rejected(accepted: Accepted, *, raw: ObjectStore, path: Path) 
     except FileNotFoundError:
         detail = "expected the object that was validated, found none"
         return Rejected(file=accepted.file, reason=RejectReason.VANISHED, detail=detail)
+    except MemoryError:  # Arrow's is an ArrowException too; it says nothing about the file
+        raise
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             raise
@@ -76,7 +82,10 @@ def copy_key(stream: StreamName, file: SourceFile) -> str:
 
 
 def _write(accepted: Accepted, *, raw: ObjectStore, path: Path) -> None:
-    source = pq.ParquetFile(pa.PythonFile(cast(IO[bytes], _Ranges(raw, accepted.file)), mode="r"))
+    file = pa.PythonFile(cast(IO[bytes], _Ranges(raw, accepted.file)), mode="r")
+    # Whole column chunks are fewer requests; a row group that is large is read in pieces all the same.
+    ahead = _READ_AHEAD_BYTES if accepted.footer.largest_group_bytes > 2 * _PIECE_BYTES else 0
+    source = pq.ParquetFile(file, buffer_size=ahead)
     casts = {cast_.column: cast_ for cast_ in accepted.casts}
     fields = [
         pa.field(item.name, _target(casts[item.name])) if item.name in casts else item.with_metadata(None)
@@ -84,8 +93,13 @@ def _write(accepted: Accepted, *, raw: ObjectStore, path: Path) -> None:
     ]
     schema = pa.schema(fields)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for batch in source.iter_batches(batch_size=_ROWS):
+        for batch in source.iter_batches(batch_size=_rows_at_once(accepted)):
             writer.write_batch(_converted(batch, casts, schema))
+
+
+def _rows_at_once(accepted: Accepted) -> int:
+    row_bytes = accepted.footer.uncompressed_bytes // max(1, accepted.footer.rows)
+    return max(1, min(_ROWS, _PIECE_BYTES // max(1, row_bytes)))
 
 
 def _converted(batch: pa.RecordBatch, casts: dict[str, Cast], schema: pa.Schema) -> pa.RecordBatch:

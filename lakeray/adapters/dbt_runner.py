@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lakeray.adapters import peak
 from lakeray.adapters.dbt_failures import failure, first_lines
-from lakeray.errors import LakerayError, LeaseLostError, TransformError
+from lakeray.errors import LakerayError, LeaseLostError, TransformError, TransformMemoryError
 from lakeray.model import BuildResult, ModelRun, PendingTransform, StreamName
 
 
@@ -24,6 +25,10 @@ class DbtProject:
     environment: Mapping[str, str] = field(repr=False)
     tests: bool = False
     """Run the tests of the touched models with them."""
+    threads: int = 2
+    """DuckDB's, when it builds the enriched models."""
+    stream_threads: Mapping[str, int] = field(default_factory=dict)
+    """DuckDB's for each stream, by slug: a wide one gets fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,24 @@ class _Ran:
     """Whether it failed without a model or a test that did."""
     exception: BaseException | None
     """What it ended with then."""
+    peaks: Mapping[str, int]
+    """The highest resident bytes while a model ran, by its id, where the system tells."""
+
+
+class _Peaks:
+    """Measures each model by itself, from dbt's own events; models run one after the other."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, int] = {}
+        self._measured = False
+
+    def __call__(self, event: Any) -> None:
+        if event.info.name == "NodeStart":
+            self._measured = peak.begin()
+        elif event.info.name == "NodeFinished" and self._measured:
+            reached = peak.peak_bytes()
+            if reached is not None:
+                self.by_id[event.data.node_info.unique_id] = reached
 
 
 class DbtRunner:
@@ -83,11 +106,16 @@ class DbtRunner:
         self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
     ) -> list[BuildResult | LakerayError]:
         marks = {asked.stream.slug: _marks(asked, by_rowscan=asked.stream in by_rowscan) for asked in pending}
+        threads = min(self._threads(asked) for asked in pending)
+        variables = {"lakeray_marks": marks, "lakeray_token": token, "lakeray_threads": threads}
         try:
-            ran = self._invoked([f"tag:{slug}" for slug in marks], {"lakeray_marks": marks, "lakeray_token": token})
+            ran = self._invoked([f"tag:{slug}" for slug in marks], variables)
         except LakerayError as error:
             return [error] * len(pending)
         return [self._outcome_of(asked.stream, ran) for asked in pending]
+
+    def _threads(self, asked: PendingTransform) -> int:
+        return 1 if asked.spill else self._project.stream_threads.get(asked.stream.slug, self._project.threads)
 
     def _outcome_of(self, stream: StreamName, ran: _Ran) -> BuildResult | LakerayError:
         own = [item for item in ran.results if stream.slug in _tags_of(self._manifest, item.node)]
@@ -105,7 +133,7 @@ class DbtRunner:
         models = self._enriched_models(moved=_tables(moved), processed=_tables(processed))
         if not models:
             return BuildResult(models=(), rows_affected=0, seconds=0.0)
-        ran = self._invoked(models, {"lakeray_token": token})
+        ran = self._invoked(models, {"lakeray_token": token, "lakeray_threads": self._project.threads})
         return _built(ran, about="enriched", select=" ".join(models))
 
     def _enriched_models(self, *, moved: set[str], processed: set[str]) -> list[str]:
@@ -135,12 +163,13 @@ class DbtRunner:
     def _invoked(self, select: Sequence[str], variables: Mapping[str, object]) -> _Ran:
         self._parsed()
         command = "build" if self._project.tests else "run"
-        result = self._invoke([command, "--select", *select, "--vars", json.dumps(variables)])
+        peaks = _Peaks()
+        result = self._invoke([command, "--select", *select, "--vars", json.dumps(variables)], callbacks=[peaks])
         results = list(getattr(result.result, "results", None) or [])
         explained = result.success or any(_is_failure(item) for item in results)
-        return _Ran(results=results, broken=not explained, exception=result.exception)
+        return _Ran(results=results, broken=not explained, exception=result.exception, peaks=peaks.by_id)
 
-    def _invoke(self, arguments: list[str]) -> Any:
+    def _invoke(self, arguments: list[str], *, callbacks: Sequence[Callable[[Any], None]] = ()) -> Any:
         os.environ.update(self._project.environment)
         from dbt.cli.main import dbtRunner  # takes 3.5 s to import, and only a transform needs it
 
@@ -149,7 +178,9 @@ class DbtRunner:
         flags = ["--no-use-colors", "--quiet", "--no-write-json", "--log-level", "none", "--log-level-file", "info"]
         paths = ["--project-dir", folder, "--profiles-dir", folder]
         output = ["--target-path", str(self._project.target_dir), "--log-path", str(self._project.target_dir / "logs")]
-        return dbtRunner(manifest=self._manifest).invoke([*flags, *arguments, *paths, *output])
+        return dbtRunner(manifest=self._manifest, callbacks=list(callbacks)).invoke(
+            [*flags, *arguments, *paths, *output]
+        )
 
 
 def _built(ran: _Ran, *, about: str, select: str) -> BuildResult:
@@ -169,6 +200,7 @@ def _built(ran: _Ran, *, about: str, select: str) -> BuildResult:
         rows_affected=sum(_rows(item) for item in models),
         seconds=sum(item.execution_time for item in models),
         runs=tuple(_model_run(item) for item in ran.results),
+        peak_bytes=max((ran.peaks[i.node.unique_id] for i in models if i.node.unique_id in ran.peaks), default=None),
     )
 
 
@@ -177,12 +209,17 @@ def _is_failure(result: Any) -> bool:
 
 
 def _is_worth_a_try(outcome: BuildResult | LakerayError) -> bool:
-    return isinstance(outcome, LakerayError) and not isinstance(outcome, LeaseLostError)
+    # One model is run after the other: what did not fit in company does not fit alone either.
+    return isinstance(outcome, LakerayError) and not isinstance(outcome, LeaseLostError | TransformMemoryError)
 
 
 def _marks(asked: PendingTransform, *, by_rowscan: bool) -> dict[str, object]:
     marks: dict[str, object] = {"from": asked.from_snapshot, "to": asked.to_snapshot}
-    return {**marks, "by": "rowscan"} if by_rowscan else marks
+    if by_rowscan:
+        marks["by"] = "rowscan"
+    if asked.paths:
+        marks["paths"] = list(asked.paths)
+    return marks
 
 
 def _tags_of(manifest: Any, node: Any) -> set[str]:

@@ -223,6 +223,8 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | R
         columns = _columns(footer, fragment, schemas)
     except TooDeepError as error:
         return _rejected(file, RejectReason.TOO_LARGE, f"expected columns of nested types, found {error}")
+    except MemoryError:  # Arrow's is an ArrowException too; it says nothing about the file
+        raise
     except _UNREADABLE as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         return _corrupt(file, f"expected a Parquet footer, found one that cannot be read: {first[:200]}")
@@ -232,6 +234,7 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | R
         columns=columns,
         compressed_bytes=file.size_bytes,
         uncompressed_bytes=sum(group.total_byte_size for group in groups),
+        largest_group_bytes=max((group.total_byte_size for group in groups), default=0),
     )
     tail = FileTail(
         data=footer, size_bytes=file.size_bytes, rows=found.rows, row_groups=found.row_groups, schema=metadata.schema

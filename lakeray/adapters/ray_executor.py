@@ -17,8 +17,9 @@ from datetime import datetime
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
+from lakeray.adapters.halves import in_halves
 from lakeray.adapters.shared_committer import SharedCommitter, shared
 from lakeray.adapters.validation import BatchValidator
 from lakeray.errors import LakerayError, TryAgainError
@@ -31,6 +32,7 @@ from lakeray.model import (
     Contract,
     Landed,
     LedgerEntry,
+    Peak,
     PendingTransform,
     Rejected,
     StreamName,
@@ -231,9 +233,13 @@ class RayCommitter:
         built: BuildResult = self._call("transform", pending)
         return built
 
-    def advance(self, pending: PendingTransform) -> None:
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
         """See ``Committer``."""
-        self._call("advance", pending)
+        self._call("advance", pending, peaks=peaks)
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """See ``Committer``."""
+        self._call("remember", stream, peaks)
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """See ``Committer``."""
@@ -289,15 +295,29 @@ class RayExecutor:
         try:
             while True:
                 while len(waiting) < ahead and (batch := next(rest, None)) is not None:
-                    task = _validate.options(memory=batch.validation_bytes)
-                    waiting.append((batch, task.remote(validator, batch, terms)))
+                    waiting.append((batch, _task(batch, validator, terms)))
                 if not waiting:
                     return
                 ready, reference = waiting.popleft()
-                yield ready, _get(reference)
+                yield ready, _verdicts(ready, reference, validator, terms)
         finally:
             for _, reference in waiting:
                 ray.cancel(reference)
+
+
+def _task(batch: Batch, validator: Any, terms: Any) -> Any:
+    return _validate.options(memory=batch.validation_bytes).remote(validator, batch, terms)
+
+
+def _verdicts(batch: Batch, reference: Any, validator: Any, terms: Any) -> tuple[Verdict, ...]:
+    """A task's verdicts; when Ray killed it for its memory, as often as it tries, those of its halves (P5)."""
+    try:
+        verdicts: tuple[Verdict, ...] = _get(reference)
+    except OutOfMemoryError as error:
+        return in_halves(
+            batch, lambda half: _verdicts(half, _task(half, validator, terms), validator, terms), cause=error
+        )
+    return verdicts
 
 
 @ray.remote(num_cpus=1, max_retries=3)  # type: ignore[untyped-decorator]

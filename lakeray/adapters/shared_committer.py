@@ -23,6 +23,8 @@ from lakeray.model import (
     Contract,
     Landed,
     LedgerEntry,
+    Merged,
+    Peak,
     PendingTransform,
     Rejected,
     StreamName,
@@ -88,9 +90,13 @@ class SharedCommitter:
         built: BuildResult = self._together(self._transforms, pending, self._committer.transform_group)
         return built
 
-    def advance(self, pending: PendingTransform) -> None:
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
         """See ``Committer``."""
-        self._together(self._marks, pending, self._committer.advance_group)
+        self._together(self._marks, Merged(pending=pending, peaks=tuple(peaks)), self._committer.advance_group)
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """See ``Committer``."""
+        self._alone(lambda: self._committer.remember(stream, peaks))
 
     def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
         """See ``Committer``."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from lakeray.adapters.conversion import convert, copy_key
 from lakeray.adapters.footers import TAIL_BYTES, Fetched, FileTail, FooterReader
+from lakeray.adapters.halves import in_halves
 from lakeray.adapters.object_store import ObstoreStore
 from lakeray.model import Accepted, Batch, Column, Contract, Footer, Rejected, RejectReason, SourceFile, Verdict
 
@@ -51,7 +52,14 @@ class BatchValidator:
 
         Raises:
             StorageError: the object store failed; no verdict can be given.
+            ValidationMemoryError: a single file takes more memory than there is.
         """
+        try:
+            return self._validate(batch, contract)
+        except MemoryError as error:
+            return in_halves(batch, lambda half: self.validate(half, contract), cause=error)
+
+    def _validate(self, batch: Batch, contract: Contract) -> tuple[Verdict, ...]:
         footers, judged = FooterReader(self.raw), _Judged(self.judge, contract)
         verdicts: list[Verdict] = []
         waiting: deque[list[Future[_Found]]] = deque()

@@ -17,6 +17,7 @@ from lakeray.errors import UsageError
 from lakeray.explain import Table, human_bytes
 from lakeray.model import SourceFile, StreamName
 from lakeray.ports import Committer
+from lakeray.tally import Tally
 from lakeray.transform import catch_up
 
 _VERSIONS = ("lakeray", "duckdb", "duckdb-extension-ducklake", "dbt-core", "dbt-duckdb", "ray", "pyarrow", "obstore")
@@ -141,10 +142,10 @@ def _mend_all(app: wiring.Lakeray, committer: Committer, findings: Sequence[Find
             by_stream.setdefault(finding.stream, []).append(finding)
     for stream, found in sorted(by_stream.items()):
         _forget(app, committer, stream, found)
-    for stream in sorted(
-        {item.stream for item in findings if item.stream and item.kind is FindingKind.NOT_TRANSFORMED}
-    ):
-        catch_up(stream, marks=app.reader, committer=committer)
+    waiting = {item.stream for item in findings if item.kind is FindingKind.NOT_TRANSFORMED}
+    for rules in (app.rules(stream) for stream in app.streams() if stream.name in waiting):
+        tally = Tally(rules.stream, budget=rules.budget, adaptive=rules.adaptive, events=app.events)
+        catch_up(rules.stream, marks=app.reader, committer=committer, merging=tally.merging)
     if any(item.kind is FindingKind.LEFTOVER for item in findings):
         _delete_leftovers(app)
 

@@ -25,3 +25,8 @@ CREATE TABLE IF NOT EXISTS lakehouse.meta.enriched_marks (
 CREATE TABLE IF NOT EXISTS lakehouse.meta.feeder_cursors (
     source VARCHAR, stream VARCHAR, cursor_path VARCHAR, transformed_snapshot BIGINT,
     updated_at TIMESTAMP WITH TIME ZONE);
+-- Last: a lake that has it has all of them.
+CREATE TABLE IF NOT EXISTS lakehouse.meta.peaks (
+    source VARCHAR, stream VARCHAR, from_snapshot BIGINT, to_snapshot BIGINT, file_count BIGINT, row_count BIGINT,
+    size_bytes BIGINT, projected_bytes BIGINT, peak_bytes BIGINT, fixed_bytes BIGINT, limit_bytes BIGINT, outcome VARCHAR,
+    spill BOOLEAN, measured_at TIMESTAMP WITH TIME ZONE);

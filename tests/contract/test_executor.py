@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lakeray.adapters.inline_executor import InlineExecutor
-from lakeray.errors import StorageError
-from lakeray.model import Accepted, Batch, SourceFile, Verdict
+from lakeray.errors import StorageError, ValidationMemoryError
+from lakeray.model import Accepted, Batch, Contract, Footer, SourceFile, Verdict
 from lakeray.ports import Executor
+from lakeray.validate import verdict
 from tests.contract.lakes import OnDisk
 from tests.fakes.feeds import key_for
 from tests.fakes.records import COLUMNS, CONTRACT, row
@@ -100,3 +101,33 @@ def test_an_object_that_shrank_since_it_was_listed_is_not_accepted(lake: OnDisk,
     except StorageError:
         return
     assert not isinstance(verdict, Accepted)
+
+
+def _out_of_memory_at_huge(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
+    """The verdict, but for a file with the column ``huge``."""
+    if any(column.name == "huge" for column in footer.columns):
+        raise MemoryError("no memory for it")
+    return verdict(file, footer, contract)
+
+
+@pytest.mark.parametrize("kind", ["inline", "ray"])
+def test_a_file_that_takes_too_much_memory_is_named_after_its_batch_was_halved(
+    lake: OnDisk, kind: str, request: pytest.FixtureRequest
+) -> None:
+    keys = [key_for(date(2026, 3, 1), f"part_{number}.parquet") for number in range(5)]
+    for number, key in enumerate(keys):
+        lake.put(key, row(number), columns=COLUMNS | ({"huge": "DOUBLE"} if number == 3 else {}))
+    validator = replace(lake.validator, judge=_out_of_memory_at_huge)
+    if kind == "ray":
+        request.getfixturevalue("ray_cluster")
+        from lakeray.adapters.ray_executor import RayExecutor
+
+        executor: Executor = RayExecutor(validator)
+    else:
+        executor = InlineExecutor(validator)
+    with pytest.raises(ValidationMemoryError) as failed:
+        list(executor.validate([lake.batch(*keys)], contract=CONTRACT, ahead=1))
+    assert keys[3] in failed.value.about and "no memory" in failed.value.found
+    fewer = [key for key in keys if key != keys[3]]
+    ((_, verdicts),) = executor.validate([lake.batch(*fewer)], contract=CONTRACT, ahead=1)
+    assert [item.file.key for item in verdicts if isinstance(item, Accepted)] == fewer

@@ -80,3 +80,7 @@ class FeedWorld:
     def replay(self, first: date, last: date) -> StreamReport:
         """Replay a range of days."""
         return feed.replay_stream(self.rules, self.ports(), first=first, last=last)
+
+    def committer_rewinds(self, snapshot: int) -> None:
+        """Move the stream's mark back, as a replay does."""
+        self.lake.rewind(STREAM, to_snapshot=snapshot)

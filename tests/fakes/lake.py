@@ -8,7 +8,14 @@ from datetime import date, datetime
 from typing import Any, assert_never
 
 from lakeray.column_types import keeps_fields, parse_type, same_type
-from lakeray.errors import ContractError, DamageError, LeaseLostError, StorageError, TransformError
+from lakeray.errors import (
+    ContractError,
+    DamageError,
+    LeaseLostError,
+    StorageError,
+    TransformError,
+    TransformMemoryError,
+)
 from lakeray.faults import FaultPoint
 from lakeray.keys import file_day
 from lakeray.model import (
@@ -25,6 +32,7 @@ from lakeray.model import (
     LeaseIs,
     LedgerEntry,
     LedgerLacks,
+    Peak,
     PendingTransform,
     QuarantineEntry,
     Refused,
@@ -75,6 +83,7 @@ class State:
     cursors: Mapping[StreamName, Cursor] = field(default_factory=dict)
     processed: Mapping[StreamName, Mapping[int, Row]] = field(default_factory=dict)
     built_from: Mapping[StreamName, int] = field(default_factory=dict)
+    peaks: tuple[tuple[StreamName, Peak], ...] = ()
 
 
 class MemoryCatalog:
@@ -88,6 +97,10 @@ class MemoryCatalog:
         self.lose_answer: str | None = None
         """The next commit's answer is lost: ``landed`` or ``not_landed``."""
         self.fail_transform = False
+        self.most_rows: int | None = None
+        """A transform of more rows than this runs out of memory; a single file of more rows always does."""
+        self.merges: list[PendingTransform] = []
+        """Every transform that was tried."""
         self.storage_fails = False
         """Reading a registered file fails, whatever it is."""
 
@@ -143,6 +156,10 @@ class MemoryLake:
         """The record of rejected files."""
         found = [entry for (name, _), entry in self.catalog.head.quarantine.items() if stream in (None, name)]
         return sorted(found, key=lambda entry: entry.key)
+
+    def peaks(self, stream: StreamName) -> Sequence[Peak]:
+        """What the newest merges needed."""
+        return [peak for name, peak in reversed(self.catalog.head.peaks) if name == stream][:20]
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types."""
@@ -241,6 +258,9 @@ class MemoryLake:
         self._fence()
         if self.catalog.fail_transform:
             raise TransformError(f"{pending.stream}: dbt failed", found="a model that does not compile")
+        self.catalog.merges.append(pending)
+        if self.catalog.most_rows is not None and self._rows_of(pending) > self.catalog.most_rows:
+            raise TransformMemoryError(f"{pending.stream}: DuckDB ran out of memory", found="a limit of rows")
         if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
             raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
         before = self.catalog.head.processed.get(pending.stream, {})
@@ -251,10 +271,16 @@ class MemoryLake:
         self.catalog.reach("after_transform")
         return BuildResult(models=(pending.stream.processed_table,), rows_affected=len(after), seconds=0.0)
 
-    def advance(self, pending: PendingTransform) -> None:
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
         """Move transformed_through; never back (P11)."""
-        self._mark(pending.stream, max(self.cursor(pending.stream).transformed_snapshot, pending.to_snapshot))
+        self._mark(
+            pending.stream, max(self.cursor(pending.stream).transformed_snapshot, pending.to_snapshot), peaks=peaks
+        )
         self.catalog.reach("after_mark")
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """Keep the records of merges."""
+        self._write(peaks=self._with_peaks(stream, peaks))
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """Move transformed_through back, for ``replay`` alone (P11)."""
@@ -387,7 +413,19 @@ class MemoryLake:
         else:
             shown = [state for number, state in self.catalog.snapshots.items() if ends[0] <= number <= ends[1]]
             files = list(dict.fromkeys(file for state in shown for file in state.files))
-        return [file for file in files if file.stream == pending.stream and ends[0] <= file.snapshot <= ends[1]]
+        return [
+            file
+            for file in files
+            if file.stream == pending.stream
+            and ends[0] <= file.snapshot <= ends[1]
+            and (not pending.paths or file.path in pending.paths)
+        ]
+
+    def _rows_of(self, pending: PendingTransform) -> int:
+        return sum(file.rows for file in self._pending_files(pending))
+
+    def _with_peaks(self, stream: StreamName, peaks: Sequence[Peak]) -> tuple[tuple[StreamName, Peak], ...]:
+        return self.catalog.head.peaks + tuple((stream, peak) for peak in peaks)
 
     def _marks(self) -> dict[StreamName, int]:
         cursors = self.catalog.head.cursors
@@ -410,9 +448,9 @@ class MemoryLake:
     def _put_table(self, stream: StreamName, columns: Mapping[str, str]) -> None:
         self._write(tables={**self.catalog.head.tables, stream: dict(columns)})
 
-    def _mark(self, stream: StreamName, snapshot: int) -> None:
+    def _mark(self, stream: StreamName, snapshot: int, *, peaks: Sequence[Peak] = ()) -> None:
         moved = replace(self.cursor(stream), transformed_snapshot=snapshot, updated_at=self._clock.now())
-        self._write(cursors={**self.catalog.head.cursors, stream: moved})
+        self._write(cursors={**self.catalog.head.cursors, stream: moved}, peaks=self._with_peaks(stream, peaks))
 
     def _unmet(self, request: CommitRequest, requirement: Requirement) -> Refused | None:
         head = self.catalog.head

@@ -75,4 +75,5 @@ def footer_of(data: bytes) -> Footer:
         columns=tuple(Column(name=name, type=parse_type(kind)) for name, kind in found["columns"].items()),
         compressed_bytes=len(data),
         uncompressed_bytes=len(data),
+        largest_group_bytes=len(data),
     )

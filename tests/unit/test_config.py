@@ -139,7 +139,7 @@ def test_a_missing_key_is_named(path: str) -> None:
         ("feed.max_batches", -1, "at least 1"),
         ("storage.concurrency", 0, "at least 1"),
         ("sample.syncs_per_day", 0, "at least 1"),
-        ("batch.memory_bytes", "300MB", "more than batch.reserved_bytes"),
+        ("batch.memory_bytes", "60MB", "at least 64,000,000"),
     ],
 )
 def test_a_wrong_value_says_what_was_expected(path: str, value: Any, expected: str) -> None:

@@ -44,6 +44,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "stream_finished",
         "stream_planned",
         "stream_started",
+        "transform_split",
     ]
 
 

@@ -285,9 +285,9 @@ def test_a_new_column_widens_landing_once_and_stays(world: FeedWorld) -> None:
 
 
 def test_an_oversize_file_goes_alone_or_is_refused(world: FeedWorld) -> None:
-    tight = replace(BUDGET, allowed_bytes=BUDGET.reserved_bytes + 20 * len(content([row(0)])))
+    tight = replace(BUDGET, allowed_bytes=10_000_000)
     world.put(name(0), row(0))
-    world.put(name(1), *(row(number) for number in range(30)))
+    world.put(name(1), row(1, "x" * 5_000_000))
     report = world.feed(budget=tight, oversize_policy="refuse")
     assert report.error is not None and report.error["kind"] == "oversize" and taken(world) == []
     assert fed(world, budget=tight).sink.of("batch_committed") != []
@@ -295,10 +295,10 @@ def test_an_oversize_file_goes_alone_or_is_refused(world: FeedWorld) -> None:
 
 
 def test_a_crash_after_an_oversize_file_leaves_no_older_file_behind_the_horizon(world: FeedWorld) -> None:
-    tight = replace(BUDGET, allowed_bytes=BUDGET.reserved_bytes + 20 * len(content([row(0)])))
+    tight = replace(BUDGET, allowed_bytes=10_000_000)
     old, big = key_for(date(2026, 1, 1)), key_for(date(2026, 3, 1))
     world.put(old, row(0))
-    world.put(big, *(row(number) for number in range(30)))
+    world.put(big, row(1, "x" * 5_000_000))
     world.catalog.crash_at = "after_commit"
     with pytest.raises(Crash):
         world.feed(budget=tight)

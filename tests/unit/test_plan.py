@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from lakeray.discover import sift
 from lakeray.errors import OversizeError
-from lakeray.memory import projected_bytes
+from lakeray.memory import DEFAULT, DEFAULT_FACTOR, Factor, listed_bytes
 from lakeray.model import Budget, Discovery, SourceFile, StreamName
 from lakeray.plan import batch_id, estimated_seconds, make_plan, refuse_oversize
 
 STREAM = StreamName("shop", "orders")
 BUDGET = Budget(allowed_bytes=1_000, reserved_bytes=100, target_bytes=60, max_files=4, max_in_flight=2)
-FITS = int((BUDGET.allowed_bytes - BUDGET.reserved_bytes) / 10.4)
+FITS = int(BUDGET.allowed_bytes / DEFAULT_FACTOR)
 
 
 def file(number: int, size: int = 10, etag: str = "e") -> SourceFile:
@@ -25,9 +25,9 @@ def file(number: int, size: int = 10, etag: str = "e") -> SourceFile:
     return SourceFile(key=key, etag=etag, size_bytes=size, last_modified=datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def plan(files, *, budget: Budget = BUDGET, policy: str = "spill", max_batches: int | None = None):
+def plan(files, *, budget: Budget = BUDGET, policy: str = "spill", max_batches: int | None = None, factor=DEFAULT):
     found = Discovery(new=tuple(files), listed_files=len(files))
-    return make_plan(STREAM, found, budget=budget, oversize_policy=policy, max_batches=max_batches)
+    return make_plan(STREAM, found, budget=budget, oversize_policy=policy, max_batches=max_batches, factor=factor)
 
 
 sizes = st.lists(st.integers(0, 150), max_size=30)
@@ -38,7 +38,9 @@ budgets = st.builds(
     target_bytes=st.integers(1, 200),
     max_files=st.integers(1, 8),
     max_in_flight=st.just(2),
+    fixed_bytes=st.integers(0, 300),
 )
+factors = st.builds(Factor, value=st.floats(0.5, 60), batches=st.integers(0, 20))
 
 
 @given(sizes, budgets)
@@ -50,18 +52,25 @@ def test_every_file_is_in_exactly_one_batch(sizes: list[int], budget: Budget) ->
     assert (made.files, made.size_bytes) == (len(files), sum(sizes))
 
 
-@given(sizes, budgets)
-def test_no_batch_exceeds_the_budget_but_a_single_oversize_file(sizes: list[int], budget: Budget) -> None:
-    made = plan([file(number, size) for number, size in enumerate(sizes)], budget=budget)
+@given(sizes, budgets, factors)
+def test_no_batch_exceeds_the_budget_but_a_single_oversize_file(
+    sizes: list[int], budget: Budget, factor: Factor
+) -> None:
+    made = plan([file(number, size) for number, size in enumerate(sizes)], budget=budget, factor=factor)
     oversize = {item.file.key for item in made.oversize}
     for batch in made.batches:
         assert len(batch.files) <= budget.max_files
         if batch.files[0].key in oversize:
-            assert len(batch.files) == 1 and batch.projected_bytes > budget.allowed_bytes
+            assert len(batch.files) == 1 and batch.projected_bytes > budget.ceiling_bytes
             continue
-        assert batch.projected_bytes <= budget.allowed_bytes
+        assert batch.projected_bytes <= budget.ceiling_bytes
         assert batch.size_bytes <= budget.target_bytes or len(batch.files) == 1
-        assert batch.projected_bytes == projected_bytes([batch.size_bytes], reserved_bytes=budget.reserved_bytes)
+        assert batch.projected_bytes == listed_bytes(
+            batch.size_bytes,
+            reserved_bytes=budget.reserved_bytes,
+            fixed_bytes=budget.fixed_bytes,
+            factor=made.factor.value,
+        )
 
 
 @given(sizes.flatmap(lambda items: st.tuples(st.just(items), st.permutations(range(len(items))))), budgets)
@@ -89,8 +98,8 @@ def test_an_id_tells_keys_etags_and_their_limits_apart() -> None:
 
 def test_a_file_that_does_not_fit_is_named_with_its_numbers_and_goes_alone() -> None:
     made = plan([file(0), file(1, FITS + 1), file(2)])
-    assert [(big.file, big.allowed_bytes) for big in made.oversize] == [(file(1, FITS + 1), 1_000)]
-    assert made.oversize[0].projected_bytes > 1_000
+    assert [(big.file, big.allowed_bytes) for big in made.oversize] == [(file(1, FITS + 1), 1_100)]
+    assert made.oversize[0].projected_bytes > 1_100
     assert [list(batch.files) for batch in made.batches] == [[file(0)], [file(1, FITS + 1)], [file(2)]]
 
 

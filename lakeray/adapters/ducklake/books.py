@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date
 from typing import Any
 
-from lakeray.model import Cursor, PendingTransform, QuarantineEntry, StreamName
+from lakeray.model import Cursor, MergeEnd, Peak, PendingTransform, QuarantineEntry, StreamName
 from lakeray.ports import Known
 
 Rows = list[tuple[Any, ...]]
@@ -58,6 +58,10 @@ class Books:
         if stream is not None:
             return self._quarantine.get(stream, [])
         return [entry for entries in self._quarantine.values() for entry in entries]
+
+    def peaks(self, stream: StreamName) -> Sequence[Peak]:
+        """What the newest merges needed; read when it is asked for, which is when there are files to pack."""
+        return [peak_of(row) for row in self._fetch("peaks", [stream.source, stream.stream])]
 
     def landing_names(self, stream: StreamName) -> frozenset[str] | None:
         """The names of the landing table's columns; None when there is no table."""
@@ -135,4 +139,22 @@ def quarantine_entry(row: Sequence[Any]) -> QuarantineEntry:
         detail=detail,
         status=status,
         seen_at=seen_at.astimezone(UTC),
+    )
+
+
+def peak_of(row: Sequence[Any]) -> Peak:
+    """One row of the record of merges."""
+    first, last, files, rows, size, projected, peak, fixed, limit, end, spill = row
+    return Peak(
+        from_snapshot=first,
+        to_snapshot=last,
+        files=files,
+        rows=rows,
+        size_bytes=size,
+        projected_bytes=projected,
+        peak_bytes=peak,
+        fixed_bytes=fixed,
+        limit_bytes=limit,
+        end=MergeEnd(end),
+        spill=spill,
     )

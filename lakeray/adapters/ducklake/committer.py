@@ -13,6 +13,7 @@ from lakeray import sql
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
 from lakeray.adapters.ducklake.forget import forget
 from lakeray.adapters.ducklake.landing import Landing, LandingDdl
+from lakeray.adapters.ducklake.merges import insert_peaks, set_row_group
 from lakeray.adapters.ducklake.postgres_books import PostgresBooks
 from lakeray.adapters.ducklake.registration import RawStore, Registration, quarantine_rows
 from lakeray.adapters.ducklake.rereading import ReadsRaw, Rereading
@@ -27,6 +28,8 @@ from lakeray.model import (
     Contract,
     Landed,
     LedgerEntry,
+    Merged,
+    Peak,
     PendingTransform,
     Rejected,
     StreamName,
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
 
 _AGAIN = "Run the command again"
+_ADVANCE = (
+    "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = greatest(transformed_snapshot, ?), updated_at = ? "
+    "WHERE source = ? AND stream = ?"
+)
 
 
 class Store(RawStore, DeletesRaw, ReadsRaw, Protocol):
@@ -69,16 +76,20 @@ class DuckLakeCommitter:
         landing_ddl: LandingDdl,
         fault: Fault = no_fault,
         writer: str = "auto",
+        row_group_bytes: int = 0,
     ) -> None:
         """Open the lake.
 
         Args:
             writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
+            row_group_bytes: what a thread collects before it writes a row group of a table in ``main``; 0 leaves it.
         """
         self._clock = clock
         self._transformer = transformer
         self._connection = connect(address, read_only=False)
         self._ensure_meta()
+        if row_group_bytes:
+            set_row_group(self._connection, row_group_bytes)
         self._token = self._take_token(holder)
         self._fault = fault
         self._writer = None if writer == "extension" else self._open_writer(address)
@@ -143,30 +154,36 @@ class DuckLakeCommitter:
         expired = {asked.stream for asked in pending if not {asked.from_snapshot, asked.to_snapshot} <= there}
         return self._transformer.run_group(pending, by_rowscan=expired, token=self._token)
 
-    def advance(self, pending: PendingTransform) -> None:
-        """Move transformed_through; never back (P11)."""
-        _only(self.advance_group([pending]))
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """Move transformed_through; never back (P11). The records of the merges are in the same DuckLake snapshot."""
+        _only(self.advance_group([Merged(pending=pending, peaks=tuple(peaks))]))
 
-    def advance_group(self, pending: Sequence[PendingTransform]) -> Sequence[LakerayError | None]:
+    def advance_group(self, merged: Sequence[Merged]) -> Sequence[LakerayError | None]:
         """Move the streams' transformed_through in one DuckLake snapshot; never back (P11)."""
         self._fault(FaultPoint.AFTER_TRANSFORM)
-        message = ", ".join(f"{asked.stream}: transformed through {asked.to_snapshot}" for asked in pending)
+        message = ", ".join(f"{item.pending.stream}: transformed through {item.pending.to_snapshot}" for item in merged)
         at = self._clock.now()
         try:
             with self._fenced(message) as cursor:
-                for asked in pending:
-                    cursor.execute(
-                        "UPDATE lakehouse.meta.feeder_cursors SET "
-                        "transformed_snapshot = greatest(transformed_snapshot, ?), updated_at = ? "
-                        "WHERE source = ? AND stream = ?",
-                        [asked.to_snapshot, at, asked.stream.source, asked.stream.stream],
-                    )
+                for item in merged:
+                    stream = item.pending.stream
+                    cursor.execute(_ADVANCE, [item.pending.to_snapshot, at, stream.source, stream.stream])
+                    insert_peaks(cursor, stream, item.peaks, at=at)
         except (duckdb.Error, AnswerLost) as error:
             failed = CatalogError(message, found=first_line(error), todo=_AGAIN)
-            return [failed] * len(pending)
+            return [failed] * len(merged)
         except LakerayError as error:
-            return [error] * len(pending)
-        return [None] * len(pending)
+            return [error] * len(merged)
+        return [None] * len(merged)
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """Keep the records of merges without moving a mark (P5)."""
+        message = f"{stream}: ran out of memory"
+        try:
+            with self._fenced(message) as cursor:
+                insert_peaks(cursor, stream, peaks, at=self._clock.now())
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """Move transformed_through back, for ``replay`` alone (P11)."""
@@ -271,9 +288,9 @@ class DuckLakeCommitter:
 
     def _ensure_meta(self) -> None:
         try:
-            rows = self._query(sql.load("columns"), ["meta", "feeder_cursors"])
+            rows = self._query(sql.load("columns"), ["meta", "peaks"])
             if not rows:
-                # The script makes feeder_cursors last: cut off half-way it runs again from the start.
+                # The script makes peaks last: cut off half-way, or by an earlier version, it runs again from the start.
                 self._connection.execute(sql.load("meta_schema"))
         except (duckdb.Error, CatalogError) as error:
             raise CatalogError("the lake's bookkeeping cannot be made", found=first_line(error)) from error

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from lakeray import sql
 from lakeray.adapters.ducklake import postgres_catalog
-from lakeray.adapters.ducklake.books import Books, quarantine_entry
+from lakeray.adapters.ducklake.books import Books, peak_of, quarantine_entry
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
 from lakeray.adapters.ducklake.postgres_books import PostgresBooks
 from lakeray.audit import RegisteredPath
 from lakeray.errors import CatalogError
-from lakeray.model import Cursor, LastBatch, LedgerEntry, PendingTransform, QuarantineEntry, StreamName
+from lakeray.model import Cursor, LastBatch, LedgerEntry, Peak, PendingTransform, QuarantineEntry, StreamName
 from lakeray.ports import Known
 
 if TYPE_CHECKING:
@@ -65,6 +65,14 @@ class DuckLakeReader:
         """The record of rejected files."""
         named = {"source": None, "stream": None} if stream is None else _named(stream)
         return [quarantine_entry(row[2:]) for row in self._rows("quarantined", named)]
+
+    def peaks(self, stream: StreamName) -> Sequence[Peak]:
+        """What the newest merges needed; nothing in a lake that an earlier version made, until a committer opens it."""
+        return [peak_of(row) for row in self._rows("peaks", [stream.source, stream.stream])]
+
+    def all_peaks(self) -> list[tuple[str, Peak]]:
+        """Every merge that is on record, the oldest first, with its stream's name."""
+        return [(row[0], peak_of(row[1:])) for row in self._rows("all_peaks", [])]
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types."""
