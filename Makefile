@@ -18,6 +18,7 @@ test: check
 
 test-long: env
 	$(BIN)/python -m pytest -m long -q
+	LAKERAY_TEST_WRITER=extension $(BIN)/python -m pytest -m long -q tests/realstack
 
 check: env
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from lakeray.adapters.ducklake.connection import connect
 from lakeray.clean import plan_clean
 from lakeray.commands.status import state_of
 from lakeray.feed import Looks, look
+from lakeray.sizing import BOOKS_BYTES
 
 STREAM = "klaviyo/metrics"
 SIZES = (10_000, 100_000, 1_000_000)
@@ -205,7 +206,7 @@ def _last_batch(lake: Lake) -> str:
 
 def _answered(lake: Lake, statement: str) -> float:
     """Seconds of a statement on a connection as lakeray opens it."""
-    address = wiring.lake_address(lake.place.settings(), memory_bytes=wiring.READER_MEMORY_BYTES)
+    address = wiring.lake_address(lake.place.settings(), memory_bytes=BOOKS_BYTES)
     connection = connect(address, read_only=True)
     try:
         connection.execute("SELECT count(*) FROM lakehouse.meta.feeder_cursors").fetchall()

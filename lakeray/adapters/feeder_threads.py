@@ -23,7 +23,7 @@ def run_feeds(
     def one(stream: StreamName) -> StreamReport:
         return StreamReport(stream=stream, status=StreamStatus.INTERRUPTED) if stop() else feed_one(stream)
 
-    with ThreadPoolExecutor(max_workers=min(_FEEDERS, len(streams)), thread_name_prefix="feeder") as threads:
+    with ThreadPoolExecutor(max_workers=max(1, min(_FEEDERS, len(streams))), thread_name_prefix="feeder") as threads:
         feeds = [threads.submit(one, stream) for stream in streams]
         try:
             return [feed.result() for feed in feeds]

@@ -253,6 +253,7 @@ def _as_counted(fetched: Fetched, counts: Counts) -> _Read | None:
         columns=known.columns,
         compressed_bytes=file.size_bytes,
         uncompressed_bytes=counts.uncompressed_bytes,
+        largest_group_bytes=counts.uncompressed_bytes,
     )
     tail = FileTail(
         data=fetched.footer,

@@ -9,7 +9,9 @@ from unittest.mock import patch
 import pytest
 
 from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
+from lakeray.adapters.ducklake.merges import set_row_group
 from lakeray.errors import ModelTestError, TransformError, TransformMemoryError
+from lakeray.memory import row_group_bytes
 from lakeray.model import BuildResult, PendingTransform, StreamName
 from tests.integration.dbt_lake import DBT, DbtLake, Project, environment
 
@@ -95,6 +97,7 @@ def test_out_of_memory_is_an_error_of_its_own_and_writes_nothing(lake: DbtLake) 
 
 
 def test_a_first_run_and_a_full_refresh_of_more_than_the_memory_limit_succeed(lake: DbtLake) -> None:
+    set_row_group(lake.connection, row_group_bytes(200_000_000, threads=2))  # as a committer with so much does
     batch = many(lake, 1_000_000)  # 320 MB of values
     assert merge(runner(lake, memory="200MB"), batch).rows_affected == 500_000
     with patch.dict(os.environ, {"LAKERAY_DBT_MEMORY_LIMIT": "200MB"}):

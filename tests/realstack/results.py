@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.real.lake import PROJECT
-from tests.realstack.stack import Contents, RealLake
+from tests.realstack.stack import WRITER, Contents, RealLake
 
 PAGE = PROJECT / "docs" / "reliability.md"
 WRITE = "LAKERAY_WRITE_RESULTS"
@@ -26,7 +26,8 @@ _INTRODUCTION = """\
 
 Written by the test run itself, never by hand: `{write}=1 make test-long` (tests/realstack). The suite takes longer than
 one sitting: it may run in parts, each of which replaces its own lines and leaves the others; a line names the commit on
-which it was last tried. Every trial is the real `lakeray` process on a real SeaweedFS and a real Postgres. A trial
+which it was last tried. DuckLake's own call registers in the lines that say so (`LAKERAY_TEST_WRITER=extension`), the
+catalog writer in the others. Every trial is the real `lakeray` process on a real SeaweedFS and a real Postgres. A trial
 **survived** when the disturbed command ended in exit 0 or in exit 1 with a typed error (or was killed, where the kill
 is the fault), the next undisturbed feed ended well, every table, the ledger, the cursors, the registered files and the
 raw objects equal those of a run that nothing disturbed, row for row, and `doctor` found no disagreement. **Lost** and
@@ -66,6 +67,7 @@ class Results:
 
         A block that is skipped or interrupted was not tried.
         """
+        where = where if WRITER == "auto" else f"{where}; lake.writer={WRITER}"
         row = self.rows.get((fault, where), Row())
         try:
             yield row

@@ -31,7 +31,9 @@ DEADLINE_S = 120.0
 STREAMS = ("klaviyo/lists", "klaviyo/metrics")
 SAMPLE = ("sample.days=12", "sample.files_per_day=1", "sample.syncs_per_day=1", "sample.rows_per_file=20")
 """Twelve days of one file: the first four are behind the retention, so that a feed ends with a clean-up."""
-FEED = ("batch.max_files=6", "retention.snapshot_days=0", "lake.lease_wait_s=30")
+WRITER = os.environ.get("LAKERAY_TEST_WRITER", "auto")
+"""Who registers: the suite is run with both writers."""
+FEED = ("batch.max_files=6", "retention.snapshot_days=0", "lake.lease_wait_s=30", f"lake.writer={WRITER}")
 _BOOKS = {
     "ledger": "source, stream, file_key, etag, size_bytes, row_count, file_day, registered_path",
     "removals": "source, stream, file_key, etag, reason",

@@ -18,6 +18,7 @@ from lakeray.adapters.ducklake.postgres_books import QUERIES, PostgresBooks
 from lakeray.adapters.ducklake.postgres_catalog import INDEXES
 from lakeray.adapters.ducklake.reader import DuckLakeReader
 from lakeray.model import StreamName
+from lakeray.sizing import BOOKS_BYTES
 from tests.realstack.stack import RealLake, Stack
 
 _LOADED = sql.load
@@ -55,7 +56,7 @@ def reader(lake: RealLake) -> Iterator[DuckLakeReader]:
 
 
 def _address(lake: RealLake) -> Any:
-    return wiring.lake_address(settings_of(parse(["feed", *lake.settings])), memory_bytes=wiring.READER_MEMORY_BYTES)
+    return wiring.lake_address(settings_of(parse(["feed", *lake.settings])), memory_bytes=BOOKS_BYTES)
 
 
 def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:

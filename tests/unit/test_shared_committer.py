@@ -148,3 +148,7 @@ def test_reports_come_in_the_streams_order_and_nothing_begins_after_the_stop() -
     reports = run_feeds(names, feed_one=feed_one, stop=stopped.is_set)
     assert [report.stream for report in reports] == names
     assert {report.status for report in reports} == {StreamStatus.OK, StreamStatus.INTERRUPTED}
+
+
+def test_no_stream_is_no_report() -> None:
+    assert run_feeds([], feed_one=lambda stream: StreamReport(stream=stream, status=StreamStatus.OK), stop=bool) == []
