@@ -231,6 +231,56 @@ def _batch_sizing(results: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _memory(results: Mapping[str, Any]) -> Iterator[str]:
+    ratio = results["projected_to_peak"]
+    yield (
+        f"{results['uncompressed_to_allowed']} × the memory that is allowed: {results['allowed_bytes']:,} bytes, and "
+        f"{results['reserved_bytes']:,} reserved. Resident memory is read from /proc all the while, of every process."
+    )
+    yield ""
+    files = (
+        [
+            f"`{name}`",
+            f"{made['files']:,}",
+            f"{made['rows']:,}",
+            f"{made['stored_bytes']:,}",
+            f"{made['uncompressed_bytes']:,}",
+        ]
+        for name, made in results["streams"].items()
+    )
+    yield from _table(["stream", "files", "rows", "bytes stored", "bytes uncompressed"], files)
+    yield ""
+    yield from _table(
+        ["", ""],
+        [
+            ["highest resident bytes of a process", f"{results['highest_resident_bytes']:,}"],
+            ["of allowed + reserved", _number(results["highest_to_allowed_and_reserved"])],
+            ["merges", f"{results['merges']:,}"],
+            ["that ran out of memory", f"{results['out_of_memory']:,}"],
+            ["share with projected ≥ peak", _number(results["projected_at_least_peak"])],
+            ["projected / peak", f"{_number(ratio['median'])} ({_number(ratio['min'])} to {_number(ratio['max'])})"],
+            ["seconds", _number(results["feed_s"])],
+        ],
+    )
+
+
+def _pipeline(results: Mapping[str, Any]) -> Iterator[str]:
+    first = next(iter(results.values()))
+    yield (
+        f"`{first['stream']}`: {first['files']:,} files, {first['rows']:,} rows, {first['batches']} batches. Busy is the "
+        "share of the time between the committer's first work and its last in which it worked; the trace of every commit "
+        "and transform is in the results."
+    )
+    yield ""
+    yield from _table(
+        ["executor", "committer at work, s", "of, s", "busy"],
+        (
+            [name, _number(one["committer_busy_s"]), _number(one["committer_s"]), f"{one['committer_busy_share']:.1%}"]
+            for name, one in results.items()
+        ),
+    )
+
+
 def _plain(results: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(["", ""], ([f"`{name}`", _value(value)] for name, value in _flat(results)))
 
@@ -274,6 +324,8 @@ _SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], Iterator[str]]]] =
     "transform": ("Transforming a batch", _transform),
     "end_to_end": ("From raw files to the processed table", _end_to_end),
     "batch_sizing": ("The size of a batch", _batch_sizing),
+    "memory": ("A backfill in little memory", _memory),
+    "pipeline": ("How busy the committer is", _pipeline),
     "noop": ("A feed with nothing new", _plain),
     "executor": ("Reading footers inline and on Ray", _plain),
 }
