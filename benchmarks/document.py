@@ -267,9 +267,9 @@ def _memory(results: Mapping[str, Any]) -> Iterator[str]:
 def _pipeline(results: Mapping[str, Any]) -> Iterator[str]:
     first = next(iter(results.values()))
     yield (
-        f"`{first['stream']}`: {first['files']:,} files, {first['rows']:,} rows, {first['batches']} batches. Busy is the "
-        "share of the time between the committer's first work and its last in which it worked; the trace of every commit "
-        "and transform is in the results."
+        f"`{first['stream']}`: {first['files']:,} files, {first['rows']:,} rows, {first['batches']} batches. Busy is "
+        "the share of the time between the committer's first work and its last in which it worked; the trace of every "
+        "commit and transform is in the results."
     )
     yield ""
     yield from _table(
