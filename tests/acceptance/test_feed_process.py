@@ -86,6 +86,22 @@ def test_an_interrupted_feed_ends_its_commit_and_the_next_one_takes_in_the_rest(
     assert lake.contents() == fed.lake.contents()
 
 
+def test_a_second_interrupt_ends_it_at_once_and_the_next_feed_takes_in_the_rest(
+    fed: Fed, tmp_path: Path, extension_directory: Path
+) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory, raw=fed.lake.raw)
+    with Running(lake, *fed.command) as feed:
+        assert feed.until_event("batch_committed"), "".join(feed.lines)
+        feed.interrupt()
+        if not feed.ends_within(0.1):
+            feed.interrupt()
+        interrupted = feed.end()
+    assert interrupted.code == 130, interrupted.err
+    assert "Traceback" not in interrupted.err, interrupted.err
+    assert lake.ok(*fed.command).stream(STREAM)["status"] == "ok"
+    assert lake.contents() == fed.lake.contents()
+
+
 def test_ray_and_this_process_make_the_same_tables(fed: Fed, tmp_path: Path, extension_directory: Path) -> None:
     lake, mark = (
         Lake.new(tmp_path / "lake", extensions=extension_directory, raw=fed.lake.raw),
