@@ -23,9 +23,13 @@ MAX_COLUMNS = 2_000
 _MAX_LEAVES = 20_000
 """Columns without parts, nested ones included (inclusive)."""
 _ENCRYPTED = b"PARE"
-TAIL_BYTES = 128 * 1024
-"""What is read of a file at first. Most footers fit: 123 columns with nested fields, one row group and its statistics
-take about 105 kB."""
+_FIRST_TAIL_BYTES = 128 * 1024
+"""What is read of the first files of a batch. Most footers fit: 123 columns with nested fields, one row group and its
+statistics take about 105 kB."""
+_TAILS_BYTES = (16 * 1024, 1024 * 1024)
+"""What is read of a file at least and at most, once the footers of others are known (inclusive)."""
+_FOOTERS_TO_KNOW = 8
+"""Footers after which their length is relied on."""
 _MAX_FOOTER_BYTES = 16 * 1024 * 1024
 _LARGE_FOOTER_BYTES = 1024 * 1024
 """Above it footers are read one at a time: in memory a footer takes ten times its bytes, or more."""
@@ -91,6 +95,15 @@ class FooterReader:
         self._learning = Lock()
         self._lessons = 0
         self._known: deque[_Known] = deque(maxlen=_MAX_KNOWN)
+        self._longest_bytes = self._footers = 0
+
+    @property
+    def tail_bytes(self) -> int:
+        """What is read of a file at first: an eighth more than the longest footer so far, so that one request does."""
+        if self._footers < _FOOTERS_TO_KNOW:
+            return _FIRST_TAIL_BYTES
+        least, most = _TAILS_BYTES
+        return min(most, max(least, self._longest_bytes + self._longest_bytes // 8))
 
     def read(self, file: SourceFile) -> Footer | Rejected:
         """The file's footer, or why it has none that can be used.
@@ -152,7 +165,7 @@ class FooterReader:
                 self._known.append(_Known(learned, footer.columns, tail.schema))
 
     def _read(self, file: SourceFile, leave: Callable[[tuple[Column, ...]], bool]) -> _Read | Rejected | Fetched:
-        tail = self._tail(file, min(TAIL_BYTES, file.size_bytes))
+        tail = self._tail(file, min(self.tail_bytes, file.size_bytes))
         if tail[-4:] == _ENCRYPTED:
             return _rejected(file, RejectReason.CORRUPT, "expected plain Parquet, found an encrypted footer")
         if tail[-4:] != MAGIC:
@@ -169,6 +182,8 @@ class FooterReader:
         if length > _LARGE_FOOTER_BYTES:
             with self._large:
                 return _parsed(file, self._tail(file, length + 8), KnownSchemas())
+        # From many threads without a lock: what is lost is a length, and costs a request.
+        self._longest_bytes, self._footers = max(self._longest_bytes, length + 8), self._footers + 1
         if length + 8 > len(tail):
             tail = self._tail(file, length + 8)
         footer = tail[-(length + 8) :]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lakeray.adapters.conversion import convert, copy_key
-from lakeray.adapters.footers import TAIL_BYTES, Fetched, FileTail, FooterReader
+from lakeray.adapters.footers import Fetched, FileTail, FooterReader
 from lakeray.adapters.halves import in_halves
 from lakeray.adapters.object_store import ObstoreStore
 from lakeray.model import Accepted, Batch, Column, Contract, Footer, Rejected, RejectReason, SourceFile, Verdict
@@ -69,7 +69,7 @@ class BatchValidator:
 
         with ThreadPoolExecutor(max_workers=min(self.concurrency, max(1, len(batch.files)))) as pool:
             try:
-                for slab in _slabs(batch.files):
+                for slab in _slabs(batch.files, footers):
                     waiting.append([pool.submit(self._one, batch, file, footers, judged) for file in slab])
                     if len(waiting) == _SLABS_AHEAD:
                         verdicts += look(waiting.popleft())
@@ -116,11 +116,11 @@ class BatchValidator:
         return verdicts
 
 
-def _slabs(files: Sequence[SourceFile]) -> Iterator[list[SourceFile]]:
+def _slabs(files: Sequence[SourceFile], footers: FooterReader) -> Iterator[list[SourceFile]]:
     slab: list[SourceFile] = []
     room = _SLAB_BYTES
     for file in files:
-        tail = min(file.size_bytes, TAIL_BYTES)
+        tail = min(file.size_bytes, footers.tail_bytes)
         if slab and (len(slab) == _SLAB_FILES or tail > room):
             yield slab
             slab, room = [], _SLAB_BYTES

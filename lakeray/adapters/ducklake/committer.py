@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 
 from lakeray import sql
+from lakeray.adapters.ducklake.call import RawStore
 from lakeray.adapters.ducklake.connection import LakeAddress, connect, first_line
 from lakeray.adapters.ducklake.forget import forget
 from lakeray.adapters.ducklake.landing import Landing, LandingDdl
 from lakeray.adapters.ducklake.merges import insert_peaks, set_row_group
 from lakeray.adapters.ducklake.postgres_books import PostgresBooks
-from lakeray.adapters.ducklake.registration import RawStore, Registration, quarantine_rows
+from lakeray.adapters.ducklake.registration import Registration, quarantine_rows
 from lakeray.adapters.ducklake.rereading import ReadsRaw, Rereading
 from lakeray.adapters.ducklake.retention import DeletesRaw, Retention
 from lakeray.adapters.ducklake.writes import AnswerLost, fenced

@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Protocol, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import duckdb
 
 from lakeray import sql
-from lakeray.adapters.ducklake.connection import first_line, glob_escaped
+from lakeray.adapters.ducklake.call import DuckLakeCall, FileRefused, RawStore, add_column
+from lakeray.adapters.ducklake.connection import first_line
 from lakeray.adapters.ducklake.forget import release
 from lakeray.adapters.ducklake.mending import mend
 from lakeray.adapters.ducklake.signals import (
@@ -27,8 +28,8 @@ from lakeray.adapters.ducklake.signals import (
     until_landed,
 )
 from lakeray.adapters.ducklake.writes import AnswerLost, commit_extra, fenced
-from lakeray.column_types import parse_type, quoted, same_type
-from lakeray.errors import CatalogError, LeaseLostError, StorageError
+from lakeray.column_types import parse_type, same_type
+from lakeray.errors import CatalogError, LeaseLostError
 from lakeray.faults import Fault, FaultPoint
 from lakeray.keys import file_day
 from lakeray.model import (
@@ -42,36 +43,12 @@ from lakeray.model import (
     LedgerLacks,
     Refused,
     Rejected,
-    RejectReason,
     Requirement,
-    SourceFile,
-    StreamName,
     Unknown,
 )
 
-_ABOUT_THE_OBJECT = (404, 412, 416)
-"""HTTP answers that tell of one object: gone, another one, shorter. All others tell of the storage."""
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
-
-_READING_FOOTERS = "Failed to add data files to DuckLake: "
-_FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
-
-
-class RawStore(Protocol):
-    """The part of the object store that registration needs."""
-
-    def url(self, key: str) -> str:
-        """What is registered."""
-
-    def head(self, key: str) -> SourceFile | None:
-        """The object, or None."""
-
-
-class _FileRefused(Exception):
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause)
-        self.cause = cause
 
 
 class Registration:
@@ -94,7 +71,7 @@ class Registration:
         """
         self._connection = connection
         self._token = token
-        self._store = store
+        self._call = DuckLakeCall(connection, store=store)
         self._fault = fault
         self._writer = writer
         self._writer_only = writer_only
@@ -123,8 +100,8 @@ class Registration:
                 return Unknown(commit_id=request.commit_id, cause=str(lost))
             except PathsWait as waiting:
                 release(self._connection, token=self._token, stream=request.stream, paths=waiting.paths)
-            except _FileRefused as refused:
-                attempt = self._without_refused(attempt, refused.cause)
+            except FileRefused as refused:
+                attempt = self._call.without_refused(attempt, refused.cause)
             except duckdb.Error as error:
                 raise CatalogError(
                     f"{request.stream}: the commit failed and was rolled back", found=first_line(error)
@@ -144,7 +121,7 @@ class Registration:
         if self._writer is None or len(requests) < 2:
             return {}
         fit = [request for request in requests if self._fits(self._writer, request)]
-        attempts = [Attempt(request=item, paths=[self._path(file) for file in item.files]) for item in fit]
+        attempts = [Attempt(request=item, paths=[self._call.path(file) for file in item.files]) for item in fit]
         try:
             written = self._writer.write(attempts, at=at) if len(fit) > 1 else None
         except (Conflict, CatalogFailed, LayoutMoved):
@@ -194,7 +171,7 @@ class Registration:
 
     def _by_writer(self, writer: CatalogWriter, request: CommitRequest, *, at: datetime) -> Landed:
         writer.require_facts(request)  # before the landing table is widened for it
-        paths = [self._path(item) for item in request.files]
+        paths = [self._call.path(item) for item in request.files]
 
         def write() -> Landed:
             self._require_contract(writer, request, paths)
@@ -224,7 +201,7 @@ class Registration:
                 writer.require(request, paths=paths)  # what is refused widens nothing
                 with fenced(self._connection, token=self._token, message=f"{request.stream}: new columns") as cursor:
                     for column in lacking:
-                        _add_column(cursor, table, column.name, str(column.type))
+                        add_column(cursor, table, column.name, str(column.type))
                 version = writer.schema_version(table, again=True)
             self._checked[table] = (version, requirement.columns)
 
@@ -267,9 +244,9 @@ class Registration:
             for requirement in request.requirements:
                 self._require(cursor, request, requirement)
             for column in (column for item in request.files for column in item.new_columns):
-                _add_column(cursor, request.stream.landing_table, column.name, str(column.type))
+                add_column(cursor, request.stream.landing_table, column.name, str(column.type))
             self._write_books(cursor, request, at=at)
-            self._register(cursor, request)
+            self._call.register(cursor, request)
             self._fault(FaultPoint.BEFORE_COMMIT)
         self._fault(FaultPoint.AFTER_COMMIT)
 
@@ -301,27 +278,13 @@ class Registration:
     def _require_undoomed(
         self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, requirement: LedgerLacks
     ) -> None:
-        paths = [self._path(item) for item in request.files]
+        paths = [self._call.path(item) for item in request.files]
         rows = cursor.execute(sql.load("doomed"), {"paths": paths}).fetchall() if paths else []
         live = [path for path, is_live in rows if is_live]
         if live:
             raise failed(requirement, "paths that are not registered", f"registered already: {live[0]}")
         if rows:
             raise PathsWait([path for path, _ in rows])
-
-    def _path(self, item: Accepted) -> str:
-        return item.registered_path or self._store.url(item.file.key)
-
-    def _register(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest) -> None:
-        paths = [glob_escaped(self._path(item)) for item in request.files]
-        if not paths:
-            return
-        try:
-            cursor.execute(sql.load("register"), [request.stream.landing_table, paths])
-        except duckdb.Error as error:
-            _raise_unless_about_a_file(error)
-            _raise_if_storage_failed(error, request.stream)
-            raise _FileRefused(str(error)) from error
 
     def _write_books(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, at: datetime) -> None:
         named: dict[str, Any] = {"source": request.stream.source, "stream": request.stream.stream}
@@ -335,7 +298,7 @@ class Registration:
                 {
                     **named,
                     **_ledger_rows(request.files),
-                    "paths": [self._path(item) for item in request.files],
+                    "paths": [self._call.path(item) for item in request.files],
                     "batch_id": request.batch_id,
                     "commit_id": request.commit_id,
                     "taken_at": at,
@@ -357,63 +320,6 @@ class Registration:
         )
         write_cursor(cursor, stream.source, stream.stream, path=request.cursor_path, at=at)
 
-    def _without_refused(self, request: CommitRequest, cause: str) -> CommitRequest:
-        named = [item for item in request.files if _names(cause, self._path(item))]
-        culprits = named or [item for item in request.files if self._refuses_alone(request, item)]
-        if not culprits:
-            raise CatalogError(f"{request.stream}: DuckLake refused the batch, but none of its files", found=cause)
-        keys = {item.file.key for item in culprits}
-        kept = tuple(item for item in request.files if item.file.key not in keys)
-        return replace(
-            request,
-            files=kept,
-            rejected=request.rejected + tuple(self._rejection(item, cause) for item in culprits),
-            requirements=tuple(
-                LedgerLacks(keys=tuple(item.file.key for item in kept)) if isinstance(r, LedgerLacks) else r
-                for r in request.requirements
-            ),
-        )
-
-    def _refuses_alone(self, request: CommitRequest, item: Accepted) -> bool:
-        try:
-            return self._tried_alone(request, item)
-        except duckdb.Error as error:
-            raise CatalogError(
-                f"{request.stream}: the catalog failed; nothing was written", found=first_line(error)
-            ) from error
-
-    def _tried_alone(self, request: CommitRequest, item: Accepted) -> bool:
-        with self._connection.cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
-                for column in item.new_columns:
-                    _add_column(cursor, request.stream.landing_table, column.name, str(column.type))
-                paths = [glob_escaped(self._path(item))]
-                cursor.execute(sql.load("register"), [request.stream.landing_table, paths])
-            except duckdb.Error as error:
-                _raise_unless_about_a_file(error)
-                _raise_if_storage_failed(error, request.stream)
-                return True
-            finally:
-                cursor.execute("ROLLBACK")
-        return False
-
-    def _rejection(self, item: Accepted, cause: str) -> Rejected:
-        now = self._store.head(item.file.key)
-        if now is None:
-            return Rejected(
-                file=item.file,
-                reason=RejectReason.VANISHED,
-                detail="expected the object that was validated, found none",
-            )
-        if now.identity != item.file.identity:
-            return Rejected(
-                file=item.file,
-                reason=RejectReason.CHANGED,
-                detail=f"expected ETag {item.file.etag}, found {now.etag}: it was overwritten meanwhile",
-            )
-        return Rejected(file=item.file, reason=RejectReason.REFUSED_BY_LAKE, detail=cause.split("\n", 1)[0][:500])
-
 
 def write_cursor(
     cursor: duckdb.DuckDBPyConnection, source: str, stream: str, *, path: str | None, at: datetime
@@ -427,39 +333,10 @@ def write_cursor(
         cursor.execute("INSERT INTO lakehouse.meta.feeder_cursors VALUES (?, ?, ?, 0, ?)", [source, stream, path, at])
 
 
-def _add_column(cursor: duckdb.DuckDBPyConnection, table: str, name: str, kind: str) -> None:
-    cursor.execute(f"ALTER TABLE lakehouse.staging.{quoted(table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {kind}")
-
-
-def _raise_unless_about_a_file(error: duckdb.Error) -> None:
-    """Raise ``error`` again unless DuckDB says by it that it cannot read or map a file."""
-    if isinstance(error, duckdb.InvalidInputException | duckdb.IOException):
-        return
-    # What DuckDB's Parquet reader meets in a footer comes with any class, Thrift's exceptions with the bare base class.
-    if _READING_FOOTERS not in str(error) or isinstance(error, _FATAL):
-        raise error
-
-
-def _raise_if_storage_failed(error: duckdb.Error, stream: StreamName) -> None:
-    # Raised as an IOException too; a file that is quarantined for it would stay out until somebody looks (P6).
-    transport = " error for HTTP " in str(error)
-    status = error.status_code if isinstance(error, duckdb.HTTPException) else None
-    if transport or (status is not None and status not in _ABOUT_THE_OBJECT):
-        raise StorageError(
-            f"{stream}: the storage failed while files were registered; nothing was written",
-            found=first_line(error),
-            todo="Run the feed again when the storage answers",
-        ) from error
-
-
 def _same_columns(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:
     return wanted.keys() == found.keys() and all(
         same_type(parse_type(kind), parse_type(found[name])) for name, kind in wanted.items()
     )
-
-
-def _names(cause: str, path: str) -> bool:
-    return f'"{path}"' in cause or f'"{glob_escaped(path)}"' in cause or f"'{path}'" in cause
 
 
 def _ledger_rows(files: Sequence[Accepted]) -> dict[str, list[str] | list[int] | list[date]]:
