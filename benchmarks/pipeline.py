@@ -1,6 +1,6 @@
 """A backfill of twenty batches, in this process and on Ray: how busy the committer is, and what overlaps its work.
 
-Run alone: ``python -m benchmarks.pipeline [inline|ray] [rows=20000]``.
+Run alone: ``python -m benchmarks.pipeline [inline|ray] [rows=60000]``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from benchmarks.report import ROOT, keep, lakeray
 _STREAM = "klaviyo/events"
 _BATCHES = 20
 _FILES_A_BATCH = 4
+_ROWS = 60_000
+"""Of a file: about 20 MB, so that a batch is about as large as the files of a sync that is worth a backfill."""
 _EXECUTORS = ("inline", "ray")
 
 
 def main(words: Sequence[str] = ()) -> None:
     """Measure on the named executors, or on both."""
     options = dict(word.split("=", 1) for word in words if "=" in word)
-    rows = int(options.get("rows", 20_000))
+    rows = int(options.get("rows", _ROWS))
     names = [word for word in words if "=" not in word] or list(_EXECUTORS)
     keep("pipeline", {name: _backfill(name, rows=rows) for name in names})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,6 +78,10 @@ class Stack:
         ran = lakeray("services", "down", "env=dev", f"paths.root={self.root}", "output=json")
         assert ran.code == 0, ran.err
         assert self.state.seaweedfs() is None
+        ports = "|".join(map(str, (*self.state.seaweedfs_ports, self.state.s3_port)))
+        assert not [
+            path for path in Path("/tmp").glob("seaweedfs-*.sock") if re.search(rf"-({ports})\.sock$", path.name)
+        ]
         assert not postgres.running(self.root)
 
     def lake(self, *, streams: Sequence[str] = STREAMS, sample: Sequence[str] = SAMPLE) -> RealLake:

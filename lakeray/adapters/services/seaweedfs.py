@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -43,15 +44,15 @@ def start(root: Path, state: ServicesState) -> ServicesState:
 def stop(state: ServicesState) -> bool:
     """End it; says whether it ran."""
     process = state.seaweedfs()
-    if process is None:
-        return False
-    process.terminate()
-    try:
-        process.wait(timeout=_END_S)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=10)
-    return True
+    if process is not None:
+        process.terminate()
+        try:
+            process.wait(timeout=_END_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
+    _remove_sockets(state)
+    return process is not None
 
 
 def answers(state: ServicesState) -> bool:
@@ -93,9 +94,11 @@ def _launch(root: Path, state: ServicesState) -> subprocess.Popen[bytes]:
                 "-volume.max=100",
                 "-volume.preStopSeconds=1",  # there is no other server that must first hear of it
                 "-filer",
+                "-filer.localSocket=filer.sock",  # in the working folder; by default in /tmp, where it stays
                 f"-filer.port={filer}",
                 f"-filer.port.grpc={filer_grpc}",
                 "-s3",
+                "-s3.localSocket=s3.sock",
                 f"-s3.port={state.s3_port}",
                 f"-s3.port.grpc={s3_grpc}",
                 "-s3.port.iceberg=0",
@@ -109,6 +112,14 @@ def _launch(root: Path, state: ServicesState) -> subprocess.Popen[bytes]:
             cwd=data,
             start_new_session=True,  # Ctrl-C in the terminal is for the command, not for the servers
         )
+
+
+def _remove_sockets(state: ServicesState) -> None:
+    """Those that it makes for its own parts, and leaves behind; where, cannot be said to it."""
+    for place in {Path(tempfile.gettempdir()), Path("/tmp")}:
+        for port in (*state.seaweedfs_ports, state.s3_port):
+            for path in place.glob(f"seaweedfs-*-{port}.sock"):
+                path.unlink(missing_ok=True)
 
 
 def _identities(root: Path, state: ServicesState) -> Path:
