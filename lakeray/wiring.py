@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 from lakeray import feed, memory, portions, sizing, validate
 from lakeray.adapters.aws import credentials
-from lakeray.adapters.clock_skew import of_endpoint
 from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
 from lakeray.adapters.ducklake import postgres_catalog
 from lakeray.adapters.ducklake.books import Books
@@ -161,24 +160,6 @@ def lease_holder(settings: Settings) -> str | None:
     if settings.lake.catalog.reveal().startswith("postgres:"):
         return postgres_lease(settings).holder()
     return holder_of(lease_path(settings))
-
-
-def clock_skews(settings: Settings, *, clock: Clock) -> dict[str, float]:
-    """Seconds that this machine's clock is ahead of those that it works with, where they can be asked.
-
-    Raises:
-        CatalogError: Postgres does not answer.
-    """
-    found: dict[str, float] = {}
-    address = lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch))
-    if address.sqlite_path is None:
-        before = clock.now()
-        found["Postgres"] = (before - postgres_catalog.time_of(address)).total_seconds()
-    if settings.storage.endpoint_url is not None and settings.storage.url.startswith("s3://"):
-        ahead_s = of_endpoint(settings.storage.endpoint_url, now=clock.now())
-        if ahead_s is not None:
-            found["storage"] = ahead_s
-    return found
 
 
 def lease_path(settings: Settings) -> Path:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from lakeray import wiring
+from lakeray.adapters.clock_skew import of_endpoint
+from lakeray.adapters.ducklake import postgres_catalog
 from lakeray.adapters.object_store import ObstoreStore, open_store
 from lakeray.adapters.terminal import Output
 from lakeray.audit import Finding, FindingKind, audit, leftovers
@@ -16,7 +18,8 @@ from lakeray.discover import list_since
 from lakeray.errors import UsageError
 from lakeray.explain import Table, human_bytes
 from lakeray.model import SourceFile, StreamName
-from lakeray.ports import Committer
+from lakeray.ports import Clock, Committer
+from lakeray.sizing import books_bytes
 from lakeray.tally import Tally
 from lakeray.transform import catch_up
 
@@ -46,7 +49,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         catalog_version = app.reader.catalog_version()
         if settings.repair is not None:
             return repair(app, findings, kind=settings.repair, out=out)
-        skews = wiring.clock_skews(settings, clock=app.clock)
+        skews = clock_skews(settings, clock=app.clock)
     root = wiring.absolute(settings.paths.root)
     root.mkdir(parents=True, exist_ok=True)
     facts = {
@@ -80,6 +83,24 @@ def examine(app: wiring.Lakeray, stream: StreamSettings) -> Sequence[Finding]:
         objects={file.key: file for file in list_since(app.store, name, since=None)},
         transformed_snapshot=app.reader.cursor(name).transformed_snapshot,
     )
+
+
+def clock_skews(settings: Settings, *, clock: Clock) -> dict[str, float]:
+    """Seconds that this machine's clock is ahead of those that it works with, where they can be asked.
+
+    Raises:
+        CatalogError: Postgres does not answer.
+    """
+    found: dict[str, float] = {}
+    address = wiring.lake_address(settings, memory_bytes=books_bytes(settings.batch))
+    if address.sqlite_path is None:
+        before = clock.now()
+        found["Postgres"] = (before - postgres_catalog.time_of(address)).total_seconds()
+    if settings.storage.endpoint_url is not None and settings.storage.url.startswith("s3://"):
+        ahead_s = of_endpoint(settings.storage.endpoint_url, now=clock.now())
+        if ahead_s is not None:
+            found["storage"] = ahead_s
+    return found
 
 
 def left_behind(app: wiring.Lakeray) -> Sequence[Finding]:
