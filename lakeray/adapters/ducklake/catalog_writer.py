@@ -217,15 +217,18 @@ class CatalogWriter:
             except (RequirementFailed, PathsWait, NotProved, LeaseLostError) as reason:
                 left_out[attempt.request.commit_id] = reason
                 continue
-            self._session.write(plan.steps)
-            head = replace(before.head, next_file_id=plan.next_file_id)
+            is_first, head = head is None, replace(before.head, next_file_id=plan.next_file_id)
+            # The snapshot's row is the lock, and comes first, as DuckLake writes it: whoever commits at the same time
+            # waits there, or we do. In another order two commits would wait for each other.
+            self._session.write([_snapshot(head, at), *plan.steps] if is_first else plan.steps)
             taken.append(attempt.request)
             changes += [change for change in plan.changes if change not in changes]
         if head is None:
             return Written(snapshot=None, left_out=left_out)
-        # Last, and yet the lock: whoever committed since the head was read has this number, and all of this is undone.
-        self._session.write([_snapshot(head, at), _changes(taken, head.snapshot + 1, changes)])
-        return Written(snapshot=head.snapshot + 1, left_out=left_out)
+        snapshot = head.snapshot + 1
+        grown = [(sql.load("catalog_grow_snapshot"), [head.next_file_id, snapshot])] if len(taken) > 1 else []
+        self._session.write([*grown, _changes(taken, snapshot, changes)])
+        return Written(snapshot=snapshot, left_out=left_out)
 
     def _plan(self, attempt: Attempt, *, layout: Layout, before: Before, at: datetime) -> _Plan:
         request, paths, known = attempt.request, attempt.paths, self._known(attempt.request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -141,6 +142,7 @@ class PostgresSession:
         return self._connection
 
     def _connect(self) -> psycopg.Connection[Any]:
+        logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of each conflict, which is no news
         connection = postgres_catalog.opened(self._address)
         connection.execute("SELECT set_config('search_path', %s, false)", [f'"{self._address.schema}"'])
         connection.commit()
