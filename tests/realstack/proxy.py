@@ -17,6 +17,8 @@ _CHUNK = 64 * 1024
 _REQUEST = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) ([^ ]+) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)\r\n")
 _ANSWERS = {403: ("Forbidden", "AccessDenied"), 503: ("Slow Down", "SlowDown")}
+_CHANGES = re.compile(rb"INSERT INTO [^;]{0,200}?\bducklake_snapshot_changes\b")
+"""DuckLake names the catalog's schema, the catalog writer does not."""
 _BEGIN = b"BEGIN"
 """What a transaction starts with, whoever sends it: DuckDB adds how, the catalog writer does not."""
 
@@ -261,8 +263,8 @@ def committing(message: bytes) -> Callable[[bytes], bool]:
     """Whether COMMIT was just sent for the DuckLake snapshot whose commit message holds ``message``."""
 
     def asked(sent: bytes) -> bool:
-        changes = sent.find(b"INTO ducklake_snapshot_changes")
-        written = sent.find(message, changes) if changes >= 0 else -1
+        changes = _CHANGES.search(sent)
+        written = sent.find(message, changes.end()) if changes is not None else -1
         return written >= 0 and sent.find(b"COMMIT\0", written) >= 0
 
     return asked
