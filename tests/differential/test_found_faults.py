@@ -180,3 +180,27 @@ def _column(lake: WrittenLake, stream: StreamName, name: str) -> int:
     tables = f"__ducklake_metadata_lakehouse.ducklake_table WHERE table_name = '{stream.landing_table}')"
     ((found,),) = lake.stored("ducklake_column", where + tables, "column_id")
     return int(found)
+
+
+def test_ducklake_registers_merges_and_cleans_up_after_the_writer(own_pair: Twins) -> None:
+    lake, stream = own_pair.catalog, landed(own_pair, [parquet(a=["x", "y"], b=[1, 2])], [parquet(a=["z"], rows=1)])
+    later = own_pair.put(own_pair.key(stream, "later"), parquet(a=["later", None], b=[90, None]))
+    table, values = stream.landing_table, "a, b, _airbyte_raw_id"
+    lake.rows(
+        "CALL ducklake_add_data_files('lakehouse', ?, ?, schema => 'staging', allow_missing => true)",
+        [table, lake.raw.url(later.key)],
+    )
+    wanted = [("later", 90), ("x", 1), ("y", 2), ("z", None), (None, None)]
+    read = f"SELECT a, b FROM lakehouse.staging.{table} ORDER BY a NULLS LAST"
+    assert lake.rows(read) == wanted
+    assert [counts(lake, stream, where) for where in ("b = 90", "b IS NULL", "a = 'x'")] == [1, 2, 1]
+    lake.rows(f"CALL lakehouse.set_option('auto_compact', true, schema => 'staging', table_name => '{table}')")
+    lake.rows(f"CALL ducklake_merge_adjacent_files('lakehouse', '{table}', schema => 'staging')")
+    files = lake.rows(f"FROM ducklake_list_files('lakehouse', '{table}', schema => 'staging')")
+    assert len(files) < 3
+    assert lake.rows(read) == wanted
+    lake.rows("CALL ducklake_expire_snapshots('lakehouse', older_than => now() + INTERVAL 1 DAY)")
+    lake.rows("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+    assert own_pair.extension.raw.head(own_pair.key(stream, "0-0")) is None
+    assert lake.rows(read) == wanted
+    assert len(lake.rows(f"SELECT {values} FROM lakehouse.staging.{table} WHERE a >= 'later'")) == 4
