@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from uuid import uuid4
 
@@ -92,11 +93,13 @@ def test_a_second_interrupt_ends_it_at_once_and_the_next_feed_takes_in_the_rest(
     lake = Lake.new(tmp_path / "lake", extensions=extension_directory, raw=fed.lake.raw)
     with Running(lake, *fed.command) as feed:
         assert feed.until_event("batch_committed"), "".join(feed.lines)
+        assert not feed.ends_within(1), "dbt takes seconds to start"
         feed.interrupt()
         if not feed.ends_within(0.1):
             feed.interrupt()
         interrupted = feed.end()
-    assert interrupted.code == 130, interrupted.err
+    # By the signal itself, which a shell tells as 130, where the second one came after the end of the work.
+    assert interrupted.code in (130, -signal.SIGINT), interrupted.err
     assert "Traceback" not in interrupted.err, interrupted.err
     assert lake.ok(*fed.command).stream(STREAM)["status"] == "ok"
     assert lake.contents() == fed.lake.contents()
