@@ -11,7 +11,7 @@ import pytest
 
 from lakeray.column_types import parse_type
 from lakeray.model import Column, Contract, StreamName
-from tests.differential.compare import catalog_rows, table_id, table_statistics
+from tests.differential.compare import catalog_rows, same_catalogs, table_id, table_statistics
 from tests.differential.lakes import Twins, WrittenLake
 
 CONTRACT = Contract(
@@ -50,6 +50,14 @@ def counts(lake: WrittenLake, stream: StreamName, where: str) -> int:
 def found(pair: Twins, stream: StreamName, where: str) -> set[int]:
     """What both lakes' readers count."""
     return {counts(lake, stream, where) for lake in pair.lakes.values()}
+
+
+def test_the_same_names_in_another_order_are_one_mapping(pair: Twins) -> None:
+    there, back = parquet(A=["x", "y"], b=[1, 2]), parquet(b=[1, 2], A=["x", "y"])
+    stream = landed(pair, [there], [back, there], [parquet(b=[1, 2], a=["x", "y"]), parquet(a=["x", "y"], b=[1, 2])])
+    same_catalogs(pair, stream)
+    mappings = {row[1:] for row in catalog_rows(pair.catalog, stream)["mappings"]}
+    assert len(mappings) == 5, mappings  # two mappings of three names, and one name is in both
 
 
 def test_nulls_of_a_file_without_the_column_are_found(pair: Twins) -> None:

@@ -15,7 +15,7 @@ from lakeray import sql
 from lakeray.adapters.ducklake.blocks import Block, FileFacts, storable
 from lakeray.adapters.ducklake.inlined import column_stats, forget_column_stats, grown
 from lakeray.adapters.ducklake.layout import Layout
-from lakeray.adapters.ducklake.mappings import KnownMappings, Mapping
+from lakeray.adapters.ducklake.mappings import KnownMappings, Mapping, NamesAlone, names_alone
 from lakeray.adapters.ducklake.session import CatalogSession, Rows, Step
 from lakeray.adapters.ducklake.signals import NotProved
 from lakeray.adapters.ducklake.table_stats import (
@@ -205,18 +205,22 @@ def plan(
     facts = facts_of(files)
     filled = [(path, item) for path, item in zip(paths, facts, strict=True) if item.block.rows[item.position]]
     parts = list(_parts([item for _, item in filled], layout=layout, known=known))
-    wanted = dict.fromkeys(part.mapping for part in parts)
+    wanted = list(dict.fromkeys(part.mapping for part in parts))
     found = known.find(set(wanted), session) if wanted else {}
     first = before.head.next_file_id
-    fresh = {mapping: first + at for at, mapping in enumerate(mapping for mapping in wanted if mapping not in found)}
+    lacking: dict[NamesAlone, Mapping] = {}
+    for mapping in wanted:
+        if mapping not in found:
+            lacking.setdefault(names_alone(mapping), mapping)
+    ids = {names: first + at for at, names in enumerate(lacking)}
     return PlannedFiles(
         layout=layout,
         before=before,
         paths=[path for path, _ in filled],
         parts=parts,
-        mappings=found | fresh,
-        fresh=fresh,
-        first_file_id=first + len(fresh),
+        mappings=found | {mapping: ids[names_alone(mapping)] for mapping in wanted if mapping not in found},
+        fresh={mapping: ids[names] for names, mapping in lacking.items()},
+        first_file_id=first + len(ids),
     )
 
 

@@ -15,12 +15,24 @@ Mapping = tuple[tuple[int, str, int, int | None], ...]
 """(number, name in the file, column of the table, number of the parent), in the numbers' order."""
 
 
+NamesAlone = frozenset[tuple[tuple[str, ...], int]]
+"""(name in the file below its parents' names, column of the table), of each."""
+
+
+def names_alone(mapping: Mapping) -> NamesAlone:
+    """What a mapping says without the order of the file's columns: DuckLake takes two of the same names for one."""
+    paths: dict[int, tuple[str, ...]] = {}
+    for number, name, _, parent in mapping:
+        paths[number] = (name,) if parent is None else (*paths[parent], name)
+    return frozenset((paths[number], target) for number, _, target, _ in mapping)
+
+
 class KnownMappings:
     """The mappings that the catalog has, by what they say. They are only ever added to."""
 
     def __init__(self, landing: TableLayout) -> None:
         self._landing = landing
-        self._known: dict[Mapping, int] = {}
+        self._known: dict[NamesAlone, int] = {}
 
     def of(self, names: Sequence[MappedName]) -> Mapping:
         """The mapping with the landing table's column ids.
@@ -32,16 +44,18 @@ class KnownMappings:
 
     def find(self, wanted: set[Mapping], session: CatalogSession) -> dict[Mapping, int]:
         """The ids of those that the catalog has."""
-        if not wanted <= self._known.keys():
+        names = {mapping: names_alone(mapping) for mapping in wanted}
+        if not self._known.keys() >= set(names.values()):
             self._read(session)
-        return {mapping: self._known[mapping] for mapping in wanted if mapping in self._known}
+        return {mapping: self._known[alone] for mapping, alone in names.items() if alone in self._known}
 
     def _read(self, session: CatalogSession) -> None:
         rows = session.fetch([(sql.load("catalog_mappings"), [self._landing.table_id])])[0]
         found: dict[int, list[tuple[int, str, int, int | None]]] = {}
         for mapping_id, number, name, target, parent in rows:
             found.setdefault(mapping_id, []).append((number, name, target, parent))
-        self._known = {tuple(names): mapping_id for mapping_id, names in found.items()}
+        # Of the same names the first: that is the one DuckLake would take.
+        self._known = {names_alone(tuple(found[mapping_id])): mapping_id for mapping_id in sorted(found, reverse=True)}
 
     def steps(self, fresh: dict[Mapping, int]) -> list[Step]:
         """What writes mappings that the catalog lacks."""
