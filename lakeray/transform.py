@@ -200,7 +200,7 @@ class _Pieces:
             expected=f"a merge of {load.size_bytes:,} bytes of Parquet, {load.rows:,} rows, {budget.leaves:,} leaf "
             f"columns ({load.projected_bytes:,} bytes projected) in {duckdb_limit_bytes(budget.allowed_bytes):,} bytes",
             found=failed.found,
-            todo="Raise batch.memory_bytes. The next feed starts with this file, and goes on when it fits",
+            todo=f"{_more_room(failed)}. The next feed starts with this file, and goes on when it fits",
         )
 
     def entries(self) -> list[LedgerEntry]:
@@ -269,3 +269,9 @@ def _grouped(entries: Sequence[LedgerEntry], fits: Callable[[Sequence[LedgerEntr
         else:
             groups.append(list(one))
     return groups
+
+
+def _more_room(failed: TransformMemoryError) -> str:
+    # What does not fit into memory is spilled, and DuckDB says so when the disk for that is full.
+    full = "max_temp_directory_size" in failed.found
+    return "Free the disk of the temporary folder, or raise batch.memory_bytes" if full else "Raise batch.memory_bytes"

@@ -424,9 +424,8 @@ def assert_ended_typed(ran: Ran) -> None:
         errors = errors_of(ran)
         assert errors, said
         assert all(error["kind"] and error["about"] and error["found"] for error in errors), said
-        assert {error["kind"] for error in errors} <= {"storage", "catalog", "lease_lost", "transform", "try_again"}, (
-            said
-        )
+        kinds = {"storage", "catalog", "lease_lost", "transform", "out_of_memory", "try_again"}
+        assert {error["kind"] for error in errors} <= kinds, said
 
 
 def errors_of(ran: Ran) -> list[dict[str, str]]:
