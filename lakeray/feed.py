@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from lakeray import advance, clean, commit, discover, plan, portions, reread, transform
 from lakeray.column_types import parse_type
@@ -32,8 +32,8 @@ from lakeray.model import (
     Contract,
     Cursor,
     Discovery,
-    LedgerEntry,
     ObjectPolicy,
+    PendingTransform,
     Plan,
     StreamName,
     StreamReport,
@@ -54,7 +54,6 @@ class Rules:
     oversize_policy: str
     lookback_days: int
     retention_days: int
-    snapshot_days: float
     max_batches: int | None = None
     adaptive: bool = True
     """Whether the memory factor follows what the stream's merges were measured to need."""
@@ -199,13 +198,16 @@ def _take_in(rules: Rules, ports: Ports, tally: Tally, plan_now: Callable[[], Pl
     checked = ports.executor.validate(
         planned.batches, contract=_effective_contract(rules, ports), ahead=rules.budget.max_in_flight
     )
+    settled = ports.reader.pending_transform(rules.stream) is None  # else a replay has moved the mark back
     for batch, verdicts in _fitting(checked, rules):  # P5, P6
         ports.fault(FaultPoint.AFTER_VALIDATE)
-        _commit(batch, verdicts, rules, ports, tally)  # P1, P7–P11
+        registered = _commit(batch, verdicts, rules, ports, tally)  # P1, P7–P11
         ports.fault(FaultPoint.AFTER_REGISTER)
         if ports.stop():
             return StreamStatus.INTERRUPTED
-        _transform(rules, ports, tally)  # P11, P12
+        if registered is not None or not settled:
+            _transform(rules, ports, tally, registered=registered if settled else None)  # P11, P12
+            settled = True
         ports.fault(FaultPoint.AFTER_ADVANCE)
         if ports.stop():
             return StreamStatus.INTERRUPTED
@@ -245,7 +247,10 @@ def _fitting(checked: Iterator[portions.Checked], rules: Rules) -> Iterator[port
     return portions.cut(checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id)
 
 
-def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: Tally) -> None:
+def _commit(
+    batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: Tally
+) -> PendingTransform | None:
+    """Register the batch's good files; says what dbt has to merge of them."""
     cursor = ports.reader.cursor(rules.stream)
     started_s = ports.clock.monotonic_s()
     request = commit.prepare(
@@ -292,11 +297,20 @@ def _commit(batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Po
             registered_by=landed.registered_by,
         )
     )
+    if not taken.files:
+        return None
+    return PendingTransform(stream=rules.stream, from_snapshot=landed.snapshot, to_snapshot=landed.snapshot)
 
 
-def _transform(rules: Rules, ports: Ports, tally: Tally) -> bool:
+def _transform(rules: Rules, ports: Ports, tally: Tally, *, registered: PendingTransform | None = None) -> bool:
     try:
-        done = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer, merging=tally.merging)
+        done = transform.catch_up(
+            rules.stream,
+            marks=ports.reader,
+            committer=ports.committer,
+            merging=tally.merging,
+            registered=registered,
+        )
     except TransformError as failed:
         aside = reread.set_aside(
             rules.stream,
@@ -322,25 +336,12 @@ def _clean(rules: Rules, ports: Ports, tally: Tally) -> None:
         reader=ports.reader,
         retention_days=rules.retention_days,
     )
-    if not planned.files and not tally.worked:
+    if not planned.files:
         return
-    clean_stream(planned.stream, ports, files=planned.files, older_than=snapshots_before(rules, ports.clock.now()))
+    rows = ports.committer.remove(rules.stream, planned.files, reason="retention")
+    ports.events.emit(FilesCleaned(stream=str(rules.stream), files=len(planned.files), rows=rows, objects_deleted=0))
     tally.cleaned += len(planned.files)
-    tally.worked |= bool(planned.files)
-
-
-def snapshots_before(rules: Rules, now: datetime) -> datetime:
-    """DuckLake snapshots older than this may be expired (P13)."""
-    return now - timedelta(days=rules.snapshot_days)
-
-
-def clean_stream(stream: StreamName, ports: Ports, *, files: tuple[LedgerEntry, ...], older_than: datetime) -> None:
-    """Take whole files out of landing, then let expired snapshots and their objects go (P13)."""
-    rows = ports.committer.remove(stream, files, reason="retention") if files else 0
-    deleted = ports.committer.expire(older_than=older_than)
-    if not files and not deleted:
-        return
-    ports.events.emit(FilesCleaned(stream=str(stream), files=len(files), rows=rows, objects_deleted=len(deleted)))
+    tally.worked = True
 
 
 def _effective_contract(rules: Rules, ports: Ports) -> Contract:

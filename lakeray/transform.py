@@ -79,7 +79,12 @@ def factor_of(peaks: Sequence[Peak], *, adaptive: bool) -> Factor:
 
 
 def catch_up(
-    stream: StreamName, *, marks: Marks, committer: Transforms, merging: Merging
+    stream: StreamName,
+    *,
+    marks: Marks,
+    committer: Transforms,
+    merging: Merging,
+    registered: PendingTransform | None = None,
 ) -> list[tuple[PendingTransform, BuildResult]]:
     """Merge what is registered and not merged, and move the mark behind it. Empty when there is nothing.
 
@@ -87,11 +92,14 @@ def catch_up(
     is halved, down to a file; that one is tried once more with one thread. The mark moves behind a snapshot when all of
     it is merged, never before: a crash in between repeats a merge that changes nothing.
 
+    Args:
+        registered: what the caller has just registered, when everything before it is merged: nobody is asked then.
+
     Raises:
         TransformError: dbt failed; the mark stays behind what was merged.
         TransformMemoryError: a single file cannot be merged in the memory that is allowed.
     """
-    pending = marks.pending_transform(stream)
+    pending = registered or marks.pending_transform(stream)
     if pending is None:
         return []
     pieces = _Pieces(pending, marks=marks, merging=merging)

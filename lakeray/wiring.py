@@ -203,7 +203,6 @@ def rules_for(settings: Settings, stream: StreamSettings) -> feed.Rules:
         adaptive=batch.adaptive,
         lookback_days=settings.feed.lookback_days,
         retention_days=settings.retention.days,
-        snapshot_days=settings.retention.snapshot_days,
         max_batches=settings.feed.max_batches,
         on_changed=settings.feed.on_changed,
         on_vanished=settings.feed.on_vanished,

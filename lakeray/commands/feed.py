@@ -76,9 +76,10 @@ def _is_releasable(app: wiring.Lakeray, books: Books) -> bool:
 
 
 def _release(app: wiring.Lakeray, committer: Committer) -> None:
-    """End a clean-up that was cut off, whose grace period is over, or that had to wait for another stream (P13)."""
+    """Let DuckLake snapshots go whose grace period is over, and the objects that none of them shows any more (P13)."""
     deleted = committer.expire(older_than=_grace_until(app))
-    app.events.emit(FilesCleaned(stream="*", files=0, rows=0, objects_deleted=len(deleted)))
+    if deleted:
+        app.events.emit(FilesCleaned(stream="*", files=0, rows=0, objects_deleted=len(deleted)))
 
 
 def _grace_until(app: wiring.Lakeray) -> datetime:
@@ -98,18 +99,23 @@ def _line(error: Mapping[str, str]) -> str:
 
 
 def finished_by(committer: Committer, app: wiring.Lakeray, *, stop: Callable[[], bool]) -> BuildResult | LakerayError:
-    """What comes once, after all streams: a clean-up that waited for them, then the enriched models.
+    """What comes once, after all streams: the enriched models, then the snapshots that nobody reads any more.
 
-    A failure is a value: the streams' report must still be told.
+    In this order: what the enriched models have not seen yet is in those snapshots. A failure is a value: the streams'
+    report must still be told.
     """
     if stop():
         return NOTHING_BUILT
+    built: BuildResult | LakerayError
     try:
-        if _is_releasable(app, app.books()):
-            _release(app, committer)
-        return committer.enrich()
+        built = committer.enrich()
     except LakerayError as error:
-        return error
+        built = error
+    try:
+        _release(app, committer)
+    except LakerayError as error:
+        return built if isinstance(built, LakerayError) else error
+    return built
 
 
 def _look(app: wiring.Lakeray, stream: StreamSettings, books: Books) -> tuple[Plan | None, LakerayError | None]:

@@ -37,6 +37,7 @@ from lakeray.model import (
     SourceFile,
     StreamName,
     StreamReport,
+    StreamStatus,
     Verdict,
 )
 from lakeray.plan import batch_id
@@ -163,9 +164,12 @@ class Lake:
             stop=lambda: False,
         )
 
-    def feed(self, **changes: Any) -> StreamReport:
-        """Feed the stream once."""
-        return feed.feed_stream(replace(self.rules, **changes), self.ports())
+    def feed(self, *, snapshot_days: float = 1.0, **changes: Any) -> StreamReport:
+        """Feed the stream once, and let old snapshots go, as the command does at its end."""
+        report = feed.feed_stream(replace(self.rules, **changes), self.ports())
+        if report.status is StreamStatus.OK:
+            self.committer.expire(older_than=self.ports().clock.now() - timedelta(days=snapshot_days))
+        return report
 
     def state(self) -> tuple[Any, ...]:
         """All that a reader can see."""

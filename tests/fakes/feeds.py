@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import count
 
 from lakeray import feed
-from lakeray.model import Budget, SourceFile, StreamReport
+from lakeray.model import Budget, SourceFile, StreamReport, StreamStatus
 from tests.fakes.lake import MemoryCatalog, MemoryLake
 from tests.fakes.records import CONTRACT, STREAM, Row, content
 from tests.fakes.store import MemoryStore
@@ -23,7 +23,6 @@ RULES = feed.Rules(
     oversize_policy="spill",
     lookback_days=3,
     retention_days=7,
-    snapshot_days=1.0,
 )
 
 
@@ -36,8 +35,9 @@ def key_for(day: date, name: str = "part_0.parquet", *, padded: bool = True) -> 
 class FeedWorld:
     """A store, a catalog and a clock that outlive crashes; `reopen` is the next process."""
 
-    def __init__(self, rules: feed.Rules = RULES) -> None:
+    def __init__(self, rules: feed.Rules = RULES, *, snapshot_days: float = 1.0) -> None:
         self.rules = rules
+        self.snapshot_days = snapshot_days
         self.clock = FakeClock()
         self.store = MemoryStore()
         self.catalog = MemoryCatalog(at=self.clock.now())
@@ -74,8 +74,15 @@ class FeedWorld:
         )
 
     def feed(self, **changes: object) -> StreamReport:
-        """Feed the stream once."""
-        return feed.feed_stream(replace(self.rules, **changes), self.ports())  # type: ignore[arg-type]
+        """Feed the stream once, and let old snapshots go, as the command does at its end."""
+        report = feed.feed_stream(replace(self.rules, **changes), self.ports())  # type: ignore[arg-type]
+        if report.status is StreamStatus.OK:
+            self.expire()
+        return report
+
+    def expire(self) -> None:
+        """Let snapshots go that are older than `snapshot_days`."""
+        self.lake.expire(older_than=self.clock.now() - timedelta(days=self.snapshot_days))
 
     def replay(self, first: date, last: date) -> StreamReport:
         """Replay a range of days."""

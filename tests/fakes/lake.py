@@ -115,6 +115,10 @@ class MemoryCatalog:
         self.snapshots[state.snapshot] = state
         return state
 
+    def forget_processed(self, stream: StreamName) -> None:
+        """The processed table loses its rows."""
+        self.commit(self.head.at, processed={**self.head.processed, stream: {}})
+
     def reach(self, point: str) -> None:
         """End the process when the test said so."""
         if self.crash_at == point:

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from lakeray.discover import horizon
-from lakeray.feed import clean_stream, look, snapshots_before
+from lakeray.feed import look
 from lakeray.keys import day_of
 from lakeray.model import LedgerEntry, StreamReport, StreamStatus
 from tests.contract.lakes import OnDisk
@@ -32,7 +32,7 @@ from tests.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
 from tests.fakes.lake import CRASH_POINTS, Crash
 from tests.fakes.records import STREAM, Row, newest, row
 
-SMALL = replace(RULES, budget=replace(BUDGET, max_files=2), lookback_days=2, retention_days=3, snapshot_days=0.5)
+SMALL = replace(RULES, budget=replace(BUDGET, max_files=2), lookback_days=2, retention_days=3)
 BAD = b"this is no Parquet at all"
 NAMES = ["part_0.parquet", "part_2.parquet", "part_10.parquet", "part_0.parquet-1", "it's é [1].parquet"]
 
@@ -55,7 +55,7 @@ class Stream(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = FeedWorld(SMALL)
+        self.world = FeedWorld(SMALL, snapshot_days=0.5)
         self.rows: dict[tuple[str, str], list[Row]] = {}
         """(key, ETag) to the rows of every good file that was ever put."""
         self.ids = 0
@@ -196,8 +196,8 @@ class Stream(RuleBasedStateMachine):
         files = tuple(self.world.lake.cleanable(STREAM, before=self.today - timedelta(days=2)))
         self.world.catalog.crash_at = point
         try:
-            older_than = snapshots_before(self.world.rules, now=self.world.clock.now())
-            clean_stream(STREAM, self.world.ports(), files=files, older_than=older_than)
+            self.world.lake.remove(STREAM, files, reason="retention")
+            self.world.expire()
         except Crash:
             self.world.reopen()
         self.world.catalog.crash_at = None

@@ -341,6 +341,17 @@ def test_a_replay_of_what_was_taken_in_changes_no_table(world: FeedWorld) -> Non
     assert after[2].transformed_snapshot == before[2].transformed_snapshot
 
 
+def test_a_replay_that_also_takes_a_file_in_merges_again_what_was_taken_in_before(world: FeedWorld) -> None:
+    world.put(key_for(date(2026, 3, 20)), row(1))
+    world.put(key_for(date(2026, 3, 19)), row(2))
+    merged = fed(world).lake.processed_rows(STREAM)
+    world.catalog.forget_processed(STREAM)
+    world.put(key_for(date(2026, 3, 1)), row(3))
+    report = world.replay(date(2026, 3, 1), date(2026, 3, 20))
+    assert (report.error, report.files) == (None, 1)
+    assert world.lake.processed_rows(STREAM) == merged | {3: row(3)}
+
+
 def test_changed_and_vanished_files_are_reported_and_not_registered_again(world: FeedWorld) -> None:
     world.put(name(0), row(0))
     world.put(name(1), row(1))

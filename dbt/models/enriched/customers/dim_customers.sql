@@ -1,14 +1,26 @@
 -- One row per Shopify customer, with the Klaviyo profile of the same e-mail address where there is one. Klaviyo can hold
 -- several profiles of one address (merged ones, other capitals): the one updated last counts.
 
+{{ config(unique_key='customer_id') }}
+{%- set shop, klaviyo = ref('int_shopify__customers'), ref('int_klaviyo__profiles') -%}
+{%- set since = lakeray_since([shop, klaviyo]) -%}
+{%- set address_of_customer, address_of_profile = "nullif(lower(trim(email)), '')", "nullif(lower(trim(attributes.email)), '')" -%}
+{%- set affected = lakeray_affected(
+    since,
+    'select id from ' ~ lakeray_changes(shop, since) ~ ' union all select id from ' ~ shop ~ ' where ' ~ address_of_customer
+    ~ ' in (select ' ~ address_of_profile ~ ' from ' ~ lakeray_changes(klaviyo, since) ~ ')'
+) %}
+
 with customers as (
-    select *, nullif(lower(trim(email)), '') as address
-    from {{ ref('int_shopify__customers') }}
+    select shop.*, {{ address_of_customer }} as address
+    from {{ shop }} as shop
+    where {{ lakeray_among(affected, 'shop.id') }}
 ),
 
 profiles as (
-    select *, nullif(lower(trim(attributes.email)), '') as address
-    from {{ ref('int_klaviyo__profiles') }}
+    select *, {{ address_of_profile }} as address
+    from {{ klaviyo }}
+    where {{ address_of_profile }} in (select address from customers)
     qualify row_number() over (partition by address order by updated desc nulls last, id) = 1
 )
 

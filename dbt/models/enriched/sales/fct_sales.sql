@@ -4,12 +4,21 @@
 -- Like those reports it leaves out test orders and deleted orders, keeps cancelled ones, and counts neither tips nor duties.
 -- Refunds are summed over all refunds of the order that int_shopify__order_refunds holds, whenever they arrived.
 
+{{ config(unique_key='order_id') }}
+{%- set orders, refunds = ref('int_shopify__orders'), ref('int_shopify__order_refunds') -%}
+{%- set since = lakeray_since([orders, refunds]) -%}
+{%- set affected = lakeray_affected(
+    since,
+    'select id from ' ~ lakeray_changes(orders, since) ~ ' union all select order_id from ' ~ lakeray_changes(refunds, since)
+) %}
+
 with returned_items as (
     select
         refunds.order_id,
         sum(item.subtotal::decimal(18, 2)) as items,
         sum(item.total_tax::decimal(18, 2)) as item_taxes
-    from {{ ref('int_shopify__order_refunds') }} as refunds, unnest(refunds.refund_line_items) as items(item)
+    from {{ refunds }} as refunds, unnest(refunds.refund_line_items) as items(item)
+    where {{ lakeray_among(affected, 'refunds.order_id') }}
     group by refunds.order_id
 ),
 
@@ -23,17 +32,18 @@ adjustments as (
         sum(try_cast(adjustment.amount as decimal(18, 2)))
             filter (adjustment.kind is distinct from 'shipping_refund') as corrections,
         sum(try_cast(adjustment.tax_amount as decimal(18, 2))) as taxes
-    from {{ ref('int_shopify__order_refunds') }} as refunds, unnest(refunds.order_adjustments) as adjustments(adjustment)
+    from {{ refunds }} as refunds, unnest(refunds.order_adjustments) as adjustments(adjustment)
+    where {{ lakeray_among(affected, 'refunds.order_id') }}
     group by refunds.order_id
 ),
 
 orders as (
     select
-        *,
+        orders.*,
         coalesce(taxes_included, false) as prices_include_taxes,
         coalesce(total_tax, 0)::decimal(18, 2) as charged_taxes
-    from {{ ref('int_shopify__orders') }}
-    where not coalesce(test, false) and deleted_at is null
+    from {{ orders }} as orders
+    where not coalesce(test, false) and deleted_at is null and {{ lakeray_among(affected, 'orders.id') }}
 ),
 
 -- Where prices include taxes, the taxes are taken out of gross and returns, so that they count once.
