@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,10 +38,13 @@ def catalog_rows(lake: WrittenLake, stream: StreamName) -> dict[str, list[Row]]:
             f"SELECT f.path, c.column_id, {_STATS} FROM {catalog}.ducklake_file_column_stats AS c "
             f"JOIN {catalog}.ducklake_data_file AS f USING (data_file_id) WHERE c.{own} ORDER BY ALL"
         ),
-        "mappings": lake.rows(
-            "SELECT f.path, m.type, n.column_id, n.source_name, n.target_field_id, n.parent_column, n.is_partition "
-            f"FROM {catalog}.ducklake_data_file AS f JOIN {catalog}.ducklake_column_mapping AS m USING (mapping_id) "
-            f"JOIN {catalog}.ducklake_name_mapping AS n ON n.mapping_id = m.mapping_id WHERE m.{own} ORDER BY ALL"
+        "mappings": _without_numbers(
+            lake.rows(
+                "SELECT f.path, m.type, n.column_id, n.source_name, n.target_field_id, n.parent_column, n.is_partition "
+                f"FROM {catalog}.ducklake_data_file AS f "
+                f"JOIN {catalog}.ducklake_column_mapping AS m USING (mapping_id) "
+                f"JOIN {catalog}.ducklake_name_mapping AS n ON n.mapping_id = m.mapping_id WHERE m.{own} ORDER BY ALL"
+            )
         ),
         "table": lake.stored("ducklake_table_stats", own, "record_count, next_row_id, file_size_bytes"),
         "order": [
@@ -63,6 +67,18 @@ def same_catalogs(pair: Twins, stream: StreamName) -> None:
             [item for item in mine[name] if item not in rows][:_MAX_SHOWN],
             [item for item in rows if item not in mine[name]][:_MAX_SHOWN],
         )
+
+
+def _without_numbers(mappings: list[Row]) -> list[Row]:
+    """Names below their parents' names: a mapping's numbers only say what is below what, in whichever file's order."""
+    found: list[Row] = []
+    for path, rows in itertools.groupby(mappings, key=lambda row: row[0]):
+        names: dict[int, tuple[str, ...]] = {}
+        for _, kind, number, name, target, parent, is_partition in rows:
+            assert number == len(names)
+            names[number] = (*(names[parent] if parent is not None else ()), name)
+            found.append((path, kind, names[number], target, bool(is_partition)))
+    return sorted(found)
 
 
 def _without_zeros(row: Row) -> Row:

@@ -74,7 +74,7 @@ class Soak:
         with wiring.opened(self.settings, events=Quiet()) as app:
             report = feed_all(app, stop=StopFlag())
         seconds = time.process_time() - started
-        assert not report.failed, report
+        assert not report.failed, [(str(item.stream), item.error) for item in report.streams]
         assert any(item.status is StreamStatus.OK for item in report.streams)
         return self._measure(seconds)
 
