@@ -155,6 +155,13 @@ def _transform(results: Mapping[str, Any]) -> Iterator[str]:
         ],
     )
     yield ""
+    if "random_again_s" in big:
+        yield (
+            "Each run fills the table anew. One batch of random updates after the other into the same table: "
+            f"{', '.join(_number(seconds) for seconds in big['random_again_s'])} s more, since DuckLake writes the list "
+            "of a file's deleted rows anew each time (ADR 0014)."
+        )
+        yield ""
     yield (
         f"A batch of 100 rows spends {_value(results['outside_duckdb_s'])} seconds outside DuckDB and "
         f"{_value(results['inside_duckdb_s'])} inside it."
