@@ -157,9 +157,9 @@ def _transform(results: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     if "random_again_s" in big:
         yield (
-            "Each run fills the table anew. One batch of random updates after the other into the same table: "
-            f"{', '.join(_number(seconds) for seconds in big['random_again_s'])} s more, since DuckLake writes the list "
-            "of a file's deleted rows anew each time (ADR 0014)."
+            "Each run fills the table anew. More batches of random updates into the same table, one after the other: "
+            f"{', '.join(_number(seconds) for seconds in big['random_again_s'])} s, since DuckLake writes the list of "
+            "a file's deleted rows anew each time (ADR 0014)."
         )
         yield ""
     yield (
