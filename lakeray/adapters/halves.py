@@ -10,12 +10,17 @@ from lakeray.model import Batch, Verdict
 
 
 def in_halves(
-    batch: Batch, validate: Callable[[Batch], tuple[Verdict, ...]], *, cause: BaseException
+    batch: Batch,
+    validate: Callable[[Batch], tuple[Verdict, ...]],
+    *,
+    cause: BaseException,
+    what: str = "ran out of memory",
 ) -> tuple[Verdict, ...]:
     """The verdicts of both halves, in the batch's order. Validation is idempotent: what was done is done again.
 
     Args:
         validate: gives a half's verdicts, in halves again if need be.
+        what: what happened when the batch was validated.
 
     Raises:
         ValidationMemoryError: the batch is a single file. It is not rejected: another machine may have the memory.
@@ -23,7 +28,7 @@ def in_halves(
     if len(batch.files) == 1:
         file = batch.files[0]
         raise ValidationMemoryError(
-            f"{file.key}: validating it alone ran out of memory",
+            f"{file.key}: validating it alone {what}",
             expected=f"a footer or a conversion of {file.size_bytes:,} bytes of Parquet within a worker's memory",
             found=(str(cause).splitlines() or [""])[0][:200] or type(cause).__name__,
             todo="Give the workers more memory, or take the file away; the other streams go on",

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
@@ -17,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.exceptions import ObjectLostError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 
 from lakeray.adapters.halves import in_halves
 from lakeray.adapters.shared_committer import SharedCommitter, shared
@@ -46,6 +47,10 @@ from lakeray.ports import Committer, Executor, GroupCommitter
 OpenCommitter = Callable[[], AbstractContextManager[GroupCommitter]]
 FeedOne = Callable[[StreamName, Committer, Executor, Callable[[], bool]], StreamReport]
 _POLL_S = 0.25
+_TRIES = 3
+"""Of a validation whose worker died, or of a single file that Ray killed for its memory: others may have used it up."""
+_WAIT_S = 1.0
+"""Before the second try; twice as long before the third."""
 
 
 @contextmanager
@@ -125,17 +130,24 @@ def _report(stream: StreamName, reference: Any) -> StreamReport:
 
 def _get(reference: Any) -> Any:
     try:
+        return _result(reference)
+    except RayTaskError:
+        raise
+    except RayError as error:
+        raise TryAgainError(
+            "Ray ended before its work was done",
+            found=str(error).split("\n", 1)[0],
+            todo="Run the feed again: it starts from what the catalog says",
+        ) from error
+
+
+def _result(reference: Any) -> Any:
+    try:
         return ray.get(reference)
     except RayTaskError as error:
         if isinstance(error.cause, LakerayError):
             raise error.cause from None
         raise
-    except RayActorError as error:
-        raise TryAgainError(
-            "a Ray actor ended before its work was done",
-            found=str(error).split("\n", 1)[0],
-            todo="Run the feed again: it starts from what the catalog says",
-        ) from error
 
 
 @ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)
@@ -310,17 +322,36 @@ def _task(batch: Batch, validator: Any, terms: Any) -> Any:
 
 
 def _verdicts(batch: Batch, reference: Any, validator: Any, terms: Any) -> tuple[Verdict, ...]:
-    """A task's verdicts; when Ray killed it for its memory, as often as it tries, those of its halves (P5)."""
-    try:
-        verdicts: tuple[Verdict, ...] = _get(reference)
-    except OutOfMemoryError as error:
-        return in_halves(
-            batch, lambda half: _verdicts(half, _task(half, validator, terms), validator, terms), cause=error
-        )
-    return verdicts
+    """A task's verdicts; when Ray killed it for its memory, or its worker died each time, those of its halves (P5).
+
+    Ray itself would run what it killed for its memory again for ever, unless told otherwise where Ray was started.
+
+    Raises:
+        ValidationMemoryError: a single file was too much each time.
+    """
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_WAIT_S * attempt)
+            reference = _task(batch, validator, terms)
+        try:
+            verdicts: tuple[Verdict, ...] = _result(reference)
+            return verdicts
+        except OutOfMemoryError as error:
+            cause: RayError = error
+            if len(batch.files) > 1:
+                break
+        except (WorkerCrashedError, ObjectLostError) as error:
+            cause = error
+    killed = isinstance(cause, OutOfMemoryError)
+    return in_halves(
+        batch,
+        lambda half: _verdicts(half, _task(half, validator, terms), validator, terms),
+        cause=cause,
+        what="ran out of memory" if killed else "ended its worker process",
+    )
 
 
-@ray.remote(num_cpus=1, max_retries=3)  # type: ignore[untyped-decorator]
+@ray.remote(num_cpus=1, max_retries=0)  # type: ignore[untyped-decorator]
 def _validate(validator: BatchValidator, batch: Batch, contract: Contract) -> tuple[Verdict, ...]:
-    """Stateless and idempotent: Ray may run it again on another worker."""
+    """Stateless and idempotent: what is lost is run again, on another worker (`_verdicts`)."""
     return validator.validate(batch, contract)

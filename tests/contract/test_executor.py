@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -131,3 +133,27 @@ def test_a_file_that_takes_too_much_memory_is_named_after_its_batch_was_halved(
     fewer = [key for key in keys if key != keys[3]]
     ((_, verdicts),) = executor.validate([lake.batch(*fewer)], contract=CONTRACT, ahead=1)
     assert [item.file.key for item in verdicts if isinstance(item, Accepted)] == fewer
+
+
+def _ends_its_process_at_deadly(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
+    """The verdict, but for a file with the column ``deadly``, whose worker is killed."""
+    if any(column.name == "deadly" for column in footer.columns):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return verdict(file, footer, contract)
+
+
+def test_a_file_that_ends_its_worker_each_time_is_named_and_the_others_are_validated(
+    lake: OnDisk, ray_cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lakeray.adapters import ray_executor
+
+    monkeypatch.setattr(ray_executor, "_WAIT_S", 0.0)
+    keys = [key_for(date(2026, 3, 1), f"part_{number}.parquet") for number in range(3)]
+    for number, key in enumerate(keys):
+        lake.put(key, row(number), columns=COLUMNS | ({"deadly": "DOUBLE"} if number == 1 else {}))
+    executor = ray_executor.RayExecutor(replace(lake.validator, judge=_ends_its_process_at_deadly))
+    with pytest.raises(ValidationMemoryError, match="ended its worker process") as failed:
+        list(executor.validate([lake.batch(*keys)], contract=CONTRACT, ahead=1))
+    assert keys[1] in failed.value.about
+    ((_, verdicts),) = executor.validate([lake.batch(keys[0], keys[2])], contract=CONTRACT, ahead=1)
+    assert all(isinstance(item, Accepted) for item in verdicts)
