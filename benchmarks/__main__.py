@@ -7,7 +7,7 @@ import sys
 
 from benchmarks import document
 
-SUITES = ("noop", "executor", "registration", "scale", "transform", "end_to_end", "pipeline", "memory")
+SUITES = ("noop", "executor", "registration", "embedded", "scale", "transform", "end_to_end", "pipeline", "memory")
 
 
 def main() -> int:

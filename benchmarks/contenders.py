@@ -10,20 +10,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from benchmarks.report import ROOT, timed
 from benchmarks.stack import Place, Silent, stream_of
 from lakeray import feed, wiring
 from lakeray.adapters.services import postgres
+from lakeray.config import Settings
 from lakeray.generate import landing_ddl
 from lakeray.model import (
     Batch,
+    BuildResult,
     CommitOutcome,
     CommitRequest,
     Contract,
     LedgerEntry,
+    Peak,
     PendingTransform,
     StreamName,
     Verdict,
@@ -123,7 +126,14 @@ def pyiceberg(place: Place, keys: Sequence[str], *, body: bytes) -> Took:
     return Took(files=len(keys), seconds=json.loads(ran.stdout)["seconds"])
 
 
-def feed_of(place: Place, files: int, *, words: Sequence[str] = ()) -> Took:
+class Configured(Protocol):
+    """A lake of its own, as settings."""
+
+    def settings(self, *words: str) -> Settings:
+        """The settings of a command on this lake."""
+
+
+def feed_of(place: Configured, files: int, *, words: Sequence[str] = ()) -> Took:
     """lakeray's feed itself, from the listing to the last batch landed, without dbt.
 
     Args:
@@ -184,6 +194,12 @@ class _TimedCommitter:
         self._timing.landed_s = self._timing.now_s()
         self._timing.commit_s += self._timing.landed_s - started_s
         return outcome
+
+    def transform(self, pending: PendingTransform) -> BuildResult:  # noqa: ARG002
+        return BuildResult(models=(), rows_affected=0, seconds=0.0)
+
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """Landed is where the clock stops: nothing is merged, and no mark moves."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._committer, name)

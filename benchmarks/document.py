@@ -102,6 +102,24 @@ def _registration(results: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _embedded(results: Mapping[str, Any]) -> Iterator[str]:
+    yield "SQLite catalog and files on this machine (`env=local`), from the listing to the last batch landed."
+    yield ""
+    yield from _table(
+        ["stream", "leaf columns", "files per second", "serialized ms per file", "with DuckLake's call"],
+        (
+            [
+                f"`{one['stream']}`",
+                _number(one["leaf_columns"]),
+                _rate(one["lakeray_auto"]),
+                _number(one["lakeray_auto"]["serialized_ms_per_file"]),
+                _rate(one["lakeray_extension"]),
+            ]
+            for one in results.values()
+        ),
+    )
+
+
 def _rate(contender: Mapping[str, Any]) -> str:
     return f"{_number(contender['files_per_s'])} ({contender['files']:,} files)"
 
@@ -327,6 +345,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
 _SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
     "registration": ("Registering files", _registration),
     "registration_orders": ("Registering files of a wide stream", _registration),
+    "embedded": ("Registering files on the embedded lake", _embedded),
     "scale": ("A lake that grows", _scale),
     "transform": ("Transforming a batch", _transform),
     "end_to_end": ("From raw files to the processed table", _end_to_end),
