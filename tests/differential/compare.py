@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 from lakeray.adapters.ducklake.table_stats import as_duckdb
@@ -190,8 +191,8 @@ class Samples:
     """What is asked of each column."""
 
     names: tuple[str, ...]
-    columns: tuple[tuple[str, bool, tuple[Any, ...]], ...]
-    """An expression, whether it can be compared, and values to compare it with."""
+    columns: tuple[tuple[str, str, tuple[Any, ...]], ...]
+    """An expression, its type when it can be compared, else nothing, and values to compare it with."""
 
 
 def _samples(lake: WrittenLake) -> Samples:
@@ -211,8 +212,9 @@ def _samples(lake: WrittenLake) -> Samples:
             )
             # DuckLake looks for a filter's files by SQL that ends at a zero in the filter's text: whoever wrote them.
             values = [value for value in values if not (isinstance(value, str) and "\0" in value)]
+            values = [value for value in values if not (isinstance(value, float) and isnan(value))]
             chosen = values[:1] + values[len(values) // 2 : len(values) // 2 + 1] + values[-1:]
-            columns.append((expression, flat, tuple(chosen)))
+            columns.append((expression, kind if flat else "", tuple(chosen)))
     return Samples(names=tuple(name for name, _ in types), columns=tuple(columns))
 
 
@@ -229,10 +231,13 @@ def _parts(column: str, kind: str) -> Iterator[tuple[str, bool]]:
 
 def _answers(lake: WrittenLake, table: str, samples: Samples) -> Iterator[tuple[str, Any]]:
     yield "rows", _sorted(lake, table, samples.names)
-    for value, flat, chosen in samples.columns:
-        if flat:
+    for value, kind, chosen in samples.columns:
+        if kind:
             yield value, repr(lake.rows(f"SELECT min({value}), max({value}), count({value}), count(*) FROM {table}"))
         filters = [f"{value} IS NULL", f"{value} IS NOT NULL"]
-        filters += [f"{value} {sign} ${number}" for number in range(1, len(chosen) + 1) for sign in "=<>"]
+        # DuckDB compares a not-a-number as the largest, and passes over row groups by bounds that leave it out.
+        number_only = f" AND NOT isnan({value})" if kind in ("FLOAT", "DOUBLE") else ""
+        filters += [f"{value} {sign} ${at}{number_only}" for at in range(1, len(chosen) + 1) for sign in "=<>"]
+        filters += [f"isnan({value})"] if number_only else []
         counted = " UNION ALL ".join(f"SELECT {at}, count(*) FROM {table} WHERE {f}" for at, f in enumerate(filters))
         yield f"{value} {repr(chosen)[:200]}", sorted(lake.rows(counted, list(chosen)))
