@@ -10,18 +10,14 @@
     select … from {{ inputs[0] }} as orders where {{ lakeray_among(affected, 'orders.id') }}
 
   Config: unique_key, the key's column, never null. The whole table is built where that is not sound or not worth it: for the first
-  time, with --full-refresh, when the model's text has changed, when an input was made anew or altered, when snapshots since the last
-  build have expired, when half of the keys or more are affected. Each build notes in meta.enriched_marks what it has read, in its own
-  transaction. A changed macro of your own is not noticed: run the model with --full-refresh once.
+  time, with --full-refresh, when the model's text has changed, when an input was made anew, altered or compacted, when snapshots since
+  the last build have expired, when half of the keys or more are affected; and each time, when the model does not ask. Each build notes
+  in meta.enriched_marks what it has read, in its own transaction. A changed macro of your own is not noticed: run the model with
+  --full-refresh once.
 #}
 {% materialization lakeray_enriched, adapter='duckdb' -%}
   {%- set existing = load_cached_relation(this) -%}
   {%- set target = this.incorporate(type='table') -%}
-  {%- if config.get('unique_key') is none -%}
-    {%- do exceptions.raise_compiler_error(
-        "lakeray_enriched replaces rows by their key: the config unique_key must name the key's column of " ~ this.identifier
-    ) -%}
-  {%- endif -%}
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
@@ -114,6 +110,11 @@
 
 {# Delete the rows of the affected keys and insert what they are now. How many were inserted. #}
 {% macro lakeray_replace_affected(target, sql) -%}
+  {%- if config.get('unique_key') is none -%}
+    {%- do exceptions.raise_compiler_error(
+        "lakeray_enriched replaces rows by their key: the config unique_key must name the key's column of " ~ this.identifier
+    ) -%}
+  {%- endif -%}
   {%- set key = lakeray_quote(config.get('unique_key')) -%}
   {%- if run_query("select count(*) from " ~ lakeray_affected_table()).rows[0][0] | int == 0 -%}
     {{ return(0) }}

@@ -41,6 +41,17 @@ from {{ lakeray_latest(
     lakeray_new_rows('shopify', 'orders'), key=['id'], newest_first=['updated_at', 'deleted_at']
 ) }}
 """,
+    "own_whole": """
+{{ config(materialized='lakeray_enriched') }}
+select count(*) as orders from {{ ref('int_shopify__orders') }}
+""",
+    "own_keyless": """
+{{ config(materialized='lakeray_enriched') }}
+{% set orders = ref('int_shopify__orders') %}
+{% set since = lakeray_since([orders]) %}
+{% set affected = lakeray_affected(since, 'select id from ' ~ lakeray_changes(orders, since)) %}
+select id from {{ orders }} as orders where {{ lakeray_among(affected, 'orders.id') }}
+""",
     "own_merge": """
 {{ config(materialized='lakeray_merge', unique_key='id', newest_first='updated_at', tags=['own']) }}
 select id, name || {{ "'!'" if is_incremental() else "'?'" }} as name, updated_at,
@@ -217,3 +228,20 @@ def test_a_table_whose_deletions_were_flagged_goes_over_to_removing_them(lake: D
     lake.sql(f"CREATE TABLE lakehouse.main.own_removing AS FROM {TABLE}")
     assert lake.table("own_removing", "id, name") == [(1, "one"), (2, "two")]
     assert removing(lake, order(2, "late", day(1)), order(3, "three", day(1))) == [(1, "one"), (3, "three")]
+
+
+def test_an_enriched_model_that_does_not_ask_what_changed_is_built_whole(lake: DbtLake) -> None:
+    for number in (1, 2):
+        batch = lake.land(ORDERS, *(order(key, "a", day(1)) for key in range(number)))
+        lake.merge(ORDERS, batch)
+        lake.build("run", "--select", "own_whole")
+        assert lake.table("own_whole", "orders") == [(number,)]
+
+
+def test_an_enriched_model_without_a_key_says_so_when_it_needs_one(lake: DbtLake) -> None:
+    lake.merge(ORDERS, lake.land(ORDERS, *(order(key, "a", day(1)) for key in range(5))))
+    lake.build("run", "--select", "own_keyless")
+    lake.merge(ORDERS, lake.land(ORDERS, order(1, "b", day(2))))
+    result = lake.run("run", "--select", "own_keyless")
+    assert not result.success and "unique_key must name the key's column of own_keyless" in failures(result)
+    lake.build("run", "--full-refresh", "--select", "own_keyless")
