@@ -134,11 +134,15 @@ def _get(reference: Any) -> Any:
     except RayTaskError:
         raise
     except RayError as error:
-        raise TryAgainError(
-            "Ray ended before its work was done",
-            found=str(error).split("\n", 1)[0],
-            todo="Run the feed again: it starts from what the catalog says",
-        ) from error
+        raise _ended(error) from error
+
+
+def _ended(error: RayError) -> TryAgainError:
+    return TryAgainError(
+        "Ray ended before its work was done",
+        found=str(error).split("\n", 1)[0],
+        todo="Run the feed again: it starts from what the catalog says",
+    )
 
 
 def _result(reference: Any) -> Any:
@@ -328,6 +332,7 @@ def _verdicts(batch: Batch, reference: Any, validator: Any, terms: Any) -> tuple
 
     Raises:
         ValidationMemoryError: a single file was too much each time.
+        TryAgainError: Ray itself ended.
     """
     for attempt in range(_TRIES):
         if attempt:
@@ -342,6 +347,10 @@ def _verdicts(batch: Batch, reference: Any, validator: Any, terms: Any) -> tuple
                 break
         except (WorkerCrashedError, ObjectLostError) as error:
             cause = error
+        except RayTaskError:
+            raise
+        except RayError as error:
+            raise _ended(error) from error
     killed = isinstance(cause, OutOfMemoryError)
     return in_halves(
         batch,
