@@ -117,12 +117,13 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
         address = lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch))
         if address.sqlite_path is None:
             postgres_catalog.make_schema(address)
+        transformer = DbtRunner(dbt_project(settings))
         committer = DuckLakeCommitter(
             address,
             holder=holder_name(),
             clock=clock,
             store=raw_store(settings),
-            transformer=DbtRunner(dbt_project(settings)),
+            transformer=transformer,
             landing_ddl=landing_ddl,
             fault=fault_from_environment(),
             writer=settings.lake.writer,
@@ -133,6 +134,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
                 postgres_catalog.make_indexes(address)
             yield committer
         finally:
+            transformer.close()
             committer.close()
 
 

@@ -14,6 +14,9 @@ from lakeray.adapters.dbt_failures import failure, first_lines
 from lakeray.errors import LakerayError, LeaseLostError, TransformError, TransformMemoryError
 from lakeray.model import BuildResult, ModelRun, PendingTransform, StreamName
 
+_RENEW_AFTER = 50
+"""Invocations of one DuckDB: as the committer's, and for the same reason (``RENEW_AFTER`` there)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DbtProject:
@@ -67,6 +70,14 @@ class DbtRunner:
     def __init__(self, project: DbtProject) -> None:
         self._project = project
         self._manifest: Any = None
+        self._invocations = 0
+
+    def close(self) -> None:
+        """Let dbt's DuckDB go, which dbt keeps for the next invocation; that one opens another."""
+        if self._invocations:
+            from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+            DuckDBConnectionManager.close_all_connections()
 
     def run_processed(self, pending: PendingTransform, *, by_rowscan: bool, token: int) -> BuildResult:
         """Merge exactly the rows of ``pending`` into the stream's processed table.
@@ -171,6 +182,9 @@ class DbtRunner:
 
     def _invoke(self, arguments: list[str], *, callbacks: Sequence[Callable[[Any], None]] = ()) -> Any:
         os.environ.update(self._project.environment)
+        if self._invocations % _RENEW_AFTER == 0:
+            self.close()
+        self._invocations += 1
         from dbt.cli.main import dbtRunner  # takes 3.5 s to import, and only a transform needs it
 
         folder = str(self._project.project_dir)

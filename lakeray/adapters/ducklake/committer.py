@@ -40,6 +40,9 @@ from lakeray.ports import Clock
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
 
+RENEW_AFTER = 50
+"""Commits of one DuckDB. DuckLake keeps 10 kB of each snapshot that it saw, 170 kB where a table has 635 leaf columns,
+until its DuckDB is closed; opening another takes 50 ms."""
 _AGAIN = "Run the command again"
 _ADVANCE = (
     "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = greatest(transformed_snapshot, ?), updated_at = ? "
@@ -85,36 +88,66 @@ class DuckLakeCommitter:
             writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
             row_group_bytes: what a thread collects before it writes a row group of a table in ``main``; 0 leaves it.
         """
+        self._address = address
         self._clock = clock
+        self._store = store
         self._transformer = transformer
-        self._connection = connect(address, read_only=False)
-        self._ensure_meta()
-        if row_group_bytes:
-            set_row_group(self._connection, row_group_bytes)
-        self._token = self._take_token(holder)
+        self._landing_ddl = landing_ddl
         self._fault = fault
-        self._writer = None if writer == "extension" else self._open_writer(address)
-        self._registration = Registration(
-            self._connection,
-            token=self._token,
-            store=store,
-            fault=fault,
-            writer=self._writer,
-            writer_only=writer == "catalog",
-        )
+        self._writes_by = writer
+        self._row_group_bytes = row_group_bytes
+        self._commits = 0
+        self._connection = self._connect()
+        self._ensure_meta()
+        self._token = self._take_token(holder)
         self._books = PostgresBooks(address) if address.sqlite_path is None else None
-        self._retention = Retention(
-            self._connection, token=self._token, store=store, fault=fault, books=self._books, writer=self._writer
-        )
-        self._landing = Landing(self._connection, token=self._token, ddl=landing_ddl)
         self._rereading = Rereading(address, store=store)
+        self._build()
 
     def close(self) -> None:
         """Let the catalog go."""
         self._rereading.close()
         if self._books is not None:
             self._books.close()
+        self._let_go()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = connect(self._address, read_only=False)
+        if self._row_group_bytes:
+            set_row_group(connection, self._row_group_bytes)
+        return connection
+
+    def _build(self) -> None:
+        """Make what works on the connection."""
+        connection, token, store, fault = self._connection, self._token, self._store, self._fault
+        self._writer = None if self._writes_by == "extension" else self._open_writer()
+        self._registration = Registration(
+            connection,
+            token=token,
+            store=store,
+            fault=fault,
+            writer=self._writer,
+            writer_only=self._writes_by == "catalog",
+        )
+        self._retention = Retention(
+            connection, token=token, store=store, fault=fault, books=self._books, writer=self._writer
+        )
+        self._landing = Landing(connection, token=token, ddl=self._landing_ddl)
+
+    def _let_go(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
         self._connection.close()
+
+    def _renewed(self) -> None:
+        """Work on another DuckDB, now and then: one keeps what DuckLake read of each snapshot as long as it lives."""
+        self._commits += 1
+        if self._commits % RENEW_AFTER:
+            return
+        fresh = self._connect()
+        self._let_go()
+        self._connection = fresh
+        self._build()
 
     @property
     def token(self) -> int:
@@ -132,6 +165,7 @@ class DuckLakeCommitter:
 
     def commit_group(self, requests: Sequence[CommitRequest]) -> Sequence[CommitOutcome | LakerayError]:
         """Register the batches, in one DuckLake snapshot where the catalog writer can (P7, P8)."""
+        self._renewed()
         together = self._registration.commit_together(requests, at=self._clock.now())
         return [together.get(request.commit_id) or self._registered(request) for request in requests]
 
@@ -273,18 +307,18 @@ class DuckLakeCommitter:
         except LakerayError as error:
             return error
 
-    def _open_writer(self, address: LakeAddress) -> CatalogWriter:
+    def _open_writer(self) -> CatalogWriter:
         # Arrow and numpy, and psycopg: a command that commits nothing does not pay for them.
         from lakeray.adapters.ducklake.catalog_writer import CatalogWriter
         from lakeray.adapters.ducklake.session import CatalogSession, SqliteSession
 
         session: CatalogSession
-        if address.sqlite_path is not None:
+        if self._address.sqlite_path is not None:
             session = SqliteSession(self._connection)
         else:
             from lakeray.adapters.ducklake.postgres_session import PostgresSession
 
-            session = PostgresSession(address)
+            session = PostgresSession(self._address)
         return CatalogWriter(session, token=self._token, connection=self._connection, fault=self._fault)
 
     def _ensure_meta(self) -> None:
