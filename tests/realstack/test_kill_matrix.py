@@ -18,6 +18,8 @@ SAMPLE_OF_POINTS = (
     FaultPoint.AFTER_COMMIT,
     FaultPoint.AFTER_ORIGINALS,
 )
+ONCE_A_FEED = {FaultPoint.AFTER_EXPIRE, FaultPoint.AFTER_ORIGINALS}
+"""A feed lets old snapshots go once, at its end: the second time there is that of the next feed."""
 FAULT = "kill -9 of the feed"
 
 
@@ -41,9 +43,10 @@ def test_a_feed_killed_at_the_point_and_run_again_makes_the_same_tables(
 ) -> None:
     lake = stack.lake()
     with results.trial(FAULT, f"{point}, time {times}") as row:
-        with lake.feed(fault=f"{point}:{times}") as feed:
-            assert feed.end().code == KILLED, feed.log
-        assert lake.doctor() == []
+        for fault in [f"{point}:1"] * times if point in ONCE_A_FEED else [f"{point}:{times}"]:
+            with lake.feed(fault=fault) as feed:
+                assert feed.end().code == KILLED, feed.log
+            assert lake.doctor() == []
         lake.fed()
         results.same(row, lake, undisturbed)
 
