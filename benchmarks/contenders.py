@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -212,7 +212,7 @@ class _TimedExecutor:
 
     def validate(
         self, batches: Iterable[Batch], *, contract: Contract, ahead: int
-    ) -> Iterator[tuple[Batch, tuple[Verdict, ...]]]:
+    ) -> Generator[tuple[Batch, tuple[Verdict, ...]], None, None]:
         self._timing.look_s = self._timing.now_s()
         verdicts = iter(self._executor.validate(batches, contract=contract, ahead=ahead))
         while True:

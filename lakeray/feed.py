@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -195,22 +196,23 @@ def _take_in(rules: Rules, ports: Ports, tally: Tally, plan_now: Callable[[], Pl
     ports.fault(FaultPoint.AFTER_DISCOVER)
     _tell_plan(planned, ports)
     plan.refuse_oversize(planned, oversize_policy=rules.oversize_policy)  # P5
-    checked = ports.executor.validate(
+    validated = ports.executor.validate(
         planned.batches, contract=_effective_contract(rules, ports), ahead=rules.budget.max_in_flight
     )
     settled = ports.reader.pending_transform(rules.stream) is None  # else a replay has moved the mark back
-    for batch, verdicts in _fitting(checked, rules):  # P5, P6
-        ports.fault(FaultPoint.AFTER_VALIDATE)
-        registered = _commit(batch, verdicts, rules, ports, tally)  # P1, P7–P11
-        ports.fault(FaultPoint.AFTER_REGISTER)
-        if ports.stop():
-            return StreamStatus.INTERRUPTED
-        if registered is not None or not settled:
-            _transform(rules, ports, tally, registered=registered if settled else None)  # P11, P12
-            settled = True
-        ports.fault(FaultPoint.AFTER_ADVANCE)
-        if ports.stop():
-            return StreamStatus.INTERRUPTED
+    with closing(validated) as checked:  # whatever ends this: what is validated ahead ends here, in this thread
+        for batch, verdicts in _fitting(checked, rules):  # P5, P6
+            ports.fault(FaultPoint.AFTER_VALIDATE)
+            registered = _commit(batch, verdicts, rules, ports, tally)  # P1, P7–P11
+            ports.fault(FaultPoint.AFTER_REGISTER)
+            if ports.stop():
+                return StreamStatus.INTERRUPTED
+            if registered is not None or not settled:
+                _transform(rules, ports, tally, registered=registered if settled else None)  # P11, P12
+                settled = True
+            ports.fault(FaultPoint.AFTER_ADVANCE)
+            if ports.stop():
+                return StreamStatus.INTERRUPTED
     tally.worked |= _transform(rules, ports, tally)  # P12: what a replay rewound
     _clean(rules, ports, tally)  # P13
     return StreamStatus.OK if tally.worked else StreamStatus.NOTHING_NEW

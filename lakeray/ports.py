@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -227,8 +227,11 @@ class Executor(Protocol):
 
     def validate(
         self, batches: Iterable[Batch], *, contract: Contract, ahead: int
-    ) -> Iterator[tuple[Batch, tuple[Verdict, ...]]]:
-        """Verdicts for every batch, in order, at most ``ahead`` batches ahead of the consumer (P6)."""
+    ) -> Generator[tuple[Batch, tuple[Verdict, ...]], None, None]:
+        """Verdicts for every batch, in order, at most ``ahead`` batches ahead of the consumer (P6).
+
+        Whoever stops asking before the end closes it: what is under way ahead is given up then.
+        """
 
 
 class LeaseHolder(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ class InlineExecutor:
 
     def validate(
         self, batches: Iterable[Batch], *, contract: Contract, ahead: int
-    ) -> Iterator[tuple[Batch, tuple[Verdict, ...]]]:
+    ) -> Generator[tuple[Batch, tuple[Verdict, ...]], None, None]:
         """Verdicts in the batches' order, at most ``ahead`` batches ahead of the consumer."""
         waiting: deque[tuple[Batch, Future[tuple[Verdict, ...]]]] = deque()
         rest = iter(batches)

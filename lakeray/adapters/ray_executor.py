@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -303,7 +303,7 @@ class RayExecutor:
 
     def validate(
         self, batches: Iterable[Batch], *, contract: Contract, ahead: int
-    ) -> Iterator[tuple[Batch, tuple[Verdict, ...]]]:
+    ) -> Generator[tuple[Batch, tuple[Verdict, ...]], None, None]:
         """Verdicts in the batches' order, at most ``ahead`` batches ahead of the consumer."""
         validator, terms = ray.put(self.validator), ray.put(contract)
         waiting: deque[tuple[Batch, Any]] = deque()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from datetime import UTC, datetime, timedelta
 
 from lakeray.events import Event
@@ -58,11 +58,19 @@ class PlainExecutor:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.validated: list[str] = []
+        self.given: list[Generator[tuple[Batch, tuple[Verdict, ...]], None, None]] = []
+        """What was handed out, kept: nothing ends it but whoever asked for it."""
 
     def validate(
         self, batches: Iterable[Batch], *, contract: Contract, ahead: int
-    ) -> Iterator[tuple[Batch, tuple[Verdict, ...]]]:
+    ) -> Generator[tuple[Batch, tuple[Verdict, ...]], None, None]:
         """Verdicts in the batches' order."""
+        self.given.append(self._verdicts(batches, contract))
+        return self.given[-1]
+
+    def _verdicts(
+        self, batches: Iterable[Batch], contract: Contract
+    ) -> Generator[tuple[Batch, tuple[Verdict, ...]], None, None]:
         for batch in batches:
             self.validated.append(batch.id)
             yield batch, tuple(self.judge(file, contract) for file in batch.files)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from datetime import date
 from unittest.mock import patch
 
 import pytest
 
+from lakeray.errors import CatalogError
 from lakeray.feed import look
 from lakeray.model import Budget, ObjectPolicy, StreamStatus
 from tests.fakes.feeds import BUDGET, FeedWorld, key_for
@@ -170,6 +172,16 @@ def test_a_lost_answer_that_landed_is_read_back_and_nothing_is_twice(world: Feed
     (committed,) = world.sink.of("batch_committed")
     assert committed.as_fields()["read_back"] is True
     assert len(world.lake.landing_rows(STREAM)) == 1
+
+
+def test_a_stream_that_fails_ends_the_validation_that_is_ahead_of_it(world: FeedWorld) -> None:
+    for number in range(3):
+        world.put(name(number), row(number))
+    failed = CatalogError("the catalog does not answer")
+    with patch.object(world.lake, "commit", side_effect=failed):
+        report = world.feed(budget=ONE_BY_ONE)
+    assert report.status is StreamStatus.FAILED
+    assert [inspect.getgeneratorstate(given) for given in world.executor.given] == [inspect.GEN_CLOSED]
 
 
 def test_a_lost_answer_that_did_not_land_fails_and_the_next_feed_takes_it_in(world: FeedWorld) -> None:
