@@ -21,7 +21,7 @@ from lakeray.adapters.inline_executor import InlineExecutor
 from lakeray.adapters.lease_file import FileLease, holder_of
 from lakeray.adapters.lease_postgres import PostgresLease
 from lakeray.adapters.object_store import ObstoreStore, open_store
-from lakeray.adapters.system import SystemClock, fault_from_environment, holder_name, new_id
+from lakeray.adapters.system import SystemClock, fault_from_environment, give_memory_back, holder_name, new_id
 from lakeray.adapters.telemetry import open_sink
 from lakeray.config import LakeWriter, Secret, Settings, StreamSettings
 from lakeray.errors import UsageError
@@ -105,6 +105,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
         reader.close()
         if own is not None:
             own.close()
+        give_memory_back()
 
 
 @contextmanager

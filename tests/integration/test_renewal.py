@@ -6,7 +6,7 @@ import ctypes
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,9 +16,12 @@ import pytest
 
 from lakeray.adapters import dbt_runner
 from lakeray.adapters.ducklake import committer
+from lakeray.adapters.ducklake.blocks import FileFacts
 from lakeray.adapters.ducklake.connection import connect
+from lakeray.adapters.ducklake.facts import CatalogFacts
+from lakeray.adapters.footers import FileTail, FooterReader
 from lakeray.column_types import parse_type
-from lakeray.model import Column, Landed
+from lakeray.model import Column, Footer, Landed, Rejected
 from tests.contract.lakes import CONTRACT, OnDisk
 from tests.fakes.feeds import key_for
 from tests.fakes.records import STREAM, row
@@ -96,6 +99,33 @@ def test_what_the_committer_read_of_earlier_snapshots_is_let_go(lake: OnDisk) ->
         grown = allocated_bytes() - before
     # One DuckDB for all of them would keep 22 kB (catalog writer) to 80 kB of each.
     assert len(opened) == 3 and grown < COMMITS * 15_000
+
+
+def test_what_works_out_the_catalogs_rows_keeps_nothing_of_what_it_was_asked(
+    tmp_path: Path, extension_directory: Path
+) -> None:
+    with closing(OnDisk(tmp_path / "lake", extension_directory)) as lake:
+        key = key_for(date(2026, 1, 1))
+        lake.put(key, row(1))
+        _, tail = read_tail(lake, key)
+    facts = CatalogFacts(extension_directory=extension_directory, temp=tmp_path / "temp")
+
+    def ask(times: int) -> int:
+        for _ in range(times):
+            (found,) = facts.of([tail], columns=CONTRACT.columns)
+            assert isinstance(found, FileFacts) and found.block.rows == (1,)
+        return allocated_bytes()
+
+    # One DuckDB for all of them would keep 800 bytes of each question.
+    assert -ask(450) + ask(900) < 900 * 200
+
+
+def read_tail(lake: OnDisk, key: str) -> tuple[Footer, FileTail]:
+    """What the validation reads of a file's end."""
+    (file,) = lake.batch(key).files
+    found = FooterReader(lake.store).read_tail(file)
+    assert not isinstance(found, Rejected)
+    return found
 
 
 def test_dbt_works_on_another_duckdb_after_some_runs(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # Arrow and numpy: a command that validates nothing does not 
 
 _MAX_SCHEMAS = 16
 """Schemas that are kept for one process; each keeps one file's statistics."""
+_RENEW_AFTER = 200
+"""Questions to one DuckDB, which keeps 800 bytes of each; opening another, with its schemas, takes some 100 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,11 @@ class CatalogFacts:
             columns: the landing table's, as they will be when the files are registered.
         """
         try:
-            return _opened(self.extension_directory, self.temp).of(tails, columns=columns)
+            readers = _opened(self.extension_directory, self.temp)
+            if readers.asked >= _RENEW_AFTER:
+                _opened.cache_clear()  # whoever is asking the old one ends it
+                readers = _opened(self.extension_directory, self.temp)
+            return readers.of(tails, columns=columns)
         except (duckdb.Error, OSError):
             _opened.cache_clear()  # DuckDB serves nothing more after some of its errors
             return [None] * len(tails)
@@ -55,12 +61,15 @@ def _opened(extension_directory: Path, temp: Path) -> _Readers:
 
 class _Readers:
     def __init__(self, lake: ScratchLake) -> None:
+        self.asked = 0
+        """How often, so far."""
         self._lake = lake
         self._lock = Lock()
         self._known: dict[tuple[tuple[Column, ...], bytes], SchemaReader] = {}
 
     def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> list[FileFacts | str]:
         with self._lock:
+            self.asked += 1
             groups: dict[bytes | None, list[int]] = {}
             for number, tail in enumerate(tails):
                 groups.setdefault(self._schema_of(tail, columns), []).append(number)
