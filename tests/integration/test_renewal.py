@@ -117,7 +117,7 @@ def test_what_works_out_the_catalogs_rows_keeps_nothing_of_what_it_was_asked(
         return allocated_bytes()
 
     # One DuckDB for all of them would keep 800 bytes of each question.
-    assert -ask(450) + ask(900) < 900 * 200
+    assert -ask(250) + ask(450) < 450 * 200
 
 
 def read_tail(lake: OnDisk, key: str) -> tuple[Footer, FileTail]:
