@@ -5,6 +5,7 @@ Actors hold what they open; what travels between processes is values.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
@@ -49,6 +50,8 @@ FeedOne = Callable[[StreamName, Committer, Executor, Callable[[], bool]], Stream
 _POLL_S = 0.25
 _TRIES = 3
 """Of a validation whose worker died, or of a single file that Ray killed for its memory: others may have used it up."""
+_WORKERS = 4
+"""That are started before there is work; more start with the work."""
 _WAIT_S = 1.0
 """Before the second try; twice as long before the third."""
 
@@ -94,11 +97,12 @@ def run_feeds(
     """
     committer = _CommitterActor.options(max_concurrency=len(streams) + 2).remote(open_committer)  # type: ignore[attr-defined]
     proxy = RayCommitter(committer)
-    _get(committer.open.remote())
     feeders = {
         stream: _FeederActor.options(max_concurrency=2).remote(feed_one, proxy, RayExecutor(validator))  # type: ignore[attr-defined]
         for stream in streams
     }
+    _start_workers()
+    _get(committer.open.remote())  # meanwhile all the other processes start
     waiting = {feeder.run.remote(stream): stream for stream, feeder in feeders.items()}
     reports: dict[StreamName, StreamReport] = {}
     asked = False
@@ -118,6 +122,12 @@ def run_feeds(
     with suppress(TryAgainError):  # a committer that died has given its lease back already
         _get(committer.close.remote())
     return [reports[stream] for stream in streams], built, work
+
+
+def _start_workers() -> None:
+    """Let the workers of the first validations start while the committer does: each takes 1.5 s, mostly imports."""
+    for _ in range(min(_WORKERS, int(ray.cluster_resources().get("CPU", 1)))):
+        _imported.remote()
 
 
 def _report(stream: StreamName, reference: Any) -> StreamReport:
@@ -358,6 +368,12 @@ def _verdicts(batch: Batch, reference: Any, validator: Any, terms: Any) -> tuple
         cause=cause,
         what="ran out of memory" if killed else "ended its worker process",
     )
+
+
+@ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
+def _imported() -> None:
+    """Have what a validation imports, and this module what it does not."""
+    importlib.import_module("lakeray.adapters.ducklake.scratch")
 
 
 @ray.remote(num_cpus=1, max_retries=0)  # type: ignore[untyped-decorator]
