@@ -4,9 +4,10 @@ Each cell is a process of its own that feeds the same files into a lake of its o
 that dbt is imported and the table exists, then, measured, all others. The rows are those that ``sample`` writes; for
 as many megabytes as a cell wants, DuckDB writes them again under other keys. Run alone:
 
-    python -m benchmarks.batch_sizing [targets=16,64,…] [files=2,16,…] [widths=narrow,wide,json] [volume=512]
+    python -m benchmarks.batch_sizing [targets=16,64,…] [files=2,16,…] [widths=narrow,wide,json] [volume=512] [keep=yes]
 
 Targets, file sizes and the volume that a cell feeds are in megabytes; a cell whose target is larger feeds that much.
+The whole grid takes hours: it may be measured in parts, and ``keep=yes`` keeps the other parts' cells.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 import duckdb
 
 from benchmarks.plot import Panel, svg
-from benchmarks.report import ROOT, keep, lakeray, timed
+from benchmarks.report import ROOT, keep, kept, lakeray, timed
 from benchmarks.stack import Silent, stream_of
 from lakeray import feed, wiring
 from lakeray.__main__ import parse, settings_of
@@ -71,10 +72,18 @@ def main(words: Sequence[str] = ()) -> None:
         for file_mb in sizes
         for found in _column(width, file_mb, targets=[one for one in targets if one >= file_mb], volume_mb=volume)
     ]
+    if options.get("keep") == "yes":
+        cells = with_earlier(cells, kept("batch_sizing")["cells"])
     results = {"volume_mb": volume, "cells": cells, "recommendation": recommend(cells, memory_bytes=_machine_bytes())}
     PLOT.parent.mkdir(parents=True, exist_ok=True)
     PLOT.write_text(svg(panels(cells)), encoding="utf-8")
     keep("batch_sizing", results)
+
+
+def with_earlier(cells: Sequence[dict[str, Any]], earlier: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cells, with those of the earlier run that this one did not measure again."""
+    known = {(cell["width"], cell["file_mb"], cell["target_mb"]): cell for cell in (*earlier, *cells)}
+    return [known[key] for key in sorted(known, key=lambda key: (list(STREAMS).index(key[0]), *key[1:]))]
 
 
 def recommend(cells: Sequence[dict[str, Any]], *, memory_bytes: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from benchmarks.report import ROOT, keep, lakeray
@@ -28,15 +29,22 @@ def main(words: Sequence[str] = ()) -> None:
     options = dict(word.split("=", 1) for word in words if "=" in word)
     rows = int(options.get("rows", _ROWS))
     names = [word for word in words if "=" not in word] or list(_EXECUTORS)
-    keep("pipeline", {name: _backfill(name, rows=rows) for name in names})
-
-
-def _backfill(executor: str, *, rows: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lakeray-bench-") as folder:
-        lake = [f"paths.root={folder}", f"+stream={_STREAM}", "output=json"]
-        files = _BATCHES * _FILES_A_BATCH
-        per_day = ["sample.days=1", "sample.syncs_per_day=1", f"sample.files_per_day={files}"]
-        lakeray("sample", *lake, *per_day, f"sample.rows_per_file={rows}")
+        raw = _sampled(Path(folder), rows=rows)
+        keep("pipeline", {name: _backfill(name, raw=raw) for name in names})
+
+
+def _sampled(folder: Path, *, rows: int) -> Path:
+    """Make the files; says where."""
+    files = _BATCHES * _FILES_A_BATCH
+    per_day = ["sample.days=1", "sample.syncs_per_day=1", f"sample.files_per_day={files}"]
+    lakeray("sample", f"paths.root={folder}", f"+stream={_STREAM}", *per_day, f"sample.rows_per_file={rows}")
+    return folder / "raw"
+
+
+def _backfill(executor: str, *, raw: Path) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="lakeray-bench-") as folder:
+        lake = [f"paths.root={folder}", f"storage.url={raw.as_uri()}", f"+stream={_STREAM}", "output=json"]
         told = _told(lake, [f"batch.max_files={_FILES_A_BATCH}", f"feed.executor={executor}"])
     commits = [event for event in told if event["event"] == "batch_committed"]
     (worked,) = [event for event in told if event["event"] == "committer_worked"]

@@ -61,6 +61,13 @@ def lakeray(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def kept(suite: str) -> dict[str, Any]:
+    """The suite's last results."""
+    path = ROOT / "benchmarks" / "results" / f"{suite}.json"
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return results
+
+
 def keep(suite: str, results: dict[str, Any]) -> None:
     """Write the suite's JSON and print it."""
     path = ROOT / "benchmarks" / "results" / f"{suite}.json"

@@ -17,7 +17,7 @@ feed.executor=auto      auto | ray | inline: where footers are read
 feed.lookback_days=3    how far behind the cursor late files are looked for, at least
 feed.max_batches=null   stop a stream after so many batches
 feed.prefetch_batches=2 validated batches that may wait for the committer
-batch.target_bytes=500MB, batch.max_files=1000, batch.memory_bytes=4GiB
+batch.target_bytes=256MB, batch.max_files=1000, batch.memory_bytes=4GiB
 retention.days=7        what the clean-up at the end leaves behind the cursor""",
     ),
     "plan": (

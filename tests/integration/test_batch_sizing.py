@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from benchmarks.batch_sizing import panels, recommend
+from benchmarks.batch_sizing import panels, recommend, with_earlier
 from benchmarks.plot import svg
 
 
@@ -35,6 +35,13 @@ def test_rows_count_alike_however_fast_they_are() -> None:
     found = recommend([*narrow, *wide], memory_bytes=10**10)
     assert found["target_mb"] == 64
     assert found["relative_throughput"] == {"16": 0.707, "64": 1.0}
+
+
+def test_a_grid_measured_in_parts_keeps_each_cells_newest_measurement() -> None:
+    earlier = [cell(16, 1.0, 1), cell(64, 2.0, 1), cell(16, 3.0, 1, "wide")]
+    both = with_earlier([cell(64, 5.0, 2), cell(256, 6.0, 2)], earlier)
+    found = [(item["width"], item["target_mb"], item["mb_per_s"]) for item in both]
+    assert found == [("narrow", 16, 1.0), ("narrow", 64, 5.0), ("narrow", 256, 6.0), ("wide", 16, 3.0)]
 
 
 def test_the_plot_is_an_svg_with_a_point_for_each_cell() -> None:
