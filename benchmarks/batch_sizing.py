@@ -31,9 +31,10 @@ from benchmarks.plot import Panel, svg
 from benchmarks.report import ROOT, keep, kept, lakeray, timed
 from benchmarks.stack import Silent, stream_of
 from lakeray import feed, wiring
-from lakeray.__main__ import parse, settings_of
-from lakeray.model import BuildResult, CommitOutcome, CommitRequest, PendingTransform
-from lakeray.ports import Committer
+from lakeray.cli.compose import settings_of
+from lakeray.cli.parse import parse
+from lakeray.ports.committer import Committer
+from lakeray.values.model import BuildResult, CommitOutcome, CommitRequest, PendingTransform
 
 MB = 1_000_000
 TARGETS_MB = (16, 64, 256, 500, 1000, 2000)

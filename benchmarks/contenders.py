@@ -17,9 +17,12 @@ from benchmarks.report import ROOT, timed
 from benchmarks.stack import Place, Silent, stream_of
 from lakeray import feed, wiring
 from lakeray.adapters.services import postgres
-from lakeray.config import Settings
-from lakeray.generate import landing_ddl
-from lakeray.model import (
+from lakeray.ports.committer import Committer
+from lakeray.ports.execution import Executor
+from lakeray.ports.time import Clock
+from lakeray.settings.values import Settings
+from lakeray.streams.generated import landing_ddl
+from lakeray.values.model import (
     Batch,
     BuildResult,
     CommitOutcome,
@@ -31,7 +34,6 @@ from lakeray.model import (
     StreamName,
     Verdict,
 )
-from lakeray.ports import Clock, Committer, Executor
 
 _ADD = (
     "CALL ducklake_add_data_files('lakehouse', ?, ?, schema => 'staging', allow_missing => true, "

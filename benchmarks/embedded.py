@@ -16,8 +16,9 @@ from benchmarks.contenders import Took, feed_of
 from benchmarks.registration import SUBJECTS
 from benchmarks.report import keep
 from benchmarks.stack import keys_of, sample_bodies
-from lakeray.__main__ import parse, settings_of
-from lakeray.config import Settings
+from lakeray.cli.compose import settings_of
+from lakeray.cli.parse import parse
+from lakeray.settings.values import Settings
 
 _FILES = 2000
 _EXTENSION_FILES = 200

@@ -23,7 +23,7 @@ from benchmarks.report import ROOT, keep, lakeray, timed
 from benchmarks.stack import Place, Stack, servers, stream_of
 from lakeray import wiring
 from lakeray.adapters.services import seaweedfs
-from lakeray.generate import landing_ddl
+from lakeray.streams.generated import landing_ddl
 
 STORAGE_MS, POSTGRES_MS = 30, 1
 _STREAM = "klaviyo/events"

@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 from benchmarks.report import keep, lakeray, timed
 from lakeray import wiring
-from lakeray.__main__ import parse, settings_of
-from lakeray.adapters import ray_executor
-from lakeray.adapters.validation import BatchValidator
+from lakeray.adapters.parquet.validation import BatchValidator
+from lakeray.adapters.ray import feeders
+from lakeray.adapters.ray.executor import RayExecutor
+from lakeray.cli.compose import settings_of
+from lakeray.cli.parse import parse
 from lakeray.feed import look
-from lakeray.ports import Executor
+from lakeray.ports.execution import Executor
 
 _FILES = 1000
 
@@ -54,8 +56,8 @@ def main() -> None:
 
 def _on_ray(run: Callable[[Executor], float], validator: BatchValidator) -> float:
     """Seconds on a Ray that has run one batch before: importing pyarrow in its workers is part of starting it."""
-    with ray_executor.cluster(address=None, num_cpus=None):
-        executor = ray_executor.RayExecutor(validator)
+    with feeders.cluster(address=None, num_cpus=None):
+        executor = RayExecutor(validator)
         run(executor)
         return run(executor)
 

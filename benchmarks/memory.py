@@ -24,9 +24,11 @@ import pyarrow.parquet as pq
 
 from benchmarks.report import ROOT, keep
 from lakeray import wiring
-from lakeray.__main__ import parse, settings_of
-from lakeray.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
-from lakeray.config import Settings, StreamSettings, parse_size
+from lakeray.cli.compose import settings_of
+from lakeray.cli.parse import parse
+from lakeray.settings.conversion import parse_size
+from lakeray.settings.values import Settings, StreamSettings
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
 
 _SAMPLE_S = 0.05
 _JSON_WORDS = 200

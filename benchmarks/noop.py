@@ -24,11 +24,12 @@ from benchmarks.fill import fill, mark_transformed, settle
 from benchmarks.proxies import proxy
 from benchmarks.report import ROOT, keep, lakeray, spread, timed
 from benchmarks.stack import FIRST_DAY, Place, keys_of, sample_bodies, servers
-from lakeray.__main__ import parse, settings_of
-from lakeray.config import Settings
+from lakeray.cli.compose import settings_of
+from lakeray.cli.parse import parse
 from lakeray.feed import Looks, look
-from lakeray.model import SourceFile
-from lakeray.ports import Level
+from lakeray.ports.storage import Level
+from lakeray.settings.values import Settings
+from lakeray.values.model import SourceFile
 from lakeray.wiring import opened
 
 _RUNS = 9
@@ -153,7 +154,7 @@ def _requests(root: Path) -> int:
 def _counted(settings: Settings) -> int:
     with opened(settings) as app:
         store = CountingStore(app.store)
-        look(app.rules(app.streams()[0]), Looks(store=store, books=app.books()))
+        look(app.rules(app.streams()[0]), Looks(store=store, books=app.planning_snapshot()))
     return store.requests
 
 

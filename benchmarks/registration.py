@@ -19,7 +19,7 @@ from benchmarks.contenders import Took, feed_of, glob_call, list_call, per_file,
 from benchmarks.proxies import proxy
 from benchmarks.report import keep
 from benchmarks.stack import Place, Stack, keys_of, sample_bodies, servers
-from lakeray.config import LakeSettings
+from lakeray.settings.values import LakeSettings
 
 CELLS = ((0, 0), (30, 0), (0, 1), (30, 1))
 """Milliseconds of round trip to the object store and to Postgres."""

@@ -20,11 +20,12 @@ from benchmarks.registration import writers
 from benchmarks.report import keep, timed
 from benchmarks.stack import FIRST_DAY, Place, Silent, keys_of, sample_bodies, servers, stream_of
 from lakeray import wiring
-from lakeray.adapters.ducklake.connection import connect
-from lakeray.clean import plan_clean
-from lakeray.commands.status import state_of
+from lakeray.adapters.ducklake.backends.connection import connect
+from lakeray.cli.commands.status import state_of
 from lakeray.feed import Looks, look
-from lakeray.sizing import BOOKS_BYTES
+from lakeray.run import Lakeray
+from lakeray.settings.stream_budget import BOOKS_BYTES
+from lakeray.steps.clean import plan_clean
 
 STREAM = "klaviyo/metrics"
 SIZES = (10_000, 100_000, 1_000_000)
@@ -63,7 +64,7 @@ class Lake:
         return [] if self.writer is None else [f"lake.writer={self.writer}"]
 
     @contextmanager
-    def app(self) -> Iterator[wiring.Lakeray]:
+    def app(self) -> Iterator[Lakeray]:
         """A command's view of the lake, opened."""
         with wiring.opened(self.place.settings(*self.words()), events=Silent()) as app:
             yield app
@@ -138,7 +139,7 @@ def _discovery(lake: Lake) -> float:
 
         def discover() -> None:
             (stream,) = app.streams()
-            planned = look(app.rules(stream), Looks(store=app.store, books=app.books()))
+            planned = look(app.rules(stream), Looks(store=app.store, books=app.planning_snapshot()))
             assert not planned.batches
 
         app.reader.cursor(app.streams()[0].name)  # opening the catalog is not discovery
@@ -155,7 +156,7 @@ def _clean_planning(lake: Lake) -> float:
     """With as many files due at every size: those of the oldest eight days."""
     with lake.app() as app:
         name = app.streams()[0].name
-        oldest = app.books().oldest_merged_day(name)
+        oldest = app.planning_snapshot().oldest_merged_day(name)
         assert oldest is not None
         before = oldest + timedelta(days=_FILES // FILES_PER_DAY)
         cursor = app.reader.cursor(name)

@@ -18,11 +18,12 @@ import psycopg
 from obstore.store import S3Store
 
 from benchmarks.report import lakeray
-from lakeray.__main__ import parse, settings_of
 from lakeray.adapters.ducklake import extensions
 from lakeray.adapters.services import postgres, seaweedfs, state
-from lakeray.config import Settings, StreamSettings
-from lakeray.events import Event
+from lakeray.cli.compose import settings_of
+from lakeray.cli.parse import parse
+from lakeray.settings.values import Settings, StreamSettings
+from lakeray.values.events import Event
 
 FIRST_DAY = date(2026, 1, 1)
 _DISTINCT = 50

@@ -22,13 +22,13 @@ from unittest.mock import patch
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
 from benchmarks.report import ROOT, keep, spread
-from lakeray import sql
-from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
-from lakeray.adapters.ducklake.connection import LakeAddress, connect
-from lakeray.airbyte import AIRBYTE_COLUMNS
-from lakeray.column_types import parse_type
-from lakeray.generate import StreamSpec, generated_files, landing_ddl
-from lakeray.model import Column, Contract, PendingTransform, StreamName
+from lakeray.adapters.dbt.runner import DbtProject, DbtRunner
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS
+from lakeray.streams.generated import StreamSpec, generated_files, landing_ddl
+from lakeray.values.column_types import parse_type
+from lakeray.values.model import Column, Contract, PendingTransform, StreamName
 
 _MEMORY_BYTES = 4 * 2**30 - 400_000_000
 _FILES = 16
@@ -118,7 +118,7 @@ class Bench:
             threads=2,
         )
         self.lake = connect(self.address, read_only=False)
-        self.lake.execute(sql.load("meta_schema"))
+        self.lake.execute(sql.load("ducklake/meta_schema"))
         for stream in self.streams.values():
             self.lake.execute(landing_ddl(stream, _CONTRACT))
         self.runner = DbtRunner(self._project())

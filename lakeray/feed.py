@@ -8,10 +8,17 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from lakeray import advance, clean, commit, discover, plan, portions, reread, transform
-from lakeray.column_types import parse_type
-from lakeray.errors import DataError, LakerayError, TransformError
-from lakeray.events import (
+from lakeray.ports.catalog import CatalogReader, PlanningBooks
+from lakeray.ports.committer import Committer
+from lakeray.ports.events import EventSink
+from lakeray.ports.execution import Executor
+from lakeray.ports.storage import ObjectStore
+from lakeray.ports.time import Clock
+from lakeray.steps import advance, clean, commit, discover, merge, plan, set_aside, split
+from lakeray.steps.progress import Tally
+from lakeray.values.column_types import parse_type
+from lakeray.values.errors import DataError, LakerayError, TransformError
+from lakeray.values.events import (
     BatchCommitted,
     FileRejected,
     FilesCleaned,
@@ -23,9 +30,9 @@ from lakeray.events import (
     StreamStarted,
     transformed,
 )
-from lakeray.faults import Fault, FaultPoint, no_fault
-from lakeray.keys import file_day
-from lakeray.model import (
+from lakeray.values.faults import Fault, FaultPoint, no_fault
+from lakeray.values.keys import file_day
+from lakeray.values.model import (
     Accepted,
     Batch,
     Budget,
@@ -41,8 +48,6 @@ from lakeray.model import (
     StreamStatus,
     Verdict,
 )
-from lakeray.ports import CatalogReader, Clock, Committer, EventSink, Executor, ObjectStore, PlanningBooks
-from lakeray.tally import Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,7 @@ def _packed(rules: Rules, ports: Looks, found: Discovery) -> Plan:
         budget=rules.budget,
         oversize_policy=rules.oversize_policy,
         max_batches=rules.max_batches,
-        factor=transform.factor_of(peaks, adaptive=rules.adaptive),
+        factor=merge.factor_of(peaks, adaptive=rules.adaptive),
     )
 
 
@@ -190,7 +195,7 @@ def _take_in(rules: Rules, ports: Ports, tally: Tally, plan_now: Callable[[], Pl
         ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
     if _has_object_policy(rules):  # P14: before dbt, which cannot read what has changed
         tally.worked |= _settle_objects(plan_now(), rules, ports)
-    reread.finish(rules.stream, reader=ports.reader, committer=ports.committer)  # P6, P15
+    set_aside.finish(rules.stream, reader=ports.reader, committer=ports.committer)  # P6, P15
     tally.worked |= _transform(rules, ports, tally)  # P12: first what an earlier run left
     planned = plan_now()  # P2, P3, P4
     ports.fault(FaultPoint.AFTER_DISCOVER)
@@ -245,8 +250,8 @@ def _settle_objects(planned: Plan, rules: Rules, ports: Ports) -> bool:
     return dropped
 
 
-def _fitting(checked: Iterator[portions.Checked], rules: Rules) -> Iterator[portions.Checked]:
-    return portions.cut(checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id)
+def _fitting(checked: Iterator[split.Checked], rules: Rules) -> Iterator[split.Checked]:
+    return split.cut(checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id)
 
 
 def _commit(
@@ -282,7 +287,7 @@ def _commit(
                 Noted(message=f"{accepted.file.key}: no place in the landing table for {', '.join(accepted.ignored)}")
             )
     tally.add(files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected))
-    tally.merging.loads[landed.snapshot] = transform.Load(
+    tally.merging.loads[landed.snapshot] = merge.Load(
         files=len(taken.files), rows=taken.rows, size_bytes=taken.size_bytes, projected_bytes=batch.projected_bytes
     )
     ports.events.emit(
@@ -306,7 +311,7 @@ def _commit(
 
 def _transform(rules: Rules, ports: Ports, tally: Tally, *, registered: PendingTransform | None = None) -> bool:
     try:
-        done = transform.catch_up(
+        done = merge.catch_up(
             rules.stream,
             marks=ports.reader,
             committer=ports.committer,
@@ -314,7 +319,7 @@ def _transform(rules: Rules, ports: Ports, tally: Tally, *, registered: PendingT
             registered=registered,
         )
     except TransformError as failed:
-        aside = reread.set_aside(
+        aside = set_aside.set_aside(
             rules.stream,
             failed,
             reader=ports.reader,
@@ -325,7 +330,7 @@ def _transform(rules: Rules, ports: Ports, tally: Tally, *, registered: PendingT
         if not aside:
             raise
         tally.quarantined += aside
-        done = transform.catch_up(rules.stream, marks=ports.reader, committer=ports.committer, merging=tally.merging)
+        done = merge.catch_up(rules.stream, marks=ports.reader, committer=ports.committer, merging=tally.merging)
     for event in (event for piece in done for event in transformed(*piece)):
         ports.events.emit(event)
     return bool(done)

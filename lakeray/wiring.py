@@ -3,88 +3,58 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from lakeray import feed, memory, portions, sizing, validate
-from lakeray.adapters.aws import credentials
-from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
-from lakeray.adapters.ducklake import postgres_catalog
-from lakeray.adapters.ducklake.books import Books
-from lakeray.adapters.ducklake.connection import LakeAddress, S3Access
-from lakeray.adapters.ducklake.reader import DuckLakeReader
-from lakeray.adapters.inline_executor import InlineExecutor
-from lakeray.adapters.lease_file import FileLease, holder_of
-from lakeray.adapters.lease_postgres import PostgresLease
-from lakeray.adapters.object_store import ObstoreStore, open_store
-from lakeray.adapters.system import SystemClock, fault_from_environment, give_memory_back, holder_name, new_id
-from lakeray.adapters.telemetry import open_sink
-from lakeray.config import LakeWriter, Secret, Settings, StreamSettings
-from lakeray.errors import UsageError
-from lakeray.generate import landing_ddl
-from lakeray.model import StreamName, StreamReport
-from lakeray.ports import Clock, Committer, EventSink, Executor, LeaseHolder
+from lakeray import run
+from lakeray.adapters.dbt.runner import DbtProject, DbtRunner
+from lakeray.adapters.ducklake.backends.connection import LakeAddress, S3Access
+from lakeray.adapters.ducklake.backends.postgres import catalog as postgres_catalog
+from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
+from lakeray.adapters.lease.file import FileLease, holder_of
+from lakeray.adapters.lease.postgres import PostgresLease
+from lakeray.adapters.machine import ThisMachine
+from lakeray.adapters.storage.clock_skew import of_endpoint
+from lakeray.adapters.storage.credentials import credentials
+from lakeray.adapters.storage.object_store import ObstoreStore, open_store
+from lakeray.adapters.system import (
+    SystemClock,
+    fault_from_environment,
+    give_memory_back,
+    holder_name,
+    leave_at_once,
+    new_id,
+)
+from lakeray.adapters.telemetry import Sink, open_sink
+from lakeray.adapters.threads.committer import shared
+from lakeray.adapters.threads.executor import InlineExecutor
+from lakeray.adapters.threads.feeders import ThreadFeeders
+from lakeray.airbyte.columns import with_airbyte_columns
+from lakeray.ports.committer import Committer, LeaseHolder, ServedCommitter
+from lakeray.ports.events import EventSink
+from lakeray.ports.execution import Executor, Feeders
+from lakeray.ports.services import Services
+from lakeray.ports.time import Clock
+from lakeray.run import Lakeray
+from lakeray.sample import SampleSettings, SampleStream, sample_files
+from lakeray.settings import stream_budget
+from lakeray.settings.values import ExecutorChoice, LakeWriter, Secret, Settings
+from lakeray.steps import validate
+from lakeray.streams.generated import landing_ddl
+from lakeray.values import memory
+from lakeray.values.errors import UsageError
+from lakeray.values.model import SampleResult, StreamName, StreamReport
 
 if TYPE_CHECKING:
-    from lakeray.adapters.ducklake.committer import DuckLakeCommitter
-    from lakeray.adapters.ducklake.facts import CatalogFacts
-    from lakeray.adapters.validation import BatchValidator
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lakeray:
-    """The opened application of one command."""
-
-    settings: Settings
-    store: ObstoreStore
-    reader: DuckLakeReader
-    clock: Clock
-    events: EventSink
-
-    def looks(self) -> feed.Looks:
-        """The ports that reading and planning need."""
-        return feed.Looks(store=self.store, books=self.reader)
-
-    def books(self) -> Books:
-        """The bookkeeping of the command's streams at this moment, each from its horizon on."""
-        rules = {stream.name: self.rules(stream) for stream in self.streams()}
-        return self.reader.books(list(rules), since_of=lambda cursor: feed.horizon_of(rules[cursor.stream], cursor))
-
-    def ports(self, committer: Committer, executor: Executor, *, stop: Callable[[], bool]) -> feed.Ports:
-        """The ports of a feed."""
-        return feed.Ports(
-            store=self.store,
-            reader=self.reader,
-            clock=self.clock,
-            events=self.events,
-            committer=committer,
-            executor=executor,
-            new_id=new_id,
-            stop=stop,
-            fault=fault_from_environment(),
-        )
-
-    def streams(self) -> list[StreamSettings]:
-        """The streams that the command is about, by name."""
-        return sorted(self.settings.streams.values(), key=lambda stream: stream.name)
-
-    def rules(self, stream: StreamSettings) -> feed.Rules:
-        """What a feed of the stream obeys."""
-        return rules_for(self.settings, stream)
-
-    @contextmanager
-    def committer(self) -> Iterator[DuckLakeCommitter]:
-        """The committer of this process, holding the lease.
-
-        Raises:
-            LeaseHeldError: another committer works on the lake.
-        """
-        with open_committer(self.settings) as committer:
-            yield committer
+    from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+    from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
+    from lakeray.adapters.parquet.validation import BatchValidator
 
 
 @contextmanager
@@ -95,12 +65,29 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
         UsageError: a setting contradicts another.
     """
     check_places(settings)
-    own = open_sink(settings.telemetry, output=settings.output) if events is None else None
+    own = (
+        open_sink(settings.telemetry, output=settings.output, progress=progress(settings.output))
+        if events is None
+        else None
+    )
     sink = own or events
     assert sink is not None
-    reader = DuckLakeReader(lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch)))
+    reader = DuckLakeReader(lake_address(settings, memory_bytes=stream_budget.books_bytes(settings.batch)))
     try:
-        yield Lakeray(settings=settings, store=raw_store(settings), reader=reader, clock=SystemClock(), events=sink)
+        app = Lakeray(
+            settings=settings,
+            store=raw_store(settings),
+            reader=reader,
+            clock=SystemClock(),
+            events=sink,
+            machine=machine(settings),
+            open_committer=functools.partial(open_committer, settings),
+            open_executor=functools.partial(inline_executor, settings),
+            open_feeders=lambda choice: feeders(app, choice),
+            new_id=new_id,
+            fault=fault_from_environment(),
+        )
+        yield app
     finally:
         reader.close()
         if own is not None:
@@ -108,14 +95,25 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
         give_memory_back()
 
 
+def progress(output: str) -> Sink | None:
+    """What shows events to a person at a terminal; None where nobody looks."""
+    if output != "text" or not sys.stderr.isatty():
+        return None
+    from lakeray.adapters.progress_bars import ProgressSink  # rich takes 0.1 s to import
+
+    return ProgressSink()
+
+
 @contextmanager
 def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
     """The lease, and the committer that it entitles to."""
-    from lakeray.adapters.ducklake.committer import DuckLakeCommitter  # brings DuckDB: what only looks ends before
+    from lakeray.adapters.ducklake.writing.committer import (
+        DuckLakeCommitter,  # brings DuckDB: what only looks ends before
+    )
 
     clock = SystemClock()
     with lease(settings, clock=clock).hold():
-        address = lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch))
+        address = lake_address(settings, memory_bytes=stream_budget.books_bytes(settings.batch))
         if address.sqlite_path is None:
             postgres_catalog.make_schema(address)
         transformer = DbtRunner(dbt_project(settings))
@@ -128,7 +126,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
             landing_ddl=landing_ddl,
             fault=fault_from_environment(),
             writer=settings.lake.writer,
-            row_group_bytes=sizing.row_groups(settings.batch),
+            row_group_bytes=stream_budget.row_groups(settings.batch),
         )
         try:
             if address.sqlite_path is None:
@@ -137,6 +135,40 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
         finally:
             transformer.close()
             committer.close()
+
+
+@contextmanager
+def open_shared_committer(settings: Settings) -> Iterator[ServedCommitter]:
+    """The same, for several feeders at once: what Ray's committer actor opens."""
+    with open_committer(settings) as committer, shared(committer) as served:
+        yield served
+
+
+def feeders(app: Lakeray, choice: ExecutorChoice) -> Feeders:
+    """Feeders in this process, with the application's own ports, or on Ray."""
+    settings = app.settings
+    if choice is not ExecutorChoice.RAY:
+        return ThreadFeeders(
+            open_committer=app.open_committer,
+            executor=app.open_executor(),
+            feed_one=functools.partial(run.feed_one, app),
+            leave_at_once=leave_at_once,
+        )
+    from lakeray.adapters.ray.feeders import RayFeeders  # Ray takes 2 s to import: only plans that are worth it pay
+
+    return RayFeeders(
+        address=settings.ray.address,
+        num_cpus=settings.ray.num_cpus,
+        open_committer=functools.partial(open_shared_committer, settings),
+        feed_one=functools.partial(feed_one, settings),
+        validator=batch_validator(settings),
+        warm_up=import_validation,
+    )
+
+
+def import_validation() -> None:
+    """Import what a validation needs: 1.5 s, which a worker can spend before there is work."""
+    importlib.import_module("lakeray.adapters.ducklake.statistics.scratch_lake")
 
 
 def lease(settings: Settings, *, clock: Clock) -> LeaseHolder:
@@ -148,7 +180,7 @@ def lease(settings: Settings, *, clock: Clock) -> LeaseHolder:
 
 def postgres_lease(settings: Settings) -> PostgresLease:
     """The lease of a lake whose catalog is in Postgres."""
-    address = lake_address(settings, memory_bytes=sizing.books_bytes(settings.batch))
+    address = lake_address(settings, memory_bytes=stream_budget.books_bytes(settings.batch))
     return PostgresLease(
         postgres_catalog.conninfo(address),
         password=address.password,
@@ -173,43 +205,9 @@ def lease_path(settings: Settings) -> Path:
 def feed_one(
     settings: Settings, stream: StreamName, committer: Committer, executor: Executor, stop: Callable[[], bool]
 ) -> StreamReport:
-    """Feed one stream with ports of its own: what a Ray feeder actor runs."""
+    """Feed one stream with ports of its own: what a Ray actor runs."""
     with opened(settings) as app:
-        chosen = settings.streams[stream.slug]
-        return feed.feed_stream(app.rules(chosen), app.ports(committer, executor, stop=stop))
-
-
-def feed_one_with(
-    settings: Settings,
-) -> Callable[[StreamName, Committer, Executor, Callable[[], bool]], StreamReport]:
-    """``feed_one`` with its settings, to be sent to an actor."""
-    return functools.partial(feed_one, settings)
-
-
-def rules_for(settings: Settings, stream: StreamSettings) -> feed.Rules:
-    """What a feed of the stream obeys.
-
-    Raises:
-        UsageError: the stream's config is wrong.
-    """
-    batch = settings.batch_for(stream)
-    contract = stream.landing_contract()
-    return feed.Rules(
-        stream=stream.name,
-        contract=contract,
-        budget=sizing.fitted(
-            batch.budget(max_in_flight=settings.feed.prefetch_batches),
-            leaves=portions.leaves_of(contract.columns),
-            lake=settings.batch,
-        ),
-        oversize_policy=batch.oversize,
-        adaptive=batch.adaptive,
-        lookback_days=settings.feed.lookback_days,
-        retention_days=settings.retention.days,
-        max_batches=settings.feed.max_batches,
-        on_changed=settings.feed.on_changed,
-        on_vanished=settings.feed.on_vanished,
-    )
+        return run.feed_one(app, stream, committer, executor, stop)
 
 
 def inline_executor(settings: Settings) -> InlineExecutor:
@@ -219,7 +217,9 @@ def inline_executor(settings: Settings) -> InlineExecutor:
 
 def batch_validator(settings: Settings) -> BatchValidator:
     """All that a validation task needs."""
-    from lakeray.adapters.validation import BatchValidator  # brings pyarrow: a feed with nothing new ends before
+    from lakeray.adapters.parquet.validation import (
+        BatchValidator,  # brings pyarrow: a feed with nothing new ends before
+    )
 
     return BatchValidator(
         raw=raw_store(settings),
@@ -235,9 +235,37 @@ def catalog_facts(settings: Settings) -> CatalogFacts | None:
     """What works out the catalog's rows before the commit; None when DuckLake's own call registers."""
     if settings.lake.writer is LakeWriter.EXTENSION:
         return None
-    from lakeray.adapters.ducklake.facts import CatalogFacts
+    from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
 
     return CatalogFacts(extension_directory=absolute(settings.paths.root) / "extensions", temp=temp_directory(settings))
+
+
+def write_sample(
+    app: Lakeray, *, stream: SampleStream, plan: SampleSettings, on_file: Callable[[str, int], None]
+) -> SampleResult:
+    """Write one stream's sample; a file that is there is kept.
+
+    Raises:
+        StorageError: the store, or this machine's disk, takes no file.
+    """
+    from lakeray.adapters.parquet import sample_writer  # brings pyarrow
+
+    return sample_writer.write_sample(
+        app.store,
+        files=sample_files(stream, settings=plan),
+        columns=with_airbyte_columns(stream.fields),
+        rows_per_file=plan.rows_per_file,
+        directory=temp_directory(app.settings),
+        on_file=on_file,
+    )
+
+
+def services(settings: Settings) -> Services:
+    """SeaweedFS and Postgres on this machine."""
+    from lakeray.adapters.services.local import LocalServices  # brings wheels that only development installs
+
+    wanted = settings.services
+    return LocalServices(root=absolute(settings.paths.root), s3_port=wanted.s3_port, postgres_port=wanted.postgres_port)
 
 
 def raw_store(settings: Settings) -> ObstoreStore:
@@ -289,7 +317,7 @@ def dbt_project(settings: Settings) -> DbtProject:
     address = lake_address(settings, memory_bytes=0)
     object_storage = {} if address.s3 is None else _dbt_object_storage(address.s3, address)
     allowed = int(settings.batch.memory_bytes)
-    threads = sizing.threads(settings.batch)
+    threads = stream_budget.threads(settings.batch)
     return DbtProject(
         project_dir=absolute(settings.dbt.project_dir),
         target_dir=absolute(settings.paths.root) / "dbt",
@@ -305,7 +333,9 @@ def dbt_project(settings: Settings) -> DbtProject:
         },
         tests=settings.dbt.tests,
         threads=threads,
-        stream_threads={slug: rules_for(settings, stream).budget.threads for slug, stream in settings.streams.items()},
+        stream_threads={
+            slug: run.rules_for(settings, stream).budget.threads for slug, stream in settings.streams.items()
+        },
     )
 
 
@@ -325,6 +355,24 @@ def _dbt_object_storage(access: S3Access, address: LakeAddress) -> dict[str, str
     if address.password is not None:
         environment["PGPASSWORD"] = address.password
     return environment
+
+
+def machine(settings: Settings) -> ThisMachine:
+    """What ``doctor`` asks."""
+    address = lake_address(settings, memory_bytes=stream_budget.books_bytes(settings.batch))
+    clocks: dict[str, Callable[[datetime], float | None]] = {}
+    if address.sqlite_path is None:
+        clocks["Postgres"] = lambda now: (now - postgres_catalog.time_of(address)).total_seconds()
+    endpoint = settings.storage.endpoint_url
+    if endpoint is not None and settings.storage.url.startswith("s3://"):
+        clocks["storage"] = lambda now: of_endpoint(endpoint, now=now)
+    return ThisMachine(
+        root=absolute(settings.paths.root),
+        holder=lambda: lease_holder(settings),
+        clocks=clocks,
+        open_lake=lambda: lake_store(settings),
+        open_temporary=lambda: open_store(temp_directory(settings).as_uri()),
+    )
 
 
 def temp_directory(settings: Settings) -> Path:

@@ -26,7 +26,7 @@ def extension_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A Ray on this machine, for the session."""
-    from lakeray.adapters.ray_executor import cluster
+    from lakeray.adapters.ray.feeders import cluster
 
     before = dict(os.environ)
     # Workers unpickle values whose classes are in the checkout, tests included.

@@ -9,15 +9,11 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import FrameType
 
-from lakeray.faults import Fault, FaultPoint, no_fault
+from lakeray.values.faults import Fault, FaultPoint, no_fault
 
 
 class SystemClock:
@@ -82,34 +78,3 @@ def leave_at_once() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient third one
     print("interrupted: what was committed stays, the rest comes with the next run", file=sys.stderr, flush=True)
     os._exit(130)
-
-
-class StopFlag:
-    """Ctrl-C as a flag: the first asks to stop after the current step, the second stops at once."""
-
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-
-    def __call__(self) -> bool:
-        """Whether the operator asked to stop."""
-        return self._asked.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait, at most so long; True as soon as the operator asked to stop."""
-        return self._asked.wait(seconds)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM into the flag inside the block."""
-
-        def ask(_number: int, _frame: FrameType | None) -> None:
-            if self._asked.is_set():
-                raise KeyboardInterrupt
-            self._asked.set()
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

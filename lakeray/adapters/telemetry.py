@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Protocol, TextIO
 
-from lakeray.events import (
+from lakeray.values.events import (
     BatchCommitted,
     BatchTransformed,
     Event,
@@ -103,8 +103,10 @@ class OtelSink:
         self._files = meter.create_counter("lakeray.files", unit="{file}", description="Files taken in")
         self._rows = meter.create_counter("lakeray.rows", unit="{row}", description="Rows taken in")
         self._rejected = meter.create_counter("lakeray.rejected", unit="{file}", description="Files quarantined")
-        self._commit_s = meter.create_histogram("lakeray.commit.duration", unit="s", description="One batch's commit")
-        self._transform_s = meter.create_histogram("lakeray.transform.duration", unit="s", description="One dbt run")
+        self._commit_s = meter.create_histogram(
+            "lakeray.steps.commit.duration", unit="s", description="One batch's commit"
+        )
+        self._transform_s = meter.create_histogram("lakeray.steps.merge.duration", unit="s", description="One dbt run")
 
     def emit(self, event: Event) -> None:
         """Record the event as a span that ends now, and count what it counts."""
@@ -156,15 +158,14 @@ class Sinks:
             sink.close()
 
 
-def open_sink(settings: Exporter, *, output: str) -> Sinks:
-    """The sinks that the settings ask for: stderr always, OpenTelemetry where wanted."""
-    first: Sink
-    if output == "text" and sys.stderr.isatty():
-        from lakeray.adapters.terminal import ProgressSink  # rich takes 0.1 s to import
+def open_sink(settings: Exporter, *, output: str, progress: Sink | None) -> Sinks:
+    """The sinks that the settings ask for: stderr always, OpenTelemetry where wanted.
 
-        first = ProgressSink()
-    else:
-        first = LogSink(sys.stderr, as_json=output == "json")
+    Args:
+        output: ``text`` or ``json``: the form of the lines on stderr.
+        progress: what shows events to a person, in place of those lines.
+    """
+    first = progress or LogSink(sys.stderr, as_json=output == "json")
     return Sinks([first] if settings.exporter == "none" else [first, OtelSink(settings)])
 
 

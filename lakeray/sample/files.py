@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lakeray.model import Column, StreamName
 from lakeray.sample import klaviyo, shopify_customers, shopify_orders, shopify_refunds
 from lakeray.sample.draw import scatter
 from lakeray.sample.generic import generic_record
 from lakeray.sample.schedule import Emission, SampleSettings, Shape, moment
 from lakeray.sample.world import SHAPES, World
+from lakeray.values.model import Column, StreamName
 
 Row = dict[str, Any]
 """Column name to value: date-times are aware datetimes, structs dicts, lists lists. An absent column is null."""

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from lakeray.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
-from lakeray.model import Column
 from lakeray.sample.draw import Draw
 from lakeray.sample.texts import COMPANIES, DOMAINS, FIRST_NAMES, LAST_NAMES, NOTES, PLACES, PRODUCTS, TAGS
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
+from lakeray.values.model import Column
 
 _WIDTHS = {"TINYINT": 8, "UTINYINT": 8, "SMALLINT": 16, "USMALLINT": 16, "INTEGER": 32, "UINTEGER": 32}
 _MAX_DEPTH = 8

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.fed import Fed, feed_while_others_look
-from tests.real.lake import Lake
+from tests.support.real.lake import Lake
 
 
 @pytest.fixture(scope="session")

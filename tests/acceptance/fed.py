@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.real.lake import Lake, Ran
-from tests.real.processes import Running, lakeray
+from tests.support.real.lake import Lake, Ran
+from tests.support.real.processes import Running, lakeray
 
 STREAM = "klaviyo/events"
 FILES = 200

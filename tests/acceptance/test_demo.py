@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.lake import Lake, Ran
-from tests.real.processes import lakeray
+from tests.support.real.lake import Lake, Ran
+from tests.support.real.processes import lakeray
 
 pytestmark = pytest.mark.timeout(900)
 STREAMS = [

@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 
 from tests.acceptance.fed import FILES, STREAM, Fed
-from tests.real.lake import Lake
-from tests.real.parquet import record, write
-from tests.real.processes import Running, lakeray, wait_until_gone
+from tests.support.real.lake import Lake
+from tests.support.real.parquet import record, write
+from tests.support.real.processes import Running, lakeray, wait_until_gone
 
 pytestmark = pytest.mark.timeout(900)
 """Generous, for a machine that does much else; every process ends or is killed long before."""

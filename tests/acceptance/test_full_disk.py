@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.disk import tiny
-from tests.real.lake import PROJECT, Lake, Ran, plain_environment
-from tests.real.processes import lakeray
+from tests.support.real.disk import tiny
+from tests.support.real.lake import PROJECT, Lake, Ran, plain_environment
+from tests.support.real.processes import lakeray
 
 STREAM = "+stream=klaviyo/events"
 SAMPLE = ("sample", STREAM, "sample.days=3", "sample.files_per_day=2", "sample.rows_per_file=3000")

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from tests.acceptance.fed import STREAM, Fed
-from tests.real.lake import Lake
-from tests.real.processes import Running, lakeray, wait_until_gone
+from tests.support.real.lake import Lake
+from tests.support.real.processes import Running, lakeray, wait_until_gone
 
 pytestmark = pytest.mark.timeout(900)
 MOMENTS = ("executor_chosen", "landing_changed", "stream_planned", "batch_committed", "batch_transformed")

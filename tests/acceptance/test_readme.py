@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.lake import PROJECT, plain_environment
+from tests.support.real.lake import PROJECT, plain_environment
 
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _RUN_OTHERWISE = ("make demo", "make test", "make test-long", "git clone", "cd ")

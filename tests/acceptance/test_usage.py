@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lakeray.__main__ import main
-from lakeray.help import COMMANDS
-from tests.real.processes import lakeray
+from lakeray.cli.help import COMMANDS
+from lakeray.cli.main import main
+from tests.support.real.processes import lakeray
 
 WRONG = [
     (("fed",), "fed", "feed"),

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from lakeray.__main__ import PROJECT, Call, parse, settings_of, stream_names
-from lakeray.commands.generate import drifted, wanted
-from lakeray.config import Settings
-from lakeray.errors import UsageError
-from lakeray.generate import is_generated
-from lakeray.wiring import check_places, rules_for
+from lakeray.cli.commands.generate import drifted, wanted
+from lakeray.cli.compose import PROJECT, settings_of, stream_names
+from lakeray.cli.parse import Call, parse
+from lakeray.run import rules_for
+from lakeray.settings.conversion import batch_for
+from lakeray.settings.values import Settings
+from lakeray.streams.generated import is_generated
+from lakeray.values.errors import UsageError
+from lakeray.wiring import check_places
 
 ENVS = sorted(path.stem for path in (PROJECT / "conf" / "env").glob("*.yaml"))
 STREAMS = sorted(stream_names(None))
@@ -66,8 +69,8 @@ def test_without_a_stream_all_are_fed() -> None:
 def test_several_streams_and_a_stream_without_the_plus_are_understood() -> None:
     made = settings("stream=[shopify/orders,klaviyo/events]", "+streams.shopify__orders.batch.target_bytes=1MB")
     assert sorted(made.streams) == ["klaviyo__events", "shopify__orders"]
-    assert made.batch_for(made.streams["shopify__orders"]).target_bytes == 1_000_000
-    assert made.batch_for(made.streams["klaviyo__events"]).target_bytes == made.batch.target_bytes
+    assert batch_for(made, made.streams["shopify__orders"]).target_bytes == 1_000_000
+    assert batch_for(made, made.streams["klaviyo__events"]).target_bytes == made.batch.target_bytes
 
 
 @pytest.mark.parametrize(

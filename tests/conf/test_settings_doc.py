@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from lakeray.__main__ import PROJECT, compose, parse
+from lakeray.cli.compose import PROJECT, compose
+from lakeray.cli.parse import parse
 
 _ROW = re.compile(r"^\| `([a-z0-9_.]+)` \|(?:[^|]*\|){3}$", re.MULTILINE)
 

@@ -14,20 +14,27 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakeray import commit, feed, validate
-from lakeray.adapters.arrow_types import arrow_type
-from lakeray.adapters.ducklake.committer import DuckLakeCommitter
-from lakeray.adapters.ducklake.connection import LakeAddress, connect
-from lakeray.adapters.ducklake.facts import CatalogFacts
-from lakeray.adapters.ducklake.reader import DuckLakeReader
-from lakeray.adapters.inline_executor import InlineExecutor
-from lakeray.adapters.object_store import open_store
-from lakeray.adapters.validation import BatchValidator
-from lakeray.advance import next_path
-from lakeray.column_types import parse_type
-from lakeray.errors import LakerayError, LeaseLostError, TransformError
-from lakeray.generate import landing_ddl
-from lakeray.model import (
+from lakeray import feed
+from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
+from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
+from lakeray.adapters.parquet.arrow_types import arrow_type
+from lakeray.adapters.parquet.validation import BatchValidator
+from lakeray.adapters.storage.object_store import open_store
+from lakeray.adapters.threads.executor import InlineExecutor
+from lakeray.ports.catalog import CatalogReader
+from lakeray.ports.committer import Committer
+from lakeray.ports.execution import Executor
+from lakeray.ports.storage import ObjectStore
+from lakeray.ports.time import Clock
+from lakeray.steps import commit, validate
+from lakeray.steps.advance import next_path
+from lakeray.steps.plan import batch_id
+from lakeray.streams.generated import landing_ddl
+from lakeray.values.column_types import parse_type
+from lakeray.values.errors import LakerayError, LeaseLostError, TransformError
+from lakeray.values.model import (
     Accepted,
     Batch,
     BuildResult,
@@ -40,13 +47,11 @@ from lakeray.model import (
     StreamStatus,
     Verdict,
 )
-from lakeray.plan import batch_id
-from lakeray.ports import CatalogReader, Clock, Committer, Executor, ObjectStore
-from tests.fakes.feeds import RULES
-from tests.fakes.lake import MemoryCatalog, MemoryLake
-from tests.fakes.records import COLUMNS, CONTRACT, STREAM, Row, content
-from tests.fakes.store import MemoryStore
-from tests.fakes.world import FakeClock, PlainExecutor, RecordingSink
+from tests.support.fakes.feeds import RULES
+from tests.support.fakes.lake import MemoryCatalog, MemoryLake
+from tests.support.fakes.records import COLUMNS, CONTRACT, STREAM, Row, content
+from tests.support.fakes.store import MemoryStore
+from tests.support.fakes.world import FakeClock, PlainExecutor, RecordingSink
 
 EVER = datetime(2100, 1, 1, tzinfo=UTC)
 """Later than every snapshot of a test."""

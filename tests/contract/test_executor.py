@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from lakeray.adapters.inline_executor import InlineExecutor
-from lakeray.errors import StorageError, ValidationMemoryError
-from lakeray.model import Accepted, Batch, Contract, Footer, SourceFile, Verdict
-from lakeray.ports import Executor
-from lakeray.validate import verdict
+from lakeray.adapters.threads.executor import InlineExecutor
+from lakeray.ports.execution import Executor
+from lakeray.steps.validate import verdict
+from lakeray.values.errors import StorageError, ValidationMemoryError
+from lakeray.values.model import Accepted, Batch, Contract, Footer, SourceFile, Verdict
 from tests.contract.lakes import OnDisk
-from tests.fakes.feeds import key_for
-from tests.fakes.records import COLUMNS, CONTRACT, row
+from tests.support.fakes.feeds import key_for
+from tests.support.fakes.records import COLUMNS, CONTRACT, row
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def executor(request: pytest.FixtureRequest, lake: OnDisk) -> Executor:
     if request.param == "inline":
         return InlineExecutor(lake.validator)
     request.getfixturevalue("ray_cluster")
-    from lakeray.adapters.ray_executor import RayExecutor
+    from lakeray.adapters.ray.executor import RayExecutor
 
     return RayExecutor(lake.validator)
 
@@ -122,7 +122,7 @@ def test_a_file_that_takes_too_much_memory_is_named_after_its_batch_was_halved(
     validator = replace(lake.validator, judge=_out_of_memory_at_huge)
     if kind == "ray":
         request.getfixturevalue("ray_cluster")
-        from lakeray.adapters.ray_executor import RayExecutor
+        from lakeray.adapters.ray.executor import RayExecutor
 
         executor: Executor = RayExecutor(validator)
     else:
@@ -145,7 +145,7 @@ def _ends_its_process_at_deadly(file: SourceFile, footer: Footer, contract: Cont
 def test_a_file_that_ends_its_worker_each_time_is_named_and_the_others_are_validated(
     lake: OnDisk, ray_cluster: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lakeray.adapters import ray_executor
+    from lakeray.adapters.ray import executor as ray_executor
 
     monkeypatch.setattr(ray_executor, "_WAIT_S", 0.0)
     keys = [key_for(date(2026, 3, 1), f"part_{number}.parquet") for number in range(3)]

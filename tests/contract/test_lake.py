@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lakeray.column_types import parse_type
-from lakeray.errors import ContractError, DamageError, LakerayError, LeaseLostError, TransformError
-from lakeray.model import (
+from lakeray.ports.catalog import Known
+from lakeray.values.column_types import parse_type
+from lakeray.values.errors import ContractError, DamageError, LakerayError, LeaseLostError, TransformError
+from lakeray.values.model import (
     Column,
     CommitRequest,
     ContractIs,
@@ -25,10 +26,9 @@ from lakeray.model import (
     StreamName,
     StreamStatus,
 )
-from lakeray.ports import Known
 from tests.contract.lakes import CONTRACT, EVER, InMemory, Lake, OnDisk
-from tests.fakes.feeds import BUDGET, key_for
-from tests.fakes.records import COLUMNS, STREAM, row
+from tests.support.fakes.feeds import BUDGET, key_for
+from tests.support.fakes.records import COLUMNS, STREAM, row
 
 A, B, C, D = (key_for(date(2026, 3, day)) for day in (1, 2, 10, 11))
 ODD = ["it's.parquet", "a b.parquet", "é–ü.parquet", "100%25.parquet", "a#b?.parquet", "g*.parquet", 'q".parquet']
@@ -635,7 +635,7 @@ def test_a_feed_cleans_behind_the_cursor_and_storage_follows(lake: Lake) -> None
 def test_the_books_of_all_streams_say_what_the_reader_says(on_disk: OnDisk) -> None:
     lake = on_disk
     other = StreamName("shop", "refunds")
-    empty = lake.reader.books([STREAM, other], since_of=lambda _: None)
+    empty = lake.reader.planning_snapshot([STREAM, other], since_of=lambda _: None)
     assert (empty.cursor(STREAM).path, dict(empty.known(other, since=None))) == (None, {})
     lake.put(A, row(1))
     lake.put(C, row(2))
@@ -644,7 +644,7 @@ def test_the_books_of_all_streams_say_what_the_reader_says(on_disk: OnDisk) -> N
     lake.put(D, row(3))
     lake.take_in(D)
     since = date(2026, 3, 5)
-    books = lake.reader.books([STREAM, other], since_of=lambda _: since)
+    books = lake.reader.planning_snapshot([STREAM, other], since_of=lambda _: since)
     for stream in (STREAM, other):
         assert books.cursor(stream) == lake.reader.cursor(stream)
         assert books.known(stream, since=since) == lake.reader.known(stream, since=since)

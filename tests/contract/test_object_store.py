@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lakeray.adapters.object_store import open_store
-from lakeray.discover import list_since
-from lakeray.errors import StorageError, UsageError
-from lakeray.model import StreamName
+from lakeray.adapters.storage.object_store import open_store
+from lakeray.steps.discover import list_since
+from lakeray.values.errors import StorageError, UsageError
+from lakeray.values.model import StreamName
 from tests.contract.lakes import Writable
-from tests.fakes.store import MemoryStore
+from tests.support.fakes.store import MemoryStore
 
 NAMES = [
     "plain.parquet",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
-from lakeray.adapters.ducklake.table_stats import as_duckdb
-from lakeray.airbyte import AIRBYTE_COLUMNS
-from lakeray.model import StreamName
+from lakeray.adapters.ducklake.values.column_summary import as_duckdb
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS
+from lakeray.values.model import StreamName
 from tests.differential.lakes import Row, Twins, WrittenLake, quoted, truth
 
 _FILE = (

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from lakeray.column_types import parse_type
-from lakeray.model import Column, Contract
+from lakeray.values.column_types import parse_type
+from lakeray.values.model import Column, Contract
 
 LONG = 5_000
 """Bytes of a text beyond the writers' limits for statistics."""

@@ -11,28 +11,19 @@ from typing import Any
 
 import duckdb
 
-from lakeray import commit, validate
-from lakeray.adapters.ducklake.committer import DuckLakeCommitter
-from lakeray.adapters.ducklake.connection import LakeAddress, connect
-from lakeray.adapters.ducklake.facts import CatalogFacts
-from lakeray.adapters.ducklake.reader import DuckLakeReader
-from lakeray.adapters.object_store import ObstoreStore, open_store
-from lakeray.adapters.validation import BatchValidator
-from lakeray.faults import Fault, no_fault
-from lakeray.generate import landing_ddl
-from lakeray.model import (
-    Accepted,
-    Batch,
-    CommitOutcome,
-    CommitRequest,
-    Contract,
-    Landed,
-    SourceFile,
-    StreamName,
-)
-from lakeray.plan import batch_id
+from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
+from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
+from lakeray.adapters.parquet.validation import BatchValidator
+from lakeray.adapters.storage.object_store import ObstoreStore, open_store
+from lakeray.steps import commit, validate
+from lakeray.steps.plan import batch_id
+from lakeray.streams.generated import landing_ddl
+from lakeray.values.faults import Fault, no_fault
+from lakeray.values.model import Accepted, Batch, CommitOutcome, CommitRequest, Contract, Landed, SourceFile, StreamName
 from tests.contract.lakes import SqlTransformer
-from tests.fakes.world import FakeClock
+from tests.support.fakes.world import FakeClock
 
 CATALOG = "__ducklake_metadata_lakehouse"
 WRITERS = ("extension", "catalog")

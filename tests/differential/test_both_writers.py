@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from lakeray.model import Landed
+from lakeray.values.model import Landed
 from tests.differential import files
 from tests.differential.compare import same_answers, same_catalogs, same_table_statistics
 from tests.differential.files import Case, cases

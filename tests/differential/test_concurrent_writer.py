@@ -7,7 +7,7 @@ from threading import Event, Thread
 import duckdb
 import pytest
 
-from lakeray.adapters.ducklake.connection import connect
+from lakeray.adapters.ducklake.backends.connection import connect
 from tests.differential.lakes import Twins, WrittenLake
 from tests.differential.test_found_faults import CONTRACT, counts, parquet
 from tests.differential.test_group_commit import batch, requests, together

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakeray.column_types import parse_type
-from lakeray.model import Column, Contract, StreamName
+from lakeray.values.column_types import parse_type
+from lakeray.values.model import Column, Contract, StreamName
 from tests.differential.compare import catalog_rows, same_catalogs, table_id, table_statistics
 from tests.differential.lakes import Twins, WrittenLake
 

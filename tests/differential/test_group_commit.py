@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from lakeray.faults import FaultPoint
-from lakeray.model import CommitOutcome, CommitRequest, CursorIs, Landed, Refused, StreamName, Unknown
+from lakeray.values.faults import FaultPoint
+from lakeray.values.model import CommitOutcome, CommitRequest, CursorIs, Landed, Refused, StreamName, Unknown
 from tests.differential.compare import same_answers, same_catalogs, same_table_statistics
 from tests.differential.lakes import Twins, WrittenLake
 from tests.differential.test_found_faults import CONTRACT, counts, parquet

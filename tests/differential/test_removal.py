@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lakeray.errors import DamageError, LeaseLostError
-from lakeray.model import LedgerEntry, StreamName
+from lakeray.values.errors import DamageError, LeaseLostError
+from lakeray.values.model import LedgerEntry, StreamName
 from tests.differential.compare import same_catalogs, table_id
 from tests.differential.lakes import Twins, WrittenLake
 from tests.differential.test_found_faults import counts, found, landed, parquet

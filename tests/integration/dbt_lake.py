@@ -17,8 +17,8 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
-from lakeray import sql as named_sql
 from lakeray.adapters.ducklake import extensions
+from lakeray.adapters.ducklake import sql as named_sql
 
 DBT = Path(__file__).parents[2] / "dbt"
 
@@ -51,7 +51,7 @@ class DbtLake:
             (root / folder).mkdir(parents=True)
         with sqlite3.connect(root / "catalog.sqlite") as catalog:
             catalog.execute("PRAGMA journal_mode = wal")
-        self.sql(named_sql.load("meta_schema"))
+        self.sql(named_sql.load("ducklake/meta_schema"))
         self.sql("INSERT INTO lakehouse.meta.committer VALUES (7, 'test', now(), 0)")
         landing = [ddl.read_text() for ddl in sorted((DBT / "landing").glob("*/*.sql"))]
         self.sql("\n".join(["BEGIN;", *landing, "COMMIT;"]))

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakeray.adapters.arrow_types import arrow_type, column_type, file_columns
-from lakeray.column_types import ColumnType, Scalar, parse_type
-from lakeray.model import Column
+from lakeray.adapters.parquet.arrow_types import arrow_type, column_type, file_columns
+from lakeray.values.column_types import ColumnType, Scalar, parse_type
+from lakeray.values.model import Column
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
 NUMBERS = [

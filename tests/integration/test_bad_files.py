@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tests.real.lake import Lake, Ran, Row
-from tests.real.parquet import RECORD, START, record, write
+from tests.support.real.lake import Lake, Ran, Row
+from tests.support.real.parquet import RECORD, START, record, write
 
 ADDS, IGNORES, REFUSES = "klaviyo/metrics", "klaviyo/lists", "klaviyo/flows"
 """What each of the three streams does with a column that its landing table lacks."""

@@ -6,7 +6,7 @@ import pickle
 
 import pyarrow as pa
 
-from lakeray.adapters.ducklake.blocks import STATISTICS, SUMMARY, Block, FileFacts, storable
+from lakeray.adapters.ducklake.values.file_statistics import STATISTICS, SUMMARY, Block, FileFacts, storable
 
 FILES = 200
 

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakeray.adapters.ducklake import scratch
-from lakeray.adapters.ducklake.blocks import FileFacts
-from lakeray.adapters.ducklake.facts import CatalogFacts
-from lakeray.adapters.footers import FileTail
-from lakeray.column_types import Scalar
-from lakeray.model import Column
+from lakeray.adapters.ducklake.statistics import scratch_lake
+from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+from lakeray.adapters.ducklake.values.file_statistics import FileFacts
+from lakeray.adapters.parquet.footers import FileTail
+from lakeray.values.column_types import Scalar
+from lakeray.values.model import Column
 
 COLUMNS = (Column(name="id", type=Scalar("BIGINT")),)
 
@@ -38,7 +38,7 @@ def test_a_failure_of_the_machine_rejects_no_file_and_is_over_with_it(
 ) -> None:
     facts = CatalogFacts(extension_directory=extension_directory, temp=tmp_path / "temp")
     with monkeypatch.context() as patched:
-        patched.setattr(scratch, "_MEMORY", "1KB")
+        patched.setattr(scratch_lake, "_MEMORY", "1KB")
         assert facts.of([tail(tmp_path)], columns=COLUMNS) == [None]
     (found,) = facts.of([tail(tmp_path)], columns=COLUMNS)
     assert isinstance(found, FileFacts)
@@ -47,6 +47,8 @@ def test_a_failure_of_the_machine_rejects_no_file_and_is_over_with_it(
 
 def test_only_errors_of_a_file_reject_it() -> None:
     of_the_file = duckdb.InvalidInputException("Failed to map column")
-    assert scratch._tells_of_a_file(of_the_file)
-    assert not scratch._tells_of_a_file(duckdb.OutOfMemoryException("Failed to add data files to DuckLake: no memory"))
-    assert not scratch._tells_of_a_file(duckdb.IOException("No space left on device"))
+    assert scratch_lake._tells_of_a_file(of_the_file)
+    assert not scratch_lake._tells_of_a_file(
+        duckdb.OutOfMemoryException("Failed to add data files to DuckLake: no memory")
+    )
+    assert not scratch_lake._tells_of_a_file(duckdb.IOException("No space left on device"))

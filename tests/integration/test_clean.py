@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tests.real.lake import Lake, Ran, Row
-from tests.real.parquet import RECORD, record, write
+from tests.support.real.lake import Lake, Ran, Row
+from tests.support.real.parquet import RECORD, record, write
 
 STREAM = "klaviyo/metrics"
 HERE = f"+stream={STREAM}"

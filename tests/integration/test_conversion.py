@@ -8,15 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakeray import validate
-from lakeray.adapters.conversion import convert
-from lakeray.adapters.footers import read_footer
-from lakeray.adapters.object_store import ObstoreStore, open_store
-from lakeray.airbyte import AIRBYTE_COLUMNS
-from lakeray.column_types import parse_type
-from lakeray.errors import StorageError, TryAgainError
-from lakeray.model import Accepted, Column, Contract, Rejected, RejectReason, StreamName
-from tests.real.disk import tiny
+from lakeray.adapters.parquet.conversion import convert
+from lakeray.adapters.parquet.footers import read_footer
+from lakeray.adapters.storage.object_store import ObstoreStore, open_store
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS
+from lakeray.steps import validate
+from lakeray.values.column_types import parse_type
+from lakeray.values.errors import StorageError, TryAgainError
+from lakeray.values.model import Accepted, Column, Contract, Rejected, RejectReason, StreamName
+from tests.support.real.disk import tiny
 
 STREAM = StreamName("shop", "orders")
 KEY = "shop/orders/year=2026/month=01/day=01/part_0.parquet"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import yaml
 
-from lakeray.adapters.ducklake.connection import HTTP_RETRIES
-from tests.real.lake import PROJECT
+from lakeray.adapters.ducklake.backends.connection import HTTP_RETRIES
+from tests.support.real.lake import PROJECT
 
 
 def test_dbt_tries_a_storage_again_as_often_as_lakeray_and_shares_all_other_settings() -> None:

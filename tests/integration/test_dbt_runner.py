@@ -8,11 +8,11 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.adapters.dbt_runner import DbtProject, DbtRunner
-from lakeray.adapters.ducklake.merges import set_row_group
-from lakeray.errors import ModelTestError, TransformError, TransformMemoryError
-from lakeray.memory import row_group_bytes
-from lakeray.model import BuildResult, PendingTransform, StreamName
+from lakeray.adapters.dbt.runner import DbtProject, DbtRunner
+from lakeray.adapters.ducklake.writing.merge_records import set_row_group
+from lakeray.values.errors import ModelTestError, TransformError, TransformMemoryError
+from lakeray.values.memory import row_group_bytes
+from lakeray.values.model import BuildResult, PendingTransform, StreamName
 from tests.integration.dbt_lake import DBT, DbtLake, Project, environment
 
 METRICS = StreamName("klaviyo", "metrics")

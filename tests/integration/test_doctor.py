@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.lake import Lake, Ran
-from tests.real.parquet import record, write
-from tests.real.processes import lakeray
+from tests.support.real.lake import Lake, Ran
+from tests.support.real.parquet import record, write
+from tests.support.real.processes import lakeray
 
 GONE, CHANGED, TWICE, SOUND = "klaviyo/metrics", "klaviyo/lists", "klaviyo/flows", "klaviyo/campaigns"
 STREAMS = f"+stream=[{GONE},{CHANGED},{TWICE},{SOUND}]"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.real.lake import PROJECT, Lake, Ran, Row
-from tests.real.parquet import record, write
+from tests.support.real.lake import PROJECT, Lake, Ran, Row
+from tests.support.real.parquet import record, write
 
 BROKEN, SOUND = "klaviyo/metrics", "klaviyo/lists"
 STREAMS = f"+stream=[{BROKEN},{SOUND}]"

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tests.real.lake import PROJECT, Lake, Ran, Row
-from tests.real.parquet import RECORD, record, write
+from tests.support.real.lake import PROJECT, Lake, Ran, Row
+from tests.support.real.parquet import RECORD, record, write
 
 STREAM = "klaviyo/metrics"
 TEST = "tests/no_bad_type.sql"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.lake import Lake, Ran, Row
-from tests.real.parquet import record, write
+from tests.support.real.lake import Lake, Ran, Row
+from tests.support.real.parquet import record, write
 
 STREAM = "klaviyo/metrics"
 HERE = f"+stream={STREAM}"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tests.real.lake import Lake, Row
-from tests.real.parquet import START, TIMES, write
+from tests.support.real.lake import Lake, Row
+from tests.support.real.parquet import START, TIMES, write
 
 ORDERS, REFUNDS = "shopify/orders", "shopify/order_refunds"
 FEED = ("feed", f"+stream=[{ORDERS},{REFUNDS}]")

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakeray.adapters.footers import FooterReader
-from lakeray.model import Footer, SourceFile
+from lakeray.adapters.parquet.footers import FooterReader
+from lakeray.values.model import Footer, SourceFile
 
 FILES = 40
 

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from tests.real.lake import PROJECT, plain_environment
+from tests.support.real.lake import PROJECT, plain_environment
 
 SLOW = ("ray", "dbt", "duckdb", "psycopg", "pyarrow", "numpy", "pandas", "boto3", "rich", "opentelemetry")
 LOADED = "import sys, {module}; print(' '.join(name for name in {names} if name in sys.modules))"
 
 
-@pytest.mark.parametrize("module", ["lakeray.wiring", "lakeray.commands.feed", "lakeray.__main__"])
+@pytest.mark.parametrize("module", ["lakeray.wiring", "lakeray.cli.commands.feed", "lakeray.cli.main"])
 def test_what_only_some_commands_need_is_not_imported_by_all(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOADED.format(module=module, names=SLOW)],

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.real.lake import Lake
-from tests.real.parquet import METADATA, RECORD, START, record, write
+from tests.support.real.lake import Lake
+from tests.support.real.parquet import METADATA, RECORD, START, record, write
 
 STREAM = "klaviyo/metrics"
 WORDS = (f"+stream={STREAM}", "feed.executor=inline")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.lake import PROJECT, Lake
+from tests.support.real.lake import PROJECT, Lake
 
 STREAM = "klaviyo/metrics"
 TABLE = "staging.stg_klaviyo__metrics"

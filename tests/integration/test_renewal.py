@@ -14,19 +14,19 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.adapters import dbt_runner
-from lakeray.adapters.ducklake import committer
-from lakeray.adapters.ducklake.blocks import FileFacts
-from lakeray.adapters.ducklake.connection import connect
-from lakeray.adapters.ducklake.facts import CatalogFacts
-from lakeray.adapters.footers import FileTail, FooterReader
-from lakeray.column_types import parse_type
-from lakeray.model import Column, Footer, Landed, Rejected
+from lakeray.adapters.dbt import runner as dbt_runner
+from lakeray.adapters.ducklake.backends.connection import connect
+from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+from lakeray.adapters.ducklake.values.file_statistics import FileFacts
+from lakeray.adapters.ducklake.writing import committer
+from lakeray.adapters.parquet.footers import FileTail, FooterReader
+from lakeray.values.column_types import parse_type
+from lakeray.values.model import Column, Footer, Landed, Rejected
 from tests.contract.lakes import CONTRACT, OnDisk
-from tests.fakes.feeds import key_for
-from tests.fakes.records import STREAM, row
 from tests.integration.dbt_lake import DbtLake, Project
 from tests.integration.test_dbt_runner import merge, runner
+from tests.support.fakes.feeds import key_for
+from tests.support.fakes.records import STREAM, row
 
 COMMITS = 20
 WIDE = replace(

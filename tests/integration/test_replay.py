@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.lake import Lake, Row
+from tests.support.real.lake import Lake, Row
 
 STREAM = "klaviyo/events"
 HERE = f"+stream={STREAM}"

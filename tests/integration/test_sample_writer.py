@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import get_ident
 
@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from lakeray.adapters.arrow_types import column_type, file_columns
-from lakeray.adapters.sample_writer import sample_schema, write_rows, write_sample
-from lakeray.airbyte import with_airbyte_columns
-from lakeray.column_types import parse_type
-from lakeray.errors import StorageError
-from lakeray.model import Column, StreamName
+from lakeray.adapters.parquet import sample_writer
+from lakeray.adapters.parquet.arrow_types import column_type, file_columns
+from lakeray.adapters.parquet.sample_writer import sample_schema, write_rows
+from lakeray.airbyte.columns import with_airbyte_columns
 from lakeray.sample import Row, SampleSettings, SampleStream, record_count, sample_files
+from lakeray.values.column_types import parse_type
+from lakeray.values.errors import StorageError
+from lakeray.values.model import Column, SampleResult, StreamName
 
 CONFIGS = Path(__file__).parents[2] / "conf" / "stream"
 NAMES = sorted(str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.glob("*/*.yaml"))
@@ -81,6 +82,24 @@ def configured(name: str) -> SampleStream:
         fields=tuple(Column(name=field, type=parse_type(kind)) for field, kind in config["fields"].items()),
         primary_key=tuple(config["primary_key"]),
         cursor_field=config.get("cursor_field"),
+    )
+
+
+def write_sample(
+    store: Folder,
+    *,
+    stream: SampleStream,
+    settings: SampleSettings,
+    directory: Path,
+    on_file: Callable[[str, int], None] = lambda _key, _size: None,
+) -> SampleResult:
+    return sample_writer.write_sample(
+        store,
+        files=sample_files(stream, settings=settings),
+        columns=with_airbyte_columns(stream.fields),
+        rows_per_file=settings.rows_per_file,
+        directory=directory,
+        on_file=on_file,
     )
 
 
@@ -203,7 +222,9 @@ def test_a_large_file_is_streamed_in_small_row_groups(tmp_path: Path) -> None:
 
     (file,) = sample_files(stream, settings=settings)
     path = tmp_path / "x.parquet"
-    assert write_rows(watched(file.rows()), path=path, schema=sample_schema(stream.fields)) == 40_000
+    assert (
+        write_rows(watched(file.rows()), path=path, schema=sample_schema(with_airbyte_columns(stream.fields))) == 40_000
+    )
     metadata = pq.read_metadata(path)
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     assert len(groups) > 3

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.real.lake import PROJECT
 from tests.realstack.stack import WRITER, Contents, RealLake
+from tests.support.real.lake import PROJECT
 
 PAGE = PROJECT / "docs" / "reliability.md"
 WRITE = "LAKERAY_WRITE_RESULTS"

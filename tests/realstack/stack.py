@@ -24,8 +24,8 @@ import psycopg
 from obstore.store import S3Store
 
 from lakeray.adapters.services import postgres, seaweedfs, state
-from tests.real.lake import PROJECT, Ran, Row, events_of, plain_environment
-from tests.real.processes import lakeray
+from tests.support.real.lake import PROJECT, Ran, Row, events_of, plain_environment
+from tests.support.real.processes import lakeray
 
 DEADLINE_S = 120.0
 """What takes longer hangs, and fails its test."""

@@ -12,13 +12,15 @@ import obstore
 import psycopg
 import pytest
 
-from lakeray import sql, wiring
-from lakeray.__main__ import parse, settings_of
-from lakeray.adapters.ducklake.postgres_books import QUERIES, PostgresBooks
-from lakeray.adapters.ducklake.postgres_catalog import INDEXES
-from lakeray.adapters.ducklake.reader import DuckLakeReader
-from lakeray.model import StreamName
-from lakeray.sizing import BOOKS_BYTES
+from lakeray import wiring
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.backends.postgres.catalog import INDEXES
+from lakeray.adapters.ducklake.backends.postgres.queries import QUERIES, PostgresBooks
+from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
+from lakeray.cli.compose import settings_of
+from lakeray.cli.parse import parse
+from lakeray.settings.stream_budget import BOOKS_BYTES
+from lakeray.values.model import StreamName
 from tests.realstack.stack import RealLake, Stack
 
 _LOADED = sql.load
@@ -95,7 +97,7 @@ def test_every_question_has_the_same_answer_both_ways(lake: RealLake, reader: Du
     books = PostgresBooks(_address(lake))
     answered = set()
     for name, values in _questions(reader):
-        by_ducklake = reader._fetch(sql.load(name), values)
+        by_ducklake = reader._fetch(sql.load(f"ducklake/{name}"), values)
         by_postgres = books.rows(name, values)
         assert by_postgres is not None
         assert sorted(map(_plain, by_postgres)) == sorted(map(_plain, by_ducklake)), (name, values)

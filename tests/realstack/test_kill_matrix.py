@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from lakeray.faults import FaultPoint
+from lakeray.values.faults import FaultPoint
 from tests.realstack.results import Results
 from tests.realstack.stack import Contents, Stack
 

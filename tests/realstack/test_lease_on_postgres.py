@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.real.lake import events_of
 from tests.realstack.results import Results
 from tests.realstack.stack import Contents, Feed, RealLake, Stack, assert_ended_typed, errors_of, until
+from tests.support.real.lake import events_of
 
 
 def test_a_second_feed_names_the_first_and_a_sleeper_that_lost_its_lease_commits_nothing(

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lakeray.adapters.object_store import open_store
-from tests.real.disk import tiny
+from lakeray.adapters.storage.object_store import open_store
 from tests.realstack.proxy import Faults, Proxy
 from tests.realstack.results import Results
 from tests.realstack.stack import Contents, RealLake, Stack, assert_ended_typed, errors_of
+from tests.support.real.disk import tiny
 
 DBT = Path(__file__).parents[2] / "dbt"
 EVENTS = {"listing": "executor_chosen", "validation": "stream_planned", "dbt": "batch_committed"}

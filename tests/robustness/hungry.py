@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakeray.adapters.ray_executor import RayExecutor, cluster
-from lakeray.errors import LakerayError
-from lakeray.model import Batch, Contract, Rejected, SourceFile, StreamName, Verdict
+from lakeray.adapters.ray.executor import RayExecutor
+from lakeray.adapters.ray.feeders import cluster
+from lakeray.values.errors import LakerayError
+from lakeray.values.model import Batch, Contract, Rejected, SourceFile, StreamName, Verdict
 
 GB = 10**9
 HELD_S = 3.0

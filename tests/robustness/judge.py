@@ -12,12 +12,12 @@ import sys
 import time
 from pathlib import Path
 
-from lakeray import validate
-from lakeray.adapters.object_store import open_store
-from lakeray.adapters.validation import BatchValidator
-from lakeray.airbyte import AIRBYTE_COLUMNS
-from lakeray.column_types import parse_type
-from lakeray.model import Batch, Column, Contract, Rejected, SourceFile, StreamName
+from lakeray.adapters.parquet.validation import BatchValidator
+from lakeray.adapters.storage.object_store import open_store
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS
+from lakeray.steps import validate
+from lakeray.values.column_types import parse_type
+from lakeray.values.model import Batch, Column, Contract, Rejected, SourceFile, StreamName
 
 CONTRACT = Contract(
     columns=(

@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakeray import validate
-from lakeray.adapters.arrow_types import KnownSchemas, file_columns
-from lakeray.adapters.footers import MAX_COLUMNS, read_footer
-from lakeray.adapters.object_store import open_store
-from lakeray.adapters.validation import BatchValidator
-from lakeray.model import Accepted, Batch, Rejected, RejectReason, SourceFile, StreamName, Verdict
-from tests.real.lake import PROJECT, Lake
+from lakeray.adapters.parquet.arrow_types import KnownSchemas, file_columns
+from lakeray.adapters.parquet.footers import MAX_COLUMNS, read_footer
+from lakeray.adapters.parquet.validation import BatchValidator
+from lakeray.adapters.storage.object_store import open_store
+from lakeray.steps import validate
+from lakeray.values.model import Accepted, Batch, Rejected, RejectReason, SourceFile, StreamName, Verdict
 from tests.robustness.corpus import corpus, good, written
 from tests.robustness.judge import CONTRACT
+from tests.support.real.lake import PROJECT, Lake
 
 GREW_MB = 200
 """What judging one file may take of memory beyond what the process had; 16 MB of footer is the worst that is read."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakeray.adapters.known_footers import Counts, KnownFooter
+from lakeray.adapters.parquet.known_footers import Counts, KnownFooter
 from tests.robustness.corpus import MAGIC, changed, good, joined, split
 
 WRITERS: dict[str, dict[str, Any]] = {

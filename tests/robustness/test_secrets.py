@@ -22,12 +22,15 @@ import psutil
 import pytest
 
 from lakeray import wiring
-from lakeray.__main__ import main, parse, settings_of
-from lakeray.config import Settings
-from lakeray.errors import CatalogError, UsageError
-from lakeray.redaction import redacted
-from tests.real.lake import PROJECT, Lake, plain_environment
+from lakeray.adapters.system import SystemClock
+from lakeray.cli.compose import settings_of
+from lakeray.cli.main import main
+from lakeray.cli.parse import parse
+from lakeray.settings.values import Settings
+from lakeray.values.errors import CatalogError, UsageError
+from lakeray.values.redaction import redacted
 from tests.realstack.stack import Stack
+from tests.support.real.lake import PROJECT, Lake, plain_environment
 
 SECRETS = {
     "S3_ACCESS_KEY_ID": "AKIDQ7leakedid",
@@ -250,7 +253,7 @@ def test_the_password_leaves_the_catalogs_string_before_anyone_gets_it(
 
 
 def test_duckdbs_own_error_tells_no_password(tmp_path: Path, extension_directory: Path) -> None:
-    from lakeray.adapters.ducklake.connection import connect
+    from lakeray.adapters.ducklake.backends.connection import connect
 
     _, settings = _with_password_in_the_catalog(tmp_path)
     (tmp_path / "root").mkdir(exist_ok=True)
@@ -268,7 +271,7 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
         wiring.s3_access(settings),
         wiring.dbt_project(settings),
         wiring.batch_validator(settings),
-        wiring.lease(settings, clock=wiring.SystemClock()),
+        wiring.lease(settings, clock=SystemClock()),
     ):
         assert_nothing_leaked(repr(thing), type(thing).__name__)
 

@@ -19,14 +19,15 @@ import psutil
 import pytest
 
 from lakeray import wiring
-from lakeray.__main__ import parse, settings_of
-from lakeray.adapters.system import StopFlag
-from lakeray.commands.feed import feed_all
-from lakeray.config import Settings
-from lakeray.events import Event
-from lakeray.model import StreamStatus
-from tests.real.lake import Lake, plain_environment
-from tests.real.parquet import START, record, write
+from lakeray.cli.compose import settings_of
+from lakeray.cli.interrupt import StopFlag
+from lakeray.cli.parse import parse
+from lakeray.run import feed_all
+from lakeray.settings.values import Settings
+from lakeray.values.events import Event
+from lakeray.values.model import StreamStatus
+from tests.support.real.lake import Lake, plain_environment
+from tests.support.real.parquet import START, record, write
 
 STREAMS = ("klaviyo/metrics", "klaviyo/lists", "klaviyo/flows")
 FEEDS_PER_DAY = 4

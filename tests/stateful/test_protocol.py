@@ -23,14 +23,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lakeray.discover import horizon
 from lakeray.feed import look
-from lakeray.keys import day_of
-from lakeray.model import LedgerEntry, StreamReport, StreamStatus
+from lakeray.steps.discover import horizon
+from lakeray.values.keys import day_of
+from lakeray.values.model import LedgerEntry, StreamReport, StreamStatus
 from tests.contract.lakes import OnDisk
-from tests.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
-from tests.fakes.lake import CRASH_POINTS, Crash
-from tests.fakes.records import STREAM, Row, newest, row
+from tests.support.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
+from tests.support.fakes.lake import CRASH_POINTS, Crash
+from tests.support.fakes.records import STREAM, Row, newest, row
 
 SMALL = replace(RULES, budget=replace(BUDGET, max_files=2), lookback_days=2, retention_days=3)
 BAD = b"this is no Parquet at all"

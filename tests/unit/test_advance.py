@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.advance import next_mark, next_path
-from lakeray.keys import day_of
-from lakeray.model import Cursor, StreamName
+from lakeray.steps.advance import next_mark, next_path
+from lakeray.values.keys import day_of
+from lakeray.values.model import Cursor, StreamName
 
 STREAM = StreamName("shop", "orders")
 

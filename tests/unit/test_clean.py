@@ -7,11 +7,11 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.clean import clean_before, plan_clean
-from lakeray.discover import horizon
-from lakeray.model import Cursor
-from tests.fakes.feeds import FeedWorld, key_for
-from tests.fakes.records import STREAM, row
+from lakeray.steps.clean import clean_before, plan_clean
+from lakeray.steps.discover import horizon
+from lakeray.values.model import Cursor
+from tests.support.fakes.feeds import FeedWorld, key_for
+from tests.support.fakes.records import STREAM, row
 
 
 def cursor(day: date | None) -> Cursor:

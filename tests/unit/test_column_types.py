@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.column_types import (
+from lakeray.values.column_types import (
     ColumnType,
     ListOf,
     MapOf,

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lakeray import commit
-from lakeray.column_types import parse_type
-from lakeray.errors import CatalogError, ContractError, LeaseLostError
-from lakeray.model import (
+from lakeray.steps import commit
+from lakeray.values.column_types import parse_type
+from lakeray.values.errors import CatalogError, ContractError, LeaseLostError
+from lakeray.values.model import (
     Accepted,
     Batch,
     Column,

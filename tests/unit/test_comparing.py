@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.adapters.ducklake.comparing import Unsure, key_of
+from lakeray.adapters.ducklake.values.bound_order import Unsure, key_of
 
 
 def key(kind: str) -> Callable[[str], object]:

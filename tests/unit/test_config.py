@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.config import Secret, Settings, Size, nearest, parse_size, settings_from
-from lakeray.errors import UsageError
-from lakeray.model import OnNewColumn, OnTypeChange
+from lakeray.settings.conversion import batch_for, parse_size, settings_from
+from lakeray.settings.values import Secret, Settings, Size
+from lakeray.values.errors import UsageError, nearest
+from lakeray.values.model import OnNewColumn, OnTypeChange
 
 RAW: dict[str, Any] = {
     "env": "local",
@@ -208,11 +209,11 @@ def test_a_secret_never_shows() -> None:
 
 def test_a_stream_may_have_batches_of_its_own() -> None:
     settings = settings_from(changed("streams.shop__orders.batch", {"target_bytes": "1MB", "oversize": "refuse"}))
-    own = settings.batch_for(settings.streams["shop__orders"])
+    own = batch_for(settings, settings.streams["shop__orders"])
     assert (own.target_bytes, own.oversize, own.max_files) == (1_000_000, "refuse", 500)
     wrong = settings_from(changed("streams.shop__orders.batch", {"target_byte": 1}))
     with pytest.raises(UsageError, match=r"streams\.shop__orders\.batch\.target_byte"):
-        wrong.batch_for(wrong.streams["shop__orders"])
+        batch_for(wrong, wrong.streams["shop__orders"])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lakeray.adapters.dbt_failures import failure
+from lakeray.adapters.dbt.failures import failure
 
 
 @dataclass

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lakeray import discover
-from lakeray.discover import horizon, list_since, sift
-from lakeray.errors import StorageError
-from lakeray.keys import file_day
-from lakeray.model import Cursor, QuarantineEntry, SourceFile, StreamName
-from lakeray.ports import Known
-from tests.fakes.store import MemoryStore
+from lakeray.ports.catalog import Known
+from lakeray.steps import discover
+from lakeray.steps.discover import horizon, list_since, sift
+from lakeray.values.errors import StorageError
+from lakeray.values.keys import file_day
+from lakeray.values.model import Cursor, QuarantineEntry, SourceFile, StreamName
+from tests.support.fakes.store import MemoryStore
 
 STREAM = StreamName("shop", "orders")
 EDGES = [

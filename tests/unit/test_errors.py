@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lakeray import errors
-from lakeray.errors import LakerayError
+from lakeray.values import errors
+from lakeray.values.errors import LakerayError
 
 
 def below(cls: type[LakerayError]) -> Iterator[type[LakerayError]]:

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from lakeray import events
-from lakeray.events import Event
+from lakeray.values import events
+from lakeray.values.events import Event
 
 ALL = sorted(
     (

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray import explain
-from lakeray.model import (
+from lakeray.cli import words
+from lakeray.values.model import (
     Batch,
     Changed,
     Cursor,
@@ -25,7 +25,7 @@ from lakeray.model import (
     StreamReport,
     StreamStatus,
 )
-from tests.fakes.records import STREAM
+from tests.support.fakes.records import STREAM
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FILE = SourceFile(key="shop/orders/a.parquet", etag="e", size_bytes=10, last_modified=AT)
@@ -60,7 +60,7 @@ LAST = LastBatch(batch_id="b", commit_id="c", snapshot=7, files=1, rows=3, size_
 
 def why(**changes: object) -> str:
     given_ = {"listed": FILE, "entries": [], "rejected": None, "too_late": False, "transformed_snapshot": 0}
-    return explain.why_verdict(**(given_ | changes))  # type: ignore[arg-type]
+    return words.why_verdict(**(given_ | changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_a_file_that_was_removed_and_its_object_too_is_gone() -> None:
     ],
 )
 def test_bytes_are_short(count: int, text: str) -> None:
-    assert explain.human_bytes(count) == text
+    assert words.human_bytes(count) == text
 
 
 @given(st.integers(0, 10**14))
 def test_bytes_never_need_more_than_three_digits_and_are_near(count: int) -> None:
-    number, unit = explain.human_bytes(count).split()
+    number, unit = words.human_bytes(count).split()
     assert len(number.replace(".", "")) <= 3
     assert abs(float(number) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit] - count) <= count * 0.06
 
@@ -132,10 +132,10 @@ def test_bytes_never_need_more_than_three_digits_and_are_near(count: int) -> Non
     [(0, "0.0 s"), (0.34, "0.3 s"), (59, "59 s"), (240, "4.0 min"), (5000, "83 min"), (9000, "2.5 h"), (3e5, "3 d")],
 )
 def test_times_are_short(seconds: float, text: str) -> None:
-    assert explain.human_seconds(seconds) == text
+    assert words.human_seconds(seconds) == text
 
 
-def state(**changes: object) -> explain.StreamState:
+def state(**changes: object) -> words.StreamState:
     given_: dict[str, object] = {
         "stream": STREAM,
         "cursor": Cursor(stream=STREAM, path=FILE.key, transformed_snapshot=7),
@@ -148,7 +148,7 @@ def state(**changes: object) -> explain.StreamState:
         "processed_rows": None,
         "now": AT + timedelta(hours=1),
     }
-    return explain.StreamState(**(given_ | changes))  # type: ignore[arg-type]
+    return words.StreamState(**(given_ | changes))  # type: ignore[arg-type]
 
 
 def test_the_lag_is_of_the_oldest_that_waits() -> None:
@@ -161,7 +161,7 @@ def test_the_lag_is_of_the_oldest_that_waits() -> None:
 
 
 def test_status_has_the_fields_of_the_interface() -> None:
-    document = json.loads(json.dumps(explain.status_json([state()], enriched={"fct_sales": 4})))
+    document = json.loads(json.dumps(words.status_json([state()], enriched={"fct_sales": 4})))
     assert document["enriched"] == {"fct_sales": 4}
     (stream,) = document["streams"]
     assert set(stream) >= {
@@ -186,21 +186,21 @@ def test_what_is_unknown_is_null_and_never_zero() -> None:
     assert [stream[name] for name in ("pending_files", "pending_bytes", "too_late", "lag_seconds", "last_batch")] == [
         None
     ] * 5
-    row = explain.status_tables([state(plan=None)], enriched={})[0].rows[0]
+    row = words.status_tables([state(plan=None)], enriched={})[0].rows[0]
     assert row[1] == row[5] == row[7] == row[8] == "?"
 
 
 def test_who_registered_the_last_batch_is_told() -> None:
     told = state(last_batch=replace(LAST, registered_by="catalog writer"))
     assert told.as_json()["last_batch"]["registered_by"] == "catalog writer"
-    assert explain.status_tables([told], enriched={})[0].rows[0][8] == "catalog writer"
+    assert words.status_tables([told], enriched={})[0].rows[0][8] == "catalog writer"
 
 
 def test_a_plan_tells_its_batches_and_what_needs_attention() -> None:
-    document = json.loads(json.dumps(explain.plan_json([PLAN], seconds=12.5)))
+    document = json.loads(json.dumps(words.plan_json([PLAN], seconds=12.5)))
     assert document["streams"][0]["batches"] == [{"id": "b", "files": 1, "bytes": 10, "projected_bytes": 100}]
     assert document["streams"][0]["oversize"][0]["projected_bytes"] == 100
-    tables = explain.plan_tables([PLAN])
+    tables = words.plan_tables([PLAN])
     assert [what.split(",")[0] for _, what, _ in tables[1].rows] == [
         "too late",
         "quarantined",
@@ -208,21 +208,21 @@ def test_a_plan_tells_its_batches_and_what_needs_attention() -> None:
         "vanished",
         "oversize",
     ]
-    assert len(explain.plan_tables([Plan(stream=STREAM)])) == 1
+    assert len(words.plan_tables([Plan(stream=STREAM)])) == 1
 
 
 def test_a_report_tells_each_stream_and_its_error() -> None:
     failed = StreamReport(stream=STREAM, status=StreamStatus.FAILED, error={"kind": "storage", "about": "x"})
     report = FeedReport(streams=(StreamReport(stream=STREAM, status=StreamStatus.OK, files=3), failed))
-    document = json.loads(json.dumps(explain.feed_json(report)))
+    document = json.loads(json.dumps(words.feed_json(report)))
     assert [item["status"] for item in document["streams"]] == ["ok", "failed"]
     assert document["streams"][1]["error"]["kind"] == "storage"
     assert report.failed and not FeedReport().failed
-    assert all(len(row) == len(explain.feed_table(report).columns) for row in explain.feed_table(report).rows)
+    assert all(len(row) == len(words.feed_table(report).columns) for row in words.feed_table(report).rows)
 
 
 def test_why_and_quarantine_are_json() -> None:
-    document = explain.why_json(FILE.key, listed=FILE, entries=[ENTRY], rejected=HELD, verdict="so")
+    document = words.why_json(FILE.key, listed=FILE, entries=[ENTRY], rejected=HELD, verdict="so")
     read = json.loads(json.dumps(document))
     assert (read["taken_in"][0]["live"], read["quarantine"]["reason"], read["listed"]["bytes"]) == (True, "empty", 10)
-    assert explain.quarantine_table([HELD]).rows == ((FILE.key, "empty", "0 bytes", "rejected"),)
+    assert words.quarantine_table([HELD]).rows == ((FILE.key, "empty", "0 bytes", "rejected"),)

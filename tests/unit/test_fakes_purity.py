@@ -22,19 +22,19 @@ sys.meta_path.insert(0, Blocked())
 for name in sys.argv[1:]:
     importlib.import_module(name)
 """
-CORE = [
-    *("model", "errors", "memory", "column_types", "keys", "events", "ports", "airbyte", "config", "generate"),
-    *("discover", "plan", "validate", "commit", "transform", "advance", "clean", "explain", "feed"),
-]
-FAKES = sorted(path.stem for path in (ROOT / "tests" / "fakes").glob("*.py") if path.stem != "__init__")
+ROOMS = ("values", "ports", "steps", "settings", "streams", "airbyte")
+ROOT_MODULES = ["lakeray.feed", "lakeray.run"]
+IN_ROOMS = (path.relative_to(ROOT) for room in ROOMS for path in (ROOT / "lakeray" / room).glob("*.py"))
+CORE = ROOT_MODULES + sorted(".".join(path.with_suffix("").parts) for path in IN_ROOMS)
+FAKES = sorted(path.stem for path in (ROOT / "tests" / "support" / "fakes").glob("*.py") if path.stem != "__init__")
 TESTS = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py") if path.stem != "test_sample")
 
 
 @pytest.mark.parametrize(
     "modules",
     [
-        [f"lakeray.{name}" for name in CORE],
-        [f"tests.fakes.{name}" for name in FAKES],
+        CORE,
+        [f"tests.support.fakes.{name}" for name in FAKES],
         [f"tests.unit.{name}" for name in TESTS],
     ],
     ids=["core", "fakes", "unit tests"],

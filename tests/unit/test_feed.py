@@ -9,12 +9,12 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.errors import CatalogError
 from lakeray.feed import look
-from lakeray.model import Budget, ObjectPolicy, StreamStatus
-from tests.fakes.feeds import BUDGET, FeedWorld, key_for
-from tests.fakes.lake import CRASH_POINTS, Crash, MemoryLake
-from tests.fakes.records import COLUMNS, STREAM, content, newest, row
+from lakeray.values.errors import CatalogError
+from lakeray.values.model import Budget, ObjectPolicy, StreamStatus
+from tests.support.fakes.feeds import BUDGET, FeedWorld, key_for
+from tests.support.fakes.lake import CRASH_POINTS, Crash, MemoryLake
+from tests.support.fakes.records import COLUMNS, STREAM, content, newest, row
 
 DAY = date(2026, 3, 1)
 ONE_BY_ONE: Budget = replace(BUDGET, max_files=1)

@@ -8,11 +8,11 @@ from datetime import date
 import pytest
 
 from lakeray.feed import look
-from lakeray.memory import DEFAULT_FACTOR
-from lakeray.model import MergeEnd, StreamStatus
-from tests.fakes.feeds import BUDGET, FeedWorld, key_for
-from tests.fakes.lake import Crash
-from tests.fakes.records import STREAM, newest, row
+from lakeray.values.memory import DEFAULT_FACTOR
+from lakeray.values.model import MergeEnd, StreamStatus
+from tests.support.fakes.feeds import BUDGET, FeedWorld, key_for
+from tests.support.fakes.lake import Crash
+from tests.support.fakes.records import STREAM, newest, row
 
 DAY = date(2026, 3, 1)
 ONE_BY_ONE = replace(BUDGET, max_files=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lakeray.adapters.footer_bytes import promised_bytes
+from lakeray.adapters.parquet.footer_bytes import promised_bytes
 
 GROUP = bytes([0x19, 0x0C, 0x16, 20, 0x16, 4, 0x36, 30, 0x00])
 """columns: an empty list; total_byte_size 10; num_rows 2; total_compressed_size 15."""

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from lakeray.airbyte import AIRBYTE_COLUMNS, with_airbyte_columns
-from lakeray.column_types import Scalar, parse_type
-from lakeray.generate import (
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS, with_airbyte_columns
+from lakeray.airbyte.json_schema import descriptions_from_airbyte, fields_from_airbyte
+from lakeray.streams.generated import (
     StreamSpec,
-    descriptions_from_airbyte,
-    fields_from_airbyte,
     generated_files,
     is_generated,
     landing_ddl,
@@ -20,7 +18,8 @@ from lakeray.generate import (
     sources_yaml,
     stream_config,
 )
-from lakeray.model import Column, Contract, StreamName
+from lakeray.values.column_types import Scalar, parse_type
+from lakeray.values.model import Column, Contract, StreamName
 
 NAME = StreamName("shop", "orders")
 

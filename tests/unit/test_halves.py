@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lakeray.adapters.halves import in_halves
-from lakeray.errors import ValidationMemoryError
-from lakeray.model import Batch, Rejected, RejectReason, SourceFile, StreamName, Verdict
+from lakeray.values.errors import ValidationMemoryError
+from lakeray.values.halves import in_halves
+from lakeray.values.model import Batch, Rejected, RejectReason, SourceFile, StreamName, Verdict
 
 STREAM = StreamName("shop", "orders")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.keys import day_of, file_day, is_source_file, natural_order
-from lakeray.model import SourceFile
+from lakeray.values.keys import day_of, file_day, is_source_file, natural_order
+from lakeray.values.model import SourceFile
 
 NEVER = date.max
 

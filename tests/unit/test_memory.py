@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.memory import (
+from lakeray.values.memory import (
     DEFAULT,
     DEFAULT_FACTOR,
     KEY_BYTES,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.discover import sift
-from lakeray.errors import OversizeError
-from lakeray.memory import DEFAULT, DEFAULT_FACTOR, Factor, listed_bytes
-from lakeray.model import Budget, Discovery, SourceFile, StreamName
-from lakeray.plan import batch_id, estimated_seconds, make_plan, refuse_oversize
+from lakeray.steps.discover import sift
+from lakeray.steps.plan import batch_id, estimated_seconds, make_plan, refuse_oversize
+from lakeray.values.errors import OversizeError
+from lakeray.values.memory import DEFAULT, DEFAULT_FACTOR, Factor, listed_bytes
+from lakeray.values.model import Budget, Discovery, SourceFile, StreamName
 
 STREAM = StreamName("shop", "orders")
 BUDGET = Budget(allowed_bytes=1_000, reserved_bytes=100, target_bytes=60, max_files=4, max_in_flight=2)

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.column_types import parse_type
-from lakeray.errors import OversizeError
-from lakeray.memory import MIB
-from lakeray.model import (
+from lakeray.steps.plan import batch_id
+from lakeray.steps.split import cut, leaves_of, projected
+from lakeray.values.column_types import parse_type
+from lakeray.values.errors import OversizeError
+from lakeray.values.memory import MIB
+from lakeray.values.model import (
     Accepted,
     Batch,
     Budget,
@@ -24,8 +26,6 @@ from lakeray.model import (
     StreamName,
     Verdict,
 )
-from lakeray.plan import batch_id
-from lakeray.portions import cut, leaves_of, projected
 
 STREAM = StreamName("shop", "orders")
 COLUMNS = (Column(name="id", type=parse_type("BIGINT")), Column(name="text", type=parse_type("VARCHAR")))

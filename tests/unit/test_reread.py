@@ -6,12 +6,12 @@ from datetime import date
 
 import pytest
 
-from lakeray.errors import TransformError
-from lakeray.model import StreamStatus
-from lakeray.reread import may_be_a_file
-from tests.fakes.feeds import FeedWorld, key_for
-from tests.fakes.lake import SET_ASIDE_POINTS, Crash
-from tests.fakes.records import STREAM, content, newest, row
+from lakeray.steps.set_aside import may_be_a_file
+from lakeray.values.errors import TransformError
+from lakeray.values.model import StreamStatus
+from tests.support.fakes.feeds import FeedWorld, key_for
+from tests.support.fakes.lake import SET_ASIDE_POINTS, Crash
+from tests.support.fakes.records import STREAM, content, newest, row
 
 DAY = date(2026, 3, 1)
 GOOD, BAD, WORSE = (key_for(DAY, f"{name}.parquet") for name in ("good", "bad", "worse"))

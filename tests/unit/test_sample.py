@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lakeray.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, parse_type
-from lakeray.model import Column, StreamName
 from lakeray.sample import Row, SampleSettings, SampleStream, record_count, sample_files
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, parse_type
+from lakeray.values.model import Column, StreamName
 
 CONFIGS = Path(__file__).parents[2] / "conf" / "stream"
 NAMES = (

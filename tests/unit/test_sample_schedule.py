@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lakeray.column_types import parse_type
-from lakeray.model import Column, StreamName
 from lakeray.sample import Row, SampleSettings, SampleStream, record_count, sample_files
 from lakeray.sample.basket import refunded_order, refunds_of
 from lakeray.sample.draw import scatter, spread_id
 from lakeray.sample.schedule import Population, Shape
 from lakeray.sample.world import World
+from lakeray.values.column_types import parse_type
+from lakeray.values.model import Column, StreamName
 
 SETTINGS = SampleSettings(days=2, files_per_day=6, rows_per_file=80)
 METADATA = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", "_airbyte_generation_id"}

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lakeray.adapters.feeder_threads import run_feeds
-from lakeray.adapters.shared_committer import SharedCommitter, shared
-from lakeray.errors import CatalogError, LakerayError
-from lakeray.model import (
+from lakeray.adapters.threads.committer import SharedCommitter, shared
+from lakeray.adapters.threads.feeders import run_feeds
+from lakeray.values.errors import CatalogError, LakerayError
+from lakeray.values.model import (
     BuildResult,
     CommitOutcome,
     CommitRequest,
@@ -137,6 +137,10 @@ def test_the_work_is_counted() -> None:
     assert 0 <= work.busy_s <= work.seconds + 0.001
 
 
+def _never() -> None:
+    raise AssertionError("nobody was impatient")
+
+
 def test_reports_come_in_the_streams_order_and_nothing_begins_after_the_stop() -> None:
     stopped = Event()
 
@@ -145,10 +149,11 @@ def test_reports_come_in_the_streams_order_and_nothing_begins_after_the_stop() -
         return StreamReport(stream=stream, status=StreamStatus.OK)
 
     names = [StreamName("shop", f"s{number}") for number in range(40)]
-    reports = run_feeds(names, feed_one=feed_one, stop=stopped.is_set)
+    reports = run_feeds(names, feed_one=feed_one, stop=stopped.is_set, leave_at_once=_never)
     assert [report.stream for report in reports] == names
     assert {report.status for report in reports} == {StreamStatus.OK, StreamStatus.INTERRUPTED}
 
 
 def test_no_stream_is_no_report() -> None:
-    assert run_feeds([], feed_one=lambda stream: StreamReport(stream=stream, status=StreamStatus.OK), stop=bool) == []
+    one = lambda stream: StreamReport(stream=stream, status=StreamStatus.OK)  # noqa: E731
+    assert run_feeds([], feed_one=one, stop=bool, leave_at_once=_never) == []

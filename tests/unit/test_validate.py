@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 
-from lakeray.column_types import ColumnType, parse_type
-from lakeray.model import (
+from lakeray.steps.validate import EXTRACTED_AT, convertible, registrable, unmapped_fields, verdict
+from lakeray.values.column_types import ColumnType, parse_type
+from lakeray.values.model import (
     Accepted,
     Cast,
     Column,
@@ -21,7 +22,6 @@ from lakeray.model import (
     RejectReason,
     SourceFile,
 )
-from lakeray.validate import EXTRACTED_AT, convertible, registrable, unmapped_fields, verdict
 from tests.unit.test_column_types import types
 
 FILE = SourceFile(key="a/b/x.parquet", etag="e", size_bytes=1, last_modified=datetime(2026, 1, 1, tzinfo=UTC))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from lakeray.errors import UsageError
+from lakeray.values.errors import UsageError
 
 NAMES = ("ducklake", "sqlite_scanner", "postgres_scanner", "httpfs")
 

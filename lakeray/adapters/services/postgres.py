@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from lakeray.adapters.services.state import ServicesState, folder
-from lakeray.errors import TryAgainError
+from lakeray.values.errors import TryAgainError
 
 DATABASE = "ducklake"
 USER = "ducklake"

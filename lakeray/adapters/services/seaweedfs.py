@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from lakeray.adapters.services.state import ServicesState, folder
-from lakeray.errors import TryAgainError, UsageError
+from lakeray.values.errors import TryAgainError, UsageError
 
 BUCKET = "landing"
 _READY_S = 60.0

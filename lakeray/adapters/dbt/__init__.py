@@ -1,0 +1,1 @@
+"""dbt in the committer's own process."""

@@ -1,0 +1,89 @@
+"""What dbt says when it fails, as errors that name the operator's next action.
+
+dbt keeps DuckDB's message and drops its class, so the kinds are told by DuckDB's own prefixes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from lakeray.values.errors import (
+    CatalogError,
+    LakerayError,
+    LeaseLostError,
+    ModelTestError,
+    StorageError,
+    TransformError,
+    TransformMemoryError,
+)
+
+_FENCED = "the lease with fencing token"
+"""How the macro lakeray_fence begins, when it stops a model."""
+_STAYS = "the batch stays registered and transformed_through stays where it was"
+_MEMORY = re.compile(r"Out of Memory Error:|failed to (?:pin|allocate|offload) .*memory", re.IGNORECASE)
+_TRANSPORT = re.compile(r" error for HTTP ")
+_STATUS = re.compile(r"\bHTTP (?:code )?(\d{3})\b")
+_ABOUT_THE_OBJECT = ("404", "412", "416")
+"""HTTP answers that tell of one object: gone, another one, shorter. Those are the data's fault, and looked into."""
+_CATALOG = re.compile(
+    r"Failed to commit DuckLake transaction|Failed to (?:query|execute).*metadata|database is locked|"
+    r"[Uu]nable to connect to Postgres|server closed the connection|terminating connection|TransactionContext Error"
+)
+
+
+def failure(about: str, failed: Sequence[Any], exception: BaseException | None) -> LakerayError:
+    """The error for the results of a dbt command that are no success.
+
+    Args:
+        about: the stream, or what else was built.
+        failed: dbt's results of the models and tests that failed.
+        exception: what dbt itself ended with, when it did not get to the models.
+    """
+    messages = [str(item.message) for item in failed if item.message]
+    text = "\n".join(messages) or ("" if exception is None else str(exception))
+    found = _found(failed, messages, exception)
+    if _FENCED in text:
+        return LeaseLostError(
+            f"{about}: the lease is lost; dbt wrote nothing",
+            expected="the lease with this run's fencing token",
+            found="another committer's",
+            todo="Another committer took over; let it work",
+        )
+    again = "Run the feed again: it starts with this transform"
+    if _MEMORY.search(text):
+        return TransformMemoryError(
+            f"{about}: DuckDB ran out of memory; {_STAYS}",
+            expected="a transform within batch.memory_bytes - batch.reserved_bytes, the rest spilled",
+            found=found,
+            todo="Raise batch.memory_bytes, or lower batch.target_bytes for the batches to come",
+        )
+    if _TRANSPORT.search(text) or any(status not in _ABOUT_THE_OBJECT for status in _STATUS.findall(text)):
+        return StorageError(f"{about}: the storage failed while dbt read or wrote; {_STAYS}", found=found, todo=again)
+    if _CATALOG.search(text):
+        return CatalogError(f"{about}: the catalog failed while dbt ran; {_STAYS}", found=found, todo=again)
+    if failed and all(item.node.resource_type == "test" or str(item.status) == "skipped" for item in failed):
+        return ModelTestError(
+            f"{about}: a dbt test failed; the rows are merged, transformed_through stays where it was",
+            expected="every test of the touched models to pass",
+            found=found,
+            todo="Mend the data, the model or the test. The next feed starts with this transform and its tests",
+        )
+    return TransformError(
+        f"{about}: dbt failed; {_STAYS}",
+        found=found,
+        todo="Mend the model or the data. The next feed starts with this transform",
+    )
+
+
+def first_lines(text: str) -> str:
+    """The first three lines of a message as one: what went wrong, without the SQL."""
+    return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())
+
+
+def _found(failed: Sequence[Any], messages: Sequence[str], exception: BaseException | None) -> str:
+    if not failed:
+        return "no reason given" if exception is None else first_lines(str(exception))
+    names = ", ".join(item.node.name for item in failed)
+    return f"{names}: {' | '.join(first_lines(message) for message in messages)}"

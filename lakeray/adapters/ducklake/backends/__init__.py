@@ -1,0 +1,1 @@
+"""The catalog's database: everything that depends on which one it is."""

@@ -1,0 +1,137 @@
+"""The bookkeeping read by Postgres itself, where the catalog is in Postgres.
+
+Through DuckDB a query of an inlined table brings every row of it over, whatever the query asks for: it costs more with
+each file that was ever taken in. Postgres answers the same question by an index. Only for what was proved: catalog
+format 1.0, and every table of ``meta`` inlined in one table of the catalog; else DuckLake is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.backends.connection import LakeAddress
+from lakeray.adapters.ducklake.backends.postgres.catalog import opened, unanswered
+from lakeray.values.errors import CatalogError
+
+if TYPE_CHECKING:
+    import psycopg
+
+Values = Sequence[Any] | dict[str, Any]
+Rows = list[tuple[Any, ...]]
+
+_FORMAT = "1.0"
+QUERIES = frozenset(
+    {
+        "all_cursors",
+        "all_known",
+        "all_landing_names",
+        "all_waiting",
+        "anything_scheduled",
+        "built_from",
+        "cleanable",
+        "cursor",
+        "expirable",
+        "expirable_from_to",
+        "history",
+        "keep_from",
+        "known",
+        "known_among",
+        "last_batch",
+        "pending_transform",
+        "quarantined",
+        "registered",
+        "scheduled_and_live",
+        "scheduled_raw",
+        "shown_only_before",
+        "streams_marks",
+        "table_rows",
+        "totals",
+    }
+)
+"""Statements that exist twice: ``{name}.sql`` for DuckLake and ``postgres_{name}.sql`` for Postgres."""
+_TABLES = ("ledger", "removals", "quarantine", "batches", "feeder_cursors", "enriched_marks")
+
+
+class PostgresBooks:
+    """Answers the bookkeeping's queries on one connection, which it opens when the first of them comes.
+
+    For any number of threads: they take turns.
+    """
+
+    def __init__(self, address: LakeAddress) -> None:
+        self._address = address
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._tables: dict[str, str] = {}
+        self._turn = Lock()
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def rows(self, name: str, values: Values) -> Rows | None:
+        """The rows of a named statement; None when DuckLake must be asked.
+
+        Raises:
+            CatalogError: Postgres does not answer, or refuses the statement.
+        """
+        if name not in QUERIES:
+            return None
+        with self._turn:
+            return self._answered(name, values)
+
+    def _answered(self, name: str, values: Values) -> Rows | None:
+        import psycopg
+
+        try:
+            return self._asked(name, values)
+        except psycopg.OperationalError:
+            self.close()  # Postgres may have been started anew since the last question
+        except psycopg.Error as error:
+            raise _failed(error) from None
+        try:
+            return self._asked(name, values)
+        except psycopg.Error as error:
+            self.close()
+            raise (unanswered(error) if isinstance(error, psycopg.OperationalError) else _failed(error)) from None
+
+    def _asked(self, name: str, values: Values) -> Rows | None:
+        from psycopg import sql as compose
+
+        if self._connection is None:
+            self._connection = opened(self._address)
+        if not self._tables:
+            self._tables = self._inlined(self._connection)
+            if not self._tables:
+                return None
+        schema = self._address.schema
+        names: dict[str, compose.Composable] = {
+            table: compose.Identifier(schema, inlined) for table, inlined in self._tables.items()
+        }
+        text: Any = sql.load(f"postgres/{name}")
+        statement = compose.SQL(text).format(catalog=compose.Identifier(schema), **names)
+        return self._connection.execute(statement, values or None).fetchall()
+
+    def _inlined(self, connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, str]:
+        """The catalog's table of each table of ``meta``; empty when one of them is not as it was proved."""
+        from psycopg import sql as compose
+
+        there = connection.execute("SELECT to_regclass(%s)", [f'"{self._address.schema}".ducklake_metadata'])
+        if there.fetchone() in (None, (None,)):
+            return {}
+        text: Any = sql.load("postgres/inlined")
+        statement = compose.SQL(text).format(catalog=compose.Identifier(self._address.schema))
+        rows = connection.execute(statement).fetchall()
+        sound = {table: name for table, name, count, version in rows if count == 1 and version == _FORMAT}
+        return sound if all(table in sound for table in _TABLES) else {}
+
+
+def _failed(error: BaseException) -> CatalogError:
+    # Raised from None: the cause's text may repeat the connection string.
+    return CatalogError(
+        "reading the lake's bookkeeping failed", found=str(error).split("\n", 1)[0], todo="Run the command again"
+    )

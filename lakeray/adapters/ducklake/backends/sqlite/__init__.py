@@ -1,0 +1,1 @@
+"""A catalog in a SQLite file: the embedded lake."""

@@ -1,0 +1,1 @@
+"""DuckLake's catalog written directly: rows of one transaction of its database."""

@@ -1,0 +1,108 @@
+"""Where in the catalog a landing table and the bookkeeping are: ids that hold as long as the schema's version does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.catalog.attempts import NotProved
+from lakeray.adapters.ducklake.catalog.session import CatalogSession
+from lakeray.adapters.ducklake.values.file_statistics import ColumnPath
+
+PROVED_VERSION = "1.0"
+"""The catalog format that the writer's rows were compared with DuckLake's own for (tests/differential)."""
+BOOKS = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableLayout:
+    """A table, and its columns without parts."""
+
+    table_id: int
+    rows_in: str
+    """The catalog's table that holds the inlined rows; empty for a landing table."""
+    columns: Mapping[ColumnPath, int]
+    """Every column and field, and its id."""
+    types: Mapping[int, str]
+    """DuckLake's type of each id."""
+
+    @cached_property
+    def leaves(self) -> Mapping[ColumnPath, int]:
+        """The columns and fields without parts. A file that lacks one has nulls in it, whatever its validation knew."""
+        parents = {path[:-1] for path in self.columns}
+        return {path: number for path, number in self.columns.items() if path not in parents}
+
+    def number(self, name: str) -> int:
+        """The id of a column of the bookkeeping."""
+        return self.columns[(name,)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a commit into one landing table needs to know of the catalog."""
+
+    schema_version: int
+    landing: TableLayout
+    books: Mapping[str, TableLayout]
+
+
+def read_layout(session: CatalogSession, landing_table: str, *, schema_version: int) -> Layout:
+    """Read it, inside a transaction.
+
+    Raises:
+        NotProved: the catalog has another format, or is arranged in a way that the writer does not know.
+    """
+    settings, tables, inlined = session.fetch(
+        [
+            (sql.load("catalog/settings"), []),
+            (sql.load("catalog/tables"), [landing_table]),
+            (sql.load("catalog/inlined"), []),
+        ]
+    )
+    _require_settings(dict(settings))
+    identifiers = {(schema, name): number for schema, name, number in tables}
+    wanted = [identifiers.get(("staging", landing_table)), *(identifiers.get(("meta", name)) for name in BOOKS)]
+    if None in wanted:
+        raise NotProved("a table of the bookkeeping, or the landing table, is not there yet")
+    columns, arranged = session.fetch(
+        [(sql.load("catalog/columns"), [wanted]), (sql.load("catalog/arranged"), [wanted[0]])]
+    )
+    if arranged[0][0]:
+        raise NotProved(f"{landing_table} is partitioned or sorted")
+    return Layout(
+        schema_version=schema_version,
+        landing=_table(identifiers["staging", landing_table], "", columns),
+        books={name: _book(name, identifiers["meta", name], inlined, columns) for name in BOOKS},
+    )
+
+
+def _require_settings(settings: Mapping[str, str]) -> None:
+    if settings.get("version") != PROVED_VERSION:
+        raise NotProved(f"catalog format {settings.get('version')}; proved for {PROVED_VERSION}")
+    if settings.get("encrypted") != "false":
+        raise NotProved("the lake is encrypted")
+
+
+def _book(name: str, table_id: int, inlined: Sequence[tuple[Any, ...]], columns: list[tuple[Any, ...]]) -> TableLayout:
+    places = [place for number, place in inlined if number == table_id]
+    if len(places) != 1:
+        raise NotProved(f"meta.{name} is kept in {len(places)} tables of the catalog")
+    return _table(table_id, places[0], columns)
+
+
+def _table(table_id: int, rows_in: str, columns: Sequence[tuple[Any, ...]]) -> TableLayout:
+    own = {number: (parent, name, kind) for table, number, parent, name, kind in columns if table == table_id}
+
+    def path(number: int) -> ColumnPath:
+        parent, name, _ = own[number]
+        return (name,) if parent is None else (*path(parent), name)
+
+    return TableLayout(
+        table_id=table_id,
+        rows_in=rows_in,
+        columns={path(number): number for number in own},
+        types={number: kind for number, (_, _, kind) in own.items()},
+    )

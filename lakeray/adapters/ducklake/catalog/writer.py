@@ -1,0 +1,360 @@
+"""Registering batches, or taking files out, by writing DuckLake's catalog itself: one transaction of the catalog's
+database (P7, P8, P10, P13).
+
+The newest DuckLake snapshot is read first, and the commit adds its successor: whatever commits in between takes that
+number, the catalog refuses the second, and everything is looked at again. So what was read holds when the commit
+lands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.catalog import bookkeeping_rows, data_file_rows
+from lakeray.adapters.ducklake.catalog.attempts import (
+    Attempt,
+    LayoutMoved,
+    LeftOut,
+    NotProved,
+    PathsWait,
+    RequirementFailed,
+    Written,
+    commit_extra,
+    failed,
+)
+from lakeray.adapters.ducklake.catalog.catalog_ids import Layout, read_layout
+from lakeray.adapters.ducklake.catalog.catalog_state import Before, Head, TableSize
+from lakeray.adapters.ducklake.catalog.name_mappings import KnownMappings
+from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement, Step
+from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats
+from lakeray.values.errors import LeaseLostError
+from lakeray.values.faults import Fault, FaultPoint
+from lakeray.values.model import CommitRequest, CursorIs, LeaseIs, LedgerEntry, LedgerLacks, StreamName
+
+REGISTERED_BY = "catalog writer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What one attempt writes, but for the snapshot itself."""
+
+    steps: Sequence[Step]
+    changes: Sequence[str]
+    next_file_id: int
+
+
+class CatalogWriter:
+    """Writes commits into landing tables and takes files out of them, holding one fencing token."""
+
+    def __init__(
+        self, session: CatalogSession, *, token: int, connection: duckdb.DuckDBPyConnection, fault: Fault
+    ) -> None:
+        """Use a session.
+
+        Args:
+            connection: a DuckDB to compute with.
+        """
+        self._session = session
+        self._token = token
+        self._connection = connection
+        self._fault = fault
+        self._layouts: dict[str, Layout] = {}
+        self._mappings: dict[str, KnownMappings] = {}
+
+    def write(self, attempts: Sequence[Attempt], *, at: datetime) -> Written:
+        """Commit once: all the attempts, of different streams, in one DuckLake snapshot.
+
+        An attempt whose requirements do not hold, or that cannot be written, is left out; why is told.
+        ``schema_version`` must have been asked before for each landing table.
+
+        Raises:
+            Conflict: somebody else committed in between; nothing was written.
+            CatalogFailed: the database failed before the COMMIT.
+            AnswerLost: the COMMIT may have landed.
+            LayoutMoved: ``schema_version`` is to be asked again.
+        """
+        self._session.begin()
+        try:
+            written = self._write(attempts, at=at)
+            if written.snapshot is not None:
+                self._fault(FaultPoint.BEFORE_COMMIT)
+        except BaseException:
+            self._session.rollback()
+            raise
+        if written.snapshot is None:
+            self._session.rollback()
+            return written
+        self._session.commit()
+        self._fault(FaultPoint.AFTER_COMMIT)
+        return written
+
+    def require(self, request: CommitRequest, *, paths: Sequence[str]) -> None:
+        """See that the request's requirements hold now; writes nothing. Raises as ``write`` does."""
+        self._session.begin()
+        try:
+            self._look(request, paths)
+        finally:
+            self._session.rollback()
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+        """Take whole files out of the landing table once; returns the rows that went.
+
+        Nothing is read of the files: a DELETE through DuckLake opens every file that the table has, for nothing of
+        the catalog tells it which of them hold the rows of these.
+
+        Raises:
+            NotProved: the catalog is not one that may be written directly, or the landing table does not hold these
+                files as the ledger says; nothing was written.
+            Conflict, CatalogFailed, AnswerLost, LayoutMoved, LeaseLostError: as of ``write``.
+        """
+        self.schema_version(stream.landing_table)
+        self._session.begin()
+        try:
+            self._remove(stream, files, reason=reason, at=at)
+        except BaseException:
+            self._session.rollback()
+            raise
+        self._session.commit()
+        return sum(entry.rows for entry in files)
+
+    def _remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> None:
+        layout = self._layouts[stream.landing_table]
+        book, landing = layout.books["removals"].table_id, layout.landing.table_id
+        lease = bookkeeping_rows.LEASE.format(committer=layout.books["committer"].rows_in)
+        head, held, live, sizes, bounds = self._session.fetch(
+            [
+                (sql.load("catalog/head"), []),
+                (lease, []),
+                (
+                    sql.load("catalog/live_files"),
+                    [landing, self._session.names([entry.registered_path for entry in files])],
+                ),
+                (sql.load("catalog/table_stats"), [[each.table_id for each in layout.books.values()]]),
+                (sql.load("catalog/column_stats"), [[book]]),
+            ]
+        )
+        self._require_lease(held)
+        if _head(head).schema_version != layout.schema_version:
+            del self._layouts[stream.landing_table]
+            raise LayoutMoved
+        _require_inlined(layout, sizes)
+        _require_as_registered(files, live)
+        before = Before(head=_head(head), cursor=None, sizes=_sizes(sizes), bounds=_bounds(bounds))
+        books = bookkeeping_rows.plan_removals(
+            stream, files, layout=layout, before=before, reason=reason, at=at, session=self._session
+        )
+        changes = ",".join([f"deleted_from_table:{landing}", *books.changes])
+        values = [books.snapshot, changes, "lakeray", f"{stream}: {reason}, {len(files)} file(s)", "{}"]
+        self._session.write(
+            [
+                _snapshot(replace(before.head, next_file_id=before.head.next_file_id + 1), at),
+                (sql.load("catalog/add_changes"), values),
+                (sql.load("catalog/end_files"), [books.snapshot, [row[0] for row in live]]),
+                *books.steps(connection=self._connection),
+            ]
+        )
+
+    def require_facts(self, request: CommitRequest) -> None:
+        """See that the validation worked out what the catalog stores of every file.
+
+        Raises:
+            NotProved: it did not.
+        """
+        data_file_rows.facts_of(request.files)
+
+    def close(self) -> None:
+        """Let the session go."""
+        self._session.close()
+
+    def _write(self, attempts: Sequence[Attempt], *, at: datetime) -> Written:
+        head: Head | None = None
+        taken: list[CommitRequest] = []
+        changes: list[str] = []
+        left_out: dict[str, LeftOut] = {}
+        for attempt in attempts:
+            try:
+                # Inside the same transaction: what the attempts before it wrote is seen, sizes and bounds above all.
+                layout, before = self._look(attempt.request, attempt.paths)
+                before = before if head is None else replace(before, head=head)
+                plan = self._plan(attempt, layout=layout, before=before, at=at)
+            except (RequirementFailed, PathsWait, NotProved, LeaseLostError) as reason:
+                left_out[attempt.request.commit_id] = reason
+                continue
+            is_first, head = head is None, replace(before.head, next_file_id=plan.next_file_id)
+            # The snapshot's row is the lock, and comes first, as DuckLake writes it: whoever commits at the same time
+            # waits there, or we do. In another order two commits would wait for each other.
+            self._session.write([_snapshot(head, at), *plan.steps] if is_first else plan.steps)
+            taken.append(attempt.request)
+            changes += [change for change in plan.changes if change not in changes]
+        if head is None:
+            return Written(snapshot=None, left_out=left_out)
+        snapshot = head.snapshot + 1
+        grown = [(sql.load("catalog/grow_snapshot"), [head.next_file_id, snapshot])] if len(taken) > 1 else []
+        self._session.write([*grown, _changes(taken, snapshot, changes)])
+        return Written(snapshot=snapshot, left_out=left_out)
+
+    def _plan(self, attempt: Attempt, *, layout: Layout, before: Before, at: datetime) -> _Plan:
+        request, paths, known = attempt.request, attempt.paths, self._known(attempt.request)
+        files = data_file_rows.plan(
+            request.files, paths=paths, layout=layout, before=before, known=known, session=self._session
+        )
+        books = bookkeeping_rows.plan(request, paths=paths, layout=layout, before=before, at=at, session=self._session)
+        return _Plan(
+            steps=[
+                *books.steps(connection=self._connection),
+                *files.steps(self._session, known=known, connection=self._connection),
+            ],
+            changes=[*files.changes, *books.changes],
+            next_file_id=files.next_file_id + max(1, books.tables),
+        )
+
+    def _known(self, request: CommitRequest) -> KnownMappings:
+        return self._mappings[request.stream.landing_table]
+
+    def schema_version(self, table: str, *, again: bool = False) -> int:
+        """The version of the schema in which the landing table was looked at last.
+
+        Args:
+            again: look now.
+
+        Raises:
+            NotProved: the catalog is not one that may be written directly.
+            Conflict, CatalogFailed: the database failed.
+        """
+        if again or table not in self._layouts:
+            self._session.begin()
+            try:
+                head = _head(self._session.fetch([(sql.load("catalog/head"), [])])[0])
+                layout = read_layout(self._session, table, schema_version=head.schema_version)
+            finally:
+                self._session.rollback()
+            self._layouts[table] = layout
+            self._mappings[table] = KnownMappings(layout.landing)
+        return self._layouts[table].schema_version
+
+    def _look(self, request: CommitRequest, paths: Sequence[str]) -> tuple[Layout, Before]:
+        table = request.stream.landing_table
+        layout = self._layouts[table]
+        found = self._session.fetch(self._questions(request, paths, layout))
+        if _head(found[0]).schema_version != layout.schema_version:
+            del self._layouts[table]
+            raise LayoutMoved
+        _require_inlined(layout, found[5])
+        return layout, self._require(request, found)
+
+    def _questions(self, request: CommitRequest, paths: Sequence[str], layout: Layout) -> list[Statement]:
+        text = self._session.text
+        stream = [text(request.stream.source), text(request.stream.stream)]
+        tables = [layout.landing.table_id, *(book.table_id for book in layout.books.values())]
+        lacks = [requirement.keys for requirement in request.requirements if isinstance(requirement, LedgerLacks)]
+        keys = self._session.texts(list(dict.fromkeys(key for keys in lacks for key in keys)))
+        rows_in = {name: book.rows_in for name, book in layout.books.items()}
+        return [
+            (sql.load("catalog/head"), []),
+            (bookkeeping_rows.LEASE.format(**rows_in), []),
+            (bookkeeping_rows.CURSOR.format(**rows_in), stream),
+            (bookkeeping_rows.TAKEN_IN.format(**rows_in), [*stream, keys]),
+            (sql.load("catalog/doomed"), [self._session.names(paths)]),
+            (sql.load("catalog/table_stats"), [tables]),
+            (sql.load("catalog/column_stats"), [tables]),
+        ]
+
+    def _require(self, request: CommitRequest, found: list[list[tuple[Any, ...]]]) -> Before:
+        head, lease, cursor, taken_in, doomed, sizes, bounds = found
+        self._require_lease(lease)
+        for requirement in request.requirements:
+            if isinstance(requirement, LeaseIs):
+                if requirement.token != self._token:
+                    raise failed(requirement, f"fencing token {requirement.token}", f"token {self._token}")
+            elif isinstance(requirement, CursorIs):
+                stands = bookkeeping_rows.as_text(cursor[0][0]) if cursor else None
+                if stands != requirement.path:
+                    raise failed(requirement, f"cursor {requirement.path}", str(stands))
+            elif isinstance(requirement, LedgerLacks):
+                if taken_in:
+                    key = bookkeeping_rows.as_text(taken_in[0][0])
+                    raise failed(requirement, "files that are not taken in", f"taken in already: {key}")
+                live = [path for path, is_live in doomed if is_live]
+                if live:
+                    raise failed(requirement, "paths that are not registered", f"registered already: {live[0]}")
+        if doomed:
+            raise PathsWait(sorted({path for path, _ in doomed}))
+        return Before(
+            head=_head(head),
+            cursor=(cursor[0][2], cursor[0][1]) if cursor else None,
+            sizes=_sizes(sizes),
+            bounds=_bounds(bounds),
+        )
+
+    def _require_lease(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows and rows[0][0] == self._token:
+            return
+        raise LeaseLostError(
+            "the lease is lost; nothing was written",
+            expected=f"fencing token {self._token}",
+            found="no lease" if not rows else f"token {rows[0][0]}, held by {bookkeeping_rows.as_text(rows[0][1])}",
+            todo="Another committer took over; let it work",
+        )
+
+
+def _require_inlined(layout: Layout, sizes: Sequence[tuple[Any, ...]]) -> None:
+    """A flush (CHECKPOINT too) moves inlined rows to Parquet, and the schema's version stays."""
+    flushed = {table_id for table_id, _, _, size_bytes in sizes if size_bytes}
+    moved = sorted(name for name, book in layout.books.items() if book.table_id in flushed)
+    if moved:
+        raise NotProved(f"meta.{moved[0]} was flushed: its older rows are in Parquet files")
+
+
+def _require_as_registered(files: Sequence[LedgerEntry], live: Sequence[tuple[Any, ...]]) -> None:
+    """Each file is registered once and live, with the ledger's rows, and none of them was deleted."""
+    wanted = sorted((entry.registered_path, entry.rows) for entry in files)
+    if sorted((path, rows) for _, path, rows, _ in live) != wanted or any(row[3] for row in live):
+        raise NotProved("the landing table does not hold these files as the ledger says")
+
+
+def _sizes(rows: Sequence[tuple[Any, ...]]) -> dict[int, TableSize]:
+    return {row[0]: TableSize(rows=row[1], next_row_id=row[2], size_bytes=row[3]) for row in rows}
+
+
+def _head(rows: Sequence[tuple[Any, ...]]) -> Head:
+    snapshot, schema_version, next_catalog_id, next_file_id = rows[0]
+    return Head(
+        snapshot=snapshot, schema_version=schema_version, next_catalog_id=next_catalog_id, next_file_id=next_file_id
+    )
+
+
+def _bounds(rows: Sequence[tuple[Any, ...]]) -> dict[int, dict[int, ColumnStats]]:
+    found: dict[int, dict[int, ColumnStats]] = {}
+    for table_id, column_id, has_null, has_nan, low, high, extra in rows:
+        found.setdefault(table_id, {})[column_id] = ColumnStats(
+            contains_null=None if has_null is None else bool(has_null),
+            min_value=low,
+            max_value=high,
+            contains_nan=None if has_nan is None else bool(has_nan),
+            extra_stats=extra,
+        )
+    return found
+
+
+def _snapshot(head: Head, at: datetime) -> Statement:
+    values = [
+        head.snapshot + 1,
+        bookkeeping_rows.timestamp(at),
+        head.schema_version,
+        head.next_catalog_id,
+        head.next_file_id,
+    ]
+    return sql.load("catalog/add_snapshot"), values
+
+
+def _changes(requests: Sequence[CommitRequest], snapshot: int, changes: Sequence[str]) -> Statement:
+    extra = commit_extra(requests, registered_by=REGISTERED_BY)
+    message = ", ".join(f"{request.stream}: {len(request.files)} file(s)" for request in requests)
+    return sql.load("catalog/add_changes"), [snapshot, ",".join(changes), "lakeray", message, json.dumps(extra)]

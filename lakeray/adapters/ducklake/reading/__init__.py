@@ -1,0 +1,1 @@
+"""Reading the lake's bookkeeping. Needs no lease."""

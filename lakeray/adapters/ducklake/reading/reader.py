@@ -1,0 +1,256 @@
+"""Reading the lake's bookkeeping through DuckLake. Needs no lease, and waits for no writer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.backends.postgres import catalog
+from lakeray.adapters.ducklake.backends.postgres.queries import PostgresBooks
+from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.reading.planning_snapshot import Books, peak_of, quarantine_entry
+from lakeray.ports.catalog import Known
+from lakeray.values.errors import CatalogError
+from lakeray.values.model import (
+    Cursor,
+    LastBatch,
+    LedgerEntry,
+    Peak,
+    PendingTransform,
+    QuarantineEntry,
+    RegisteredPath,
+    StreamName,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class DuckLakeReader:
+    """The ``CatalogReader`` port, for any number of threads. A lake that does not exist yet reads as an empty one."""
+
+    def __init__(self, address: LakeAddress) -> None:
+        self._address = address
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._postgres = PostgresBooks(address) if address.sqlite_path is None else None
+        self._opening = Lock()
+
+    def close(self) -> None:
+        """Let the catalog go."""
+        if self._postgres is not None:
+            self._postgres.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def planning_snapshot(self, streams: Sequence[StreamName], *, since_of: Callable[[Cursor], date | None]) -> Books:
+        """The bookkeeping of these streams at this moment, each from the day that ``since_of`` its cursor says."""
+        return Books(streams, fetch=self._rows, since_of=since_of)
+
+    def cursor(self, stream: StreamName) -> Cursor:
+        """The stream's cursor and marks."""
+        rows = self._rows("cursor", [stream.source, stream.stream])
+        if not rows:
+            return Cursor(stream=stream)
+        path, transformed, updated_at = rows[0]
+        return Cursor(stream=stream, path=path, transformed_snapshot=transformed or 0, updated_at=_utc(updated_at))
+
+    def known(self, stream: StreamName, *, since: date | None) -> Mapping[str, Known]:
+        """The ledger from a day on, by key."""
+        rows = self._rows("known", {**_named(stream), "since": since})
+        return {key: Known(etag=etag, size_bytes=size, live=live) for key, etag, size, live in rows}
+
+    def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
+        """The ledger of these keys."""
+        rows = self._rows("known_among", {**_named(stream), "keys": list(keys)})
+        return {key: Known(etag=etag, size_bytes=size, live=live) for key, etag, size, live in rows}
+
+    def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
+        """The record of rejected files."""
+        named = {"source": None, "stream": None} if stream is None else _named(stream)
+        return [quarantine_entry(row[2:]) for row in self._rows("quarantined", named)]
+
+    def peaks(self, stream: StreamName) -> Sequence[Peak]:
+        """What the newest merges needed; nothing in a lake that an earlier version made, until a committer opens it."""
+        return [peak_of(row) for row in self._rows("peaks", [stream.source, stream.stream])]
+
+    def all_peaks(self) -> list[tuple[str, Peak]]:
+        """Every merge that is on record, the oldest first, with its stream's name."""
+        return [(row[0], peak_of(row[1:])) for row in self._rows("all_peaks", [])]
+
+    def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
+        """The landing table's columns and types."""
+        rows = self._rows("columns", ["staging", stream.landing_table])
+        return dict(rows) if rows else None
+
+    def pending_transform(self, stream: StreamName) -> PendingTransform | None:
+        """What dbt has not merged yet (P12)."""
+        mark = self.cursor(stream).transformed_snapshot
+        rows = self._rows("pending_transform", [stream.source, stream.stream, mark])
+        if not rows or rows[0][0] is None:
+            return None
+        return PendingTransform(stream=stream, from_snapshot=rows[0][0], to_snapshot=rows[0][1])
+
+    def cleanable(self, stream: StreamName, *, before: date) -> Sequence[LedgerEntry]:
+        """Live, transformed files of days before ``before`` (P13)."""
+        mark = self.cursor(stream).transformed_snapshot
+        return self._entries("cleanable", [stream.source, stream.stream, before, mark])
+
+    def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
+        """Live ledger entries of a range of days."""
+        return self._entries("registered", [stream.source, stream.stream, first, last])
+
+    def totals(self, stream: StreamName) -> tuple[int, int | None]:
+        """How many files were ever taken in, and the newest snapshot that registered one."""
+        rows = self._rows("totals", [stream.source, stream.stream])
+        return (rows[0][0], rows[0][1]) if rows else (0, None)
+
+    def last_batch(self, stream: StreamName) -> LastBatch | None:
+        """The newest batch."""
+        rows = self._rows("last_batch", [stream.source, stream.stream])
+        if not rows:
+            return None
+        batch_id, commit_id, snapshot, files, count, size, at = rows[0]
+        return LastBatch(
+            batch_id=batch_id,
+            commit_id=commit_id,
+            snapshot=snapshot,
+            files=files,
+            rows=count,
+            size_bytes=size,
+            committed_at=_utc(at),
+            registered_by=self._registered_by(snapshot),
+        )
+
+    def _registered_by(self, snapshot: int) -> str | None:
+        rows = self._rows("registered_by", [snapshot])
+        extra: dict[str, str] = json.loads(rows[0][0]) if rows and rows[0][0] else {}
+        return extra.get("registered_by")
+
+    def history(self, key: str) -> Sequence[LedgerEntry]:
+        """Every time the key was taken in, oldest first."""
+        return self._entries("history", [key])
+
+    def enriched_is_stale(self) -> bool:
+        """Whether a processed table moved since the enriched models were last built."""
+        marks = self.processed_marks()
+        built = self._built_from()
+        return bool(marks) if not built else any(json.loads(text) != marks for text in built)
+
+    def processed_marks(self) -> dict[str, int]:
+        """transformed_through of every stream that has one."""
+        return dict(self._rows("streams_marks", []))
+
+    def releasable(self, *, older_than: datetime, keep_from: int | None) -> bool:
+        """Whether clean-up has something to release: it was cut off, or its grace period has ended since (P13, P15).
+
+        Args:
+            older_than: DuckLake snapshots from then on are kept.
+            keep_from: DuckLake snapshots from this one on are kept; None when nobody waits for any.
+        """
+        rows = self._rows("expirable_from_to", {"older_than": older_than, "keep_from": keep_from or 2**62})
+        if not rows:
+            return False
+        scheduled, oldest, kept = rows[0]
+        if scheduled or oldest is None or kept <= oldest:
+            return bool(scheduled)
+        return bool(self._rows("shown_only_before", [kept])[0][0])
+
+    def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
+        """The live data files of the landing table, as the catalog has them."""
+        rows = self._rows("landing_paths", [stream.landing_table])
+        return [RegisteredPath(path=path, times=times, rows=int(count)) for path, times, count in rows]
+
+    def data_file_paths(self) -> Sequence[str]:
+        """Every path that the catalog knows of a file, absolute or relative to its table."""
+        return [row[0] for row in self._rows("data_file_paths", [])]
+
+    def catalog_version(self) -> str | None:
+        """DuckLake's catalog format; None when there is no lake yet."""
+        rows = self._fetch("SELECT value FROM lakehouse.options() WHERE option_name = 'version'", [])
+        return str(rows[0][0]) if rows else None
+
+    def table_rows(self, schema: str, table: str) -> int | None:
+        """How many rows a table of the lake has; None when there is no such table.
+
+        By its files: DuckLake's own count looks through the files of every table of the lake.
+        """
+        counted = self._rows("table_rows", {"schema": schema, "name": table})
+        if not counted:
+            return None
+        rows, all_of_them = counted[0]
+        if not all_of_them:
+            rows = self._fetch(f'SELECT count(*) FROM lakehouse."{schema}"."{table}"', [])[0][0]
+        return int(rows)
+
+    def _built_from(self) -> list[str]:
+        return [row[0] for row in self._rows("built_from", [])]
+
+    def _entries(self, name: str, values: list[Any]) -> Sequence[LedgerEntry]:
+        return [_entry(row) for row in self._rows(name, values)]
+
+    def _rows(self, name: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
+        rows = None if self._postgres is None else self._postgres.rows(name, values)
+        return self._fetch(sql.load(f"ducklake/{name}"), values) if rows is None else rows
+
+    def _fetch(self, statement: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
+        if not self._is_there():
+            return []
+        assert self._connection is not None
+        import duckdb
+
+        try:
+            with self._connection.cursor() as cursor:
+                return cursor.execute(statement, values).fetchall()
+        except duckdb.CatalogException as error:
+            if "meta" in str(error) and "does not exist" in str(error):
+                return []  # the catalog exists, its bookkeeping does not yet: the first committer is about to make it
+            raise CatalogError("reading the lake's bookkeeping failed", found=first_line(error)) from error
+        except duckdb.Error as error:
+            raise CatalogError(
+                "reading the lake's bookkeeping failed", found=first_line(error), todo="Run the command again"
+            ) from error
+
+    def _is_there(self) -> bool:
+        with self._opening:
+            return self._connection is not None or self._opened()
+
+    def _opened(self) -> bool:
+        path = self._address.sqlite_path
+        if path is not None and not path.exists():
+            return False
+        if path is None and not catalog.exists(self._address):
+            return False
+        self._connection = connect(self._address, read_only=True)
+        return True
+
+
+def _named(stream: StreamName) -> dict[str, Any]:
+    return {"source": stream.source, "stream": stream.stream}
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def _entry(row: tuple[Any, ...]) -> LedgerEntry:
+    key, etag, size, rows, day, batch_id, commit_id, snapshot, path, taken_at, removed_at, because = row
+    return LedgerEntry(
+        key=key,
+        etag=etag,
+        size_bytes=size,
+        rows=rows,
+        day=day,
+        batch_id=batch_id,
+        commit_id=commit_id,
+        snapshot=snapshot,
+        registered_path=path,
+        taken_at=_utc(taken_at),
+        removed_at=None if removed_at is None else _utc(removed_at),
+        removed_because=because,
+    )

@@ -1,0 +1,1 @@
+"""What DuckLake would store of a file, worked out from its footer."""

@@ -1,0 +1,1 @@
+"""What statistics and catalog have in common."""

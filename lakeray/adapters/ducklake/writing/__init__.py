@@ -1,0 +1,1 @@
+"""The one writer of the lake: the committer and what it does."""

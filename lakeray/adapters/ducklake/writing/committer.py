@@ -1,0 +1,373 @@
+"""The only writer of the catalog, holding the lease's token (P10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import duckdb
+
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.backends.postgres.queries import PostgresBooks
+from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
+from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.writing.damaged_files import ReadsRaw, Rereading
+from lakeray.adapters.ducklake.writing.extension_writer import RawStore
+from lakeray.adapters.ducklake.writing.fenced import fenced
+from lakeray.adapters.ducklake.writing.forget import forget
+from lakeray.adapters.ducklake.writing.landing import Landing, LandingDdl
+from lakeray.adapters.ducklake.writing.merge_records import insert_peaks, set_row_group
+from lakeray.adapters.ducklake.writing.registration import Registration, quarantine_rows
+from lakeray.adapters.ducklake.writing.retention import DeletesRaw, Retention
+from lakeray.ports.time import Clock
+from lakeray.values.errors import CatalogError, LakerayError
+from lakeray.values.faults import Fault, FaultPoint, no_fault
+from lakeray.values.model import (
+    BuildResult,
+    CommitOutcome,
+    CommitRequest,
+    Contract,
+    Landed,
+    LedgerEntry,
+    Merged,
+    Peak,
+    PendingTransform,
+    Rejected,
+    StreamName,
+)
+
+if TYPE_CHECKING:
+    from lakeray.adapters.ducklake.catalog.writer import CatalogWriter
+
+RENEW_AFTER = 50
+"""Commits of one DuckDB. DuckLake keeps 10 kB of each snapshot that it saw, 170 kB where a table has 635 leaf columns,
+until its DuckDB is closed; opening another takes 50 ms."""
+_AGAIN = "Run the command again"
+_ADVANCE = (
+    "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = greatest(transformed_snapshot, ?), updated_at = ? "
+    "WHERE source = ? AND stream = ?"
+)
+
+
+class Store(RawStore, DeletesRaw, ReadsRaw, Protocol):
+    """The part of the object store that the committer needs."""
+
+
+class Transformer(Protocol):
+    """Runs the dbt models."""
+
+    def run_group(
+        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
+    ) -> Sequence[BuildResult | LakerayError]:
+        """Merge exactly these rows, in one invocation."""
+
+    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
+        """Build the enriched models that depend on the moved streams and whose inputs all exist."""
+
+
+class DuckLakeCommitter:
+    """The ``Committer`` port. Make one only while holding the lease; it takes a new fencing token."""
+
+    def __init__(
+        self,
+        address: LakeAddress,
+        *,
+        holder: str,
+        clock: Clock,
+        store: Store,
+        transformer: Transformer,
+        landing_ddl: LandingDdl,
+        fault: Fault = no_fault,
+        writer: str = "auto",
+        row_group_bytes: int = 0,
+    ) -> None:
+        """Open the lake.
+
+        Args:
+            writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
+            row_group_bytes: what a thread collects before it writes a row group of a table in ``main``; 0 leaves it.
+        """
+        self._address = address
+        self._clock = clock
+        self._store = store
+        self._transformer = transformer
+        self._landing_ddl = landing_ddl
+        self._fault = fault
+        self._writes_by = writer
+        self._row_group_bytes = row_group_bytes
+        self._commits = 0
+        self._connection = self._connect()
+        self._ensure_meta()
+        self._token = self._take_token(holder)
+        self._books = PostgresBooks(address) if address.sqlite_path is None else None
+        self._rereading = Rereading(address, store=store)
+        self._build()
+
+    def close(self) -> None:
+        """Let the catalog go."""
+        self._rereading.close()
+        if self._books is not None:
+            self._books.close()
+        self._let_go()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = connect(self._address, read_only=False)
+        if self._row_group_bytes:
+            set_row_group(connection, self._row_group_bytes)
+        return connection
+
+    def _build(self) -> None:
+        """Make what works on the connection."""
+        connection, token, store, fault = self._connection, self._token, self._store, self._fault
+        self._writer = None if self._writes_by == "extension" else self._open_writer()
+        self._registration = Registration(
+            connection,
+            token=token,
+            store=store,
+            fault=fault,
+            writer=self._writer,
+            writer_only=self._writes_by == "catalog",
+        )
+        self._retention = Retention(
+            connection, token=token, store=store, fault=fault, books=self._books, writer=self._writer
+        )
+        self._landing = Landing(connection, token=token, ddl=self._landing_ddl)
+
+    def _let_go(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._connection.close()
+
+    def _renewed(self) -> None:
+        """Work on another DuckDB, now and then: one keeps what DuckLake read of each snapshot as long as it lives."""
+        self._commits += 1
+        if self._commits % RENEW_AFTER:
+            return
+        fresh = self._connect()
+        self._let_go()
+        self._connection = fresh
+        self._build()
+
+    @property
+    def token(self) -> int:
+        """The fencing token."""
+        return self._token
+
+    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
+        """Create the landing table or add its missing columns."""
+        return self._landing.ensure(stream, contract)
+
+    def commit(self, request: CommitRequest) -> CommitOutcome:
+        """Register one batch (P7, P8)."""
+        outcome: CommitOutcome = _only(self.commit_group([request]))
+        return outcome
+
+    def commit_group(self, requests: Sequence[CommitRequest]) -> Sequence[CommitOutcome | LakerayError]:
+        """Register the batches, in one DuckLake snapshot where the catalog writer can (P7, P8)."""
+        self._renewed()
+        together = self._registration.commit_together(requests, at=self._clock.now())
+        return [together.get(request.commit_id) or self._registered(request) for request in requests]
+
+    def read_back(self, commit_id: str) -> Landed | None:
+        """Whether the commit is in the catalog (P9)."""
+        return self._registration.read_back(commit_id)
+
+    def transform(self, pending: PendingTransform) -> BuildResult:
+        """Run dbt on exactly these rows (P12)."""
+        built: BuildResult = _only(self.transform_group([pending]))
+        return built
+
+    def transform_group(self, pending: Sequence[PendingTransform]) -> Sequence[BuildResult | LakerayError]:
+        """Run dbt once, on exactly these rows (P12)."""
+        ends = {end for asked in pending for end in (asked.from_snapshot, asked.to_snapshot)}
+        rows = self._query(
+            "SELECT snapshot_id FROM lakehouse.snapshots() WHERE snapshot_id IN (SELECT unnest(?))", [list(ends)]
+        )
+        # table_insertions needs both ends unexpired; a replay may reach further back than they last.
+        there = {row[0] for row in rows}
+        expired = {asked.stream for asked in pending if not {asked.from_snapshot, asked.to_snapshot} <= there}
+        return self._transformer.run_group(pending, by_rowscan=expired, token=self._token)
+
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """Move transformed_through; never back (P11). The records of the merges are in the same DuckLake snapshot."""
+        _only(self.advance_group([Merged(pending=pending, peaks=tuple(peaks))]))
+
+    def advance_group(self, merged: Sequence[Merged]) -> Sequence[LakerayError | None]:
+        """Move the streams' transformed_through in one DuckLake snapshot; never back (P11)."""
+        self._fault(FaultPoint.AFTER_TRANSFORM)
+        message = ", ".join(f"{item.pending.stream}: transformed through {item.pending.to_snapshot}" for item in merged)
+        at = self._clock.now()
+        try:
+            with self._fenced(message) as cursor:
+                for item in merged:
+                    stream = item.pending.stream
+                    cursor.execute(_ADVANCE, [item.pending.to_snapshot, at, stream.source, stream.stream])
+                    insert_peaks(cursor, stream, item.peaks, at=at)
+        except (duckdb.Error, AnswerLost) as error:
+            failed = CatalogError(message, found=first_line(error), todo=_AGAIN)
+            return [failed] * len(merged)
+        except LakerayError as error:
+            return [error] * len(merged)
+        return [None] * len(merged)
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """Keep the records of merges without moving a mark (P5)."""
+        message = f"{stream}: ran out of memory"
+        try:
+            with self._fenced(message) as cursor:
+                insert_peaks(cursor, stream, peaks, at=self._clock.now())
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
+
+    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
+        """Move transformed_through back, for ``replay`` alone (P11)."""
+        self._write(
+            f"{stream}: replay from snapshot {to_snapshot}",
+            "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = least(transformed_snapshot, ?), "
+            "updated_at = ? WHERE source = ? AND stream = ?",
+            [to_snapshot, self._clock.now(), stream.source, stream.stream],
+        )
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+        """Take whole files out of the landing table (P13)."""
+        return self._retention.remove(stream, files, reason=reason, at=self._clock.now())
+
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """Take files whose bytes are gone out of the catalog, whatever their objects are now (P14)."""
+        return forget(
+            self._connection,
+            token=self._token,
+            stream=stream,
+            paths=paths,
+            entries=entries,
+            reason=reason,
+            at=self._clock.now(),
+        )
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """Why the file cannot be read, when the reason is the file itself (P6)."""
+        columns = self._query(sql.load("ducklake/columns"), ["staging", stream.landing_table])
+        return self._rereading.unreadable(entry, [row[0] for row in columns])
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """Record files that were taken in as rejected (P6)."""
+        named = {"source": stream.source, "stream": stream.stream}
+        rows = {**named, **quarantine_rows(rejected), "seen_at": self._clock.now()}
+        try:
+            with self._fenced(f"{stream}: {len(rejected)} file(s) cannot be read") as cursor:
+                cursor.execute(sql.load("ducklake/delete_quarantine"), {**named, "keys": rows["keys"]})
+                cursor.execute(sql.load("ducklake/insert_quarantine"), rows)
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(f"{stream}: the quarantine", found=first_line(error), todo=_AGAIN) from error
+
+    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
+        """Expire old DuckLake snapshots and clean up (P13)."""
+        return self._retention.expire(older_than=older_than, dry_run=dry_run)
+
+    def enrich(self) -> BuildResult:
+        """Build the enriched models whose inputs moved since they were last built."""
+        marks: dict[str, int] = dict(self._query(sql.load("ducklake/streams_marks"), []))
+        rows = self._query("SELECT built_from FROM lakehouse.meta.enriched_marks WHERE model = '*'", [])
+        before: Mapping[str, int] = json.loads(rows[0][0]) if rows else {}
+        moved = [stream for stream, mark in marks.items() if before.get(stream) != mark]
+        if not moved:
+            return BuildResult(models=(), rows_affected=0, seconds=0.0)
+        built = self._transformer.run_enriched(moved=moved, processed=list(marks), token=self._token)
+        try:
+            with self._fenced("enriched models built") as cursor:
+                cursor.execute("DELETE FROM lakehouse.meta.enriched_marks WHERE model = '*'")
+                cursor.execute(
+                    "INSERT INTO lakehouse.meta.enriched_marks VALUES ('*', ?, ?)",
+                    [json.dumps(marks, sort_keys=True), self._clock.now()],
+                )
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(
+                "the enriched models are built, their mark is not written", found=first_line(error), todo=_AGAIN
+            ) from error
+        return built
+
+    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
+        """Mark quarantined files ``retry`` or ``ignored``."""
+        rows = self._query(
+            "SELECT file_key FROM lakehouse.meta.quarantine WHERE file_key IN (SELECT unnest(?))", [list(keys)]
+        )
+        found = [row[0] for row in rows]
+        if found:
+            self._write(
+                f"quarantine: {status}",
+                "UPDATE lakehouse.meta.quarantine SET status = ? WHERE file_key IN (SELECT unnest(?))",
+                [status, found],
+            )
+        return found
+
+    def _registered(self, request: CommitRequest) -> CommitOutcome | LakerayError:
+        try:
+            return self._registration.commit(request, at=self._clock.now())
+        except LakerayError as error:
+            return error
+
+    def _open_writer(self) -> CatalogWriter:
+        # Arrow and numpy, and psycopg: a command that commits nothing does not pay for them.
+        from lakeray.adapters.ducklake.backends.sqlite.session import SqliteSession
+        from lakeray.adapters.ducklake.catalog.session import CatalogSession
+        from lakeray.adapters.ducklake.catalog.writer import CatalogWriter
+
+        session: CatalogSession
+        if self._address.sqlite_path is not None:
+            session = SqliteSession(self._connection)
+        else:
+            from lakeray.adapters.ducklake.backends.postgres.session import PostgresSession
+
+            session = PostgresSession(self._address)
+        return CatalogWriter(session, token=self._token, connection=self._connection, fault=self._fault)
+
+    def _ensure_meta(self) -> None:
+        try:
+            rows = self._query(sql.load("ducklake/columns"), ["meta", "peaks"])
+            if not rows:
+                # The script makes peaks last: cut off half-way, or by an earlier version, it runs again from the start.
+                self._connection.execute(sql.load("ducklake/meta_schema"))
+        except (duckdb.Error, CatalogError) as error:
+            raise CatalogError("the lake's bookkeeping cannot be made", found=first_line(error)) from error
+
+    def _take_token(self, holder: str) -> int:
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute("BEGIN TRANSACTION")
+                row = cursor.execute("SELECT max(token) FROM lakehouse.meta.committer").fetchone()
+                token = 1 + (row[0] if row is not None and row[0] is not None else 0)
+                cursor.execute("DELETE FROM lakehouse.meta.committer")
+                cursor.execute(
+                    "INSERT INTO lakehouse.meta.committer VALUES (?, ?, ?, 0)", [token, holder, self._clock.now()]
+                )
+                cursor.execute("COMMIT")
+            except duckdb.Error as error:
+                raise CatalogError("no fencing token could be taken", found=first_line(error)) from error
+        return token
+
+    def _fenced(self, message: str) -> Any:
+        return fenced(self._connection, token=self._token, message=message)
+
+    def _write(self, message: str, statement: str, values: list[Any]) -> None:
+        try:
+            with self._fenced(message) as cursor:
+                cursor.execute(statement, values)
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
+
+    def _query(self, statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        try:
+            with self._connection.cursor() as cursor:
+                return cursor.execute(statement, values).fetchall()
+        except duckdb.Error as error:
+            raise CatalogError("reading the lake's bookkeeping failed", found=first_line(error), todo=_AGAIN) from error
+
+
+def _only(answers: Sequence[Any]) -> Any:
+    (answer,) = answers
+    if isinstance(answer, LakerayError):
+        raise answer
+    return answer

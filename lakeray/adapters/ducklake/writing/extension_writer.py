@@ -1,0 +1,163 @@
+"""DuckLake's own call that registers files, and which of them it does not take (P6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+import duckdb
+
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.sql.quoting import glob_escaped
+from lakeray.values.column_types import quoted
+from lakeray.values.errors import CatalogError, StorageError
+from lakeray.values.model import Accepted, CommitRequest, LedgerLacks, Rejected, RejectReason, SourceFile, StreamName
+
+_ABOUT_THE_OBJECT = (404, 412, 416)
+"""HTTP answers that tell of one object: gone, another one, shorter. All others tell of the storage."""
+_READING_FOOTERS = "Failed to add data files to DuckLake: "
+_FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
+
+
+class RawStore(Protocol):
+    """The part of the object store that registration needs."""
+
+    def url(self, key: str) -> str:
+        """What is registered."""
+
+    def head(self, key: str) -> SourceFile | None:
+        """The object, or None."""
+
+
+class FileRefused(Exception):
+    """DuckLake does not take a file of the batch; its text says which, or not."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class DuckLakeCall:
+    """Registers files inside a transaction of the caller's, and finds those that are refused."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, store: RawStore) -> None:
+        self._connection = connection
+        self._store = store
+
+    def path(self, item: Accepted) -> str:
+        """What is registered for a file."""
+        return item.registered_path or self._store.url(item.file.key)
+
+    def register(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest) -> None:
+        """Call it for the request's files, inside the open transaction.
+
+        Raises:
+            FileRefused: it does not take one of them.
+            StorageError: the storage failed.
+            duckdb.Error: the catalog failed.
+        """
+        paths = [glob_escaped(self.path(item)) for item in request.files]
+        if not paths:
+            return
+        try:
+            cursor.execute(sql.load("ducklake/register"), [request.stream.landing_table, paths])
+        except duckdb.Error as error:
+            _raise_unless_about_a_file(error)
+            _raise_if_storage_failed(error, request.stream)
+            raise FileRefused(str(error)) from error
+
+    def without_refused(self, request: CommitRequest, cause: str) -> CommitRequest:
+        """The request without the files that were refused, those rejected.
+
+        Args:
+            cause: what DuckLake said.
+
+        Raises:
+            CatalogError: it refuses none of the files by itself, or the catalog failed.
+        """
+        named = [item for item in request.files if _names(cause, self.path(item))]
+        culprits = named or [item for item in request.files if self._refuses_alone(request, item)]
+        if not culprits:
+            raise CatalogError(f"{request.stream}: DuckLake refused the batch, but none of its files", found=cause)
+        keys = {item.file.key for item in culprits}
+        kept = tuple(item for item in request.files if item.file.key not in keys)
+        return replace(
+            request,
+            files=kept,
+            rejected=request.rejected + tuple(self._rejection(item, cause) for item in culprits),
+            requirements=tuple(
+                LedgerLacks(keys=tuple(item.file.key for item in kept)) if isinstance(r, LedgerLacks) else r
+                for r in request.requirements
+            ),
+        )
+
+    def _refuses_alone(self, request: CommitRequest, item: Accepted) -> bool:
+        try:
+            return self._tried_alone(request, item)
+        except duckdb.Error as error:
+            raise CatalogError(
+                f"{request.stream}: the catalog failed; nothing was written", found=first_line(error)
+            ) from error
+
+    def _tried_alone(self, request: CommitRequest, item: Accepted) -> bool:
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                for column in item.new_columns:
+                    add_column(cursor, request.stream.landing_table, column.name, str(column.type))
+                paths = [glob_escaped(self.path(item))]
+                cursor.execute(sql.load("ducklake/register"), [request.stream.landing_table, paths])
+            except duckdb.Error as error:
+                _raise_unless_about_a_file(error)
+                _raise_if_storage_failed(error, request.stream)
+                return True
+            finally:
+                cursor.execute("ROLLBACK")
+        return False
+
+    def _rejection(self, item: Accepted, cause: str) -> Rejected:
+        now = self._store.head(item.file.key)
+        if now is None:
+            return Rejected(
+                file=item.file,
+                reason=RejectReason.VANISHED,
+                detail="expected the object that was validated, found none",
+            )
+        if now.identity != item.file.identity:
+            return Rejected(
+                file=item.file,
+                reason=RejectReason.CHANGED,
+                detail=f"expected ETag {item.file.etag}, found {now.etag}: it was overwritten meanwhile",
+            )
+        return Rejected(file=item.file, reason=RejectReason.REFUSED_BY_LAKE, detail=cause.split("\n", 1)[0][:500])
+
+
+def add_column(cursor: duckdb.DuckDBPyConnection, table: str, name: str, kind: str) -> None:
+    """Add a column to a landing table that may have it already."""
+    cursor.execute(f"ALTER TABLE lakehouse.staging.{quoted(table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {kind}")
+
+
+def _raise_unless_about_a_file(error: duckdb.Error) -> None:
+    """Raise ``error`` again unless DuckDB says by it that it cannot read or map a file."""
+    if isinstance(error, duckdb.InvalidInputException | duckdb.IOException):
+        return
+    # What DuckDB's Parquet reader meets in a footer comes with any class, Thrift's exceptions with the bare base class.
+    if _READING_FOOTERS not in str(error) or isinstance(error, _FATAL):
+        raise error
+
+
+def _raise_if_storage_failed(error: duckdb.Error, stream: StreamName) -> None:
+    # Raised as an IOException too; a file that is quarantined for it would stay out until somebody looks (P6).
+    transport = " error for HTTP " in str(error)
+    status = error.status_code if isinstance(error, duckdb.HTTPException) else None
+    if transport or (status is not None and status not in _ABOUT_THE_OBJECT):
+        raise StorageError(
+            f"{stream}: the storage failed while files were registered; nothing was written",
+            found=first_line(error),
+            todo="Run the feed again when the storage answers",
+        ) from error
+
+
+def _names(cause: str, path: str) -> bool:
+    return f'"{path}"' in cause or f'"{glob_escaped(path)}"' in cause or f"'{path}'" in cause

@@ -1,0 +1,115 @@
+"""Forgetting files whose bytes are gone or have become others (P14).
+
+DuckLake cannot delete their rows: a DELETE reads the file. Nor may the file be expired and cleaned up in the usual
+way: the path may hold a new object by now, and the clean-up would delete that. So the file leaves the catalog as if
+it had never been registered, in one transaction of the catalog itself; no snapshot could have read it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import duckdb
+
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
+from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.writing.fenced import fenced
+from lakeray.values.errors import CatalogError
+from lakeray.values.model import LedgerEntry, StreamName
+
+_CATALOG = "__ducklake_metadata_lakehouse"
+_OF_FILES = ("ducklake_file_column_stats", "ducklake_delete_file", "ducklake_data_file")
+
+
+def forget(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    token: int,
+    stream: StreamName,
+    paths: Sequence[str],
+    entries: Sequence[LedgerEntry],
+    reason: str,
+    at: datetime,
+) -> int:
+    """Take the paths out of the catalog and mark their ledger entries removed; returns the rows that went.
+
+    First the catalog, then the ledger: cut off in between, ``doctor`` finds entries that are not registered and a
+    second call ends the work.
+
+    Raises:
+        CatalogError: the catalog failed.
+    """
+    try:
+        with fenced(connection, token=token, message=f"{stream}: about to forget {len(paths)} file(s)"):
+            pass  # a stale committer stops here, before the catalog is touched
+        rows = _leave_catalog(connection, stream, paths)
+        with fenced(connection, token=token, message=f"{stream}: {reason}, {len(entries)} file(s)") as cursor:
+            cursor.execute(sql.load("ducklake/insert_removals"), _removals(stream, entries, reason, at))
+    except (duckdb.Error, AnswerLost) as error:
+        raise CatalogError(
+            f"{stream}: forgetting files was cut off", found=first_line(error), todo="Run it again: it goes on"
+        ) from error
+    return rows
+
+
+def release(connection: duckdb.DuckDBPyConnection, *, token: int, stream: StreamName, paths: Sequence[str]) -> None:
+    """Make way for new objects under paths whose older registration still waits to be cleaned up.
+
+    Part numbers are used again after deletions. The old bytes are gone; were the old registration left, its clean-up
+    would delete the new object.
+
+    Raises:
+        LeaseLostError: the token is stale; nothing was changed.
+        CatalogError: the catalog failed.
+    """
+    try:
+        with fenced(connection, token=token, message=f"{stream}: {len(paths)} path(s) hold new objects"):
+            pass
+        _leave_catalog(connection, stream, paths)
+        with connection.cursor() as cursor:
+            unschedule(cursor, paths)
+    except (duckdb.Error, AnswerLost) as error:
+        raise CatalogError(
+            f"{stream}: making way for new objects failed", found=first_line(error), todo="Run the feed again"
+        ) from error
+
+
+def unschedule(cursor: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> None:
+    """Take paths off DuckLake's list of files to delete: the objects there are not the ones that were registered."""
+    if paths:
+        table = f"{_CATALOG}.ducklake_files_scheduled_for_deletion"
+        cursor.execute(f"DELETE FROM {table} WHERE path IN (SELECT unnest(?))", [list(paths)])
+
+
+def _leave_catalog(connection: duckdb.DuckDBPyConnection, stream: StreamName, paths: Sequence[str]) -> int:
+    with connection.cursor() as cursor:
+        found = cursor.execute(
+            sql.load("ducklake/landing_file_ids"), {"table": stream.landing_table, "paths": list(paths)}
+        )
+        files = found.fetchall()
+        identifiers = [row[0] for row in files]
+        cursor.execute("BEGIN TRANSACTION")
+        try:
+            for table in _OF_FILES:
+                cursor.execute(
+                    f"DELETE FROM {_CATALOG}.{table} WHERE data_file_id IN (SELECT unnest(?))", [identifiers]
+                )
+            cursor.execute("COMMIT")
+        except duckdb.Error:
+            cursor.execute("ROLLBACK")
+            raise
+    return sum(int(row[1]) for row in files)
+
+
+def _removals(stream: StreamName, entries: Sequence[LedgerEntry], reason: str, at: datetime) -> dict[str, object]:
+    return {
+        "source": stream.source,
+        "stream": stream.stream,
+        "keys": [entry.key for entry in entries],
+        "etags": [entry.etag for entry in entries],
+        "snapshots": [entry.snapshot for entry in entries],
+        "reason": reason,
+        "removed_at": at,
+    }

@@ -1,0 +1,265 @@
+"""Taking rows and objects out, through the catalog alone (P13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import duckdb
+
+from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.backends.postgres.queries import PostgresBooks
+from lakeray.adapters.ducklake.catalog.attempts import AnswerLost, CatalogFailed, NotProved, until_landed
+from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.writing.fenced import fenced
+from lakeray.adapters.ducklake.writing.forget import forget, unschedule
+from lakeray.values.column_types import quoted
+from lakeray.values.errors import CatalogError, DamageError
+from lakeray.values.faults import Fault, FaultPoint
+from lakeray.values.model import LedgerEntry, SourceFile, StreamName
+
+if TYPE_CHECKING:
+    from lakeray.adapters.ducklake.catalog.writer import CatalogWriter
+
+_CHUNK = 1000
+"""Files per DuckLake snapshot, and per DELETE: DuckDB plans a longer list of names slowly."""
+_LOOKS = 32
+"""Objects that are looked up at once."""
+
+
+class DeletesRaw(Protocol):
+    """The part of the object store that clean-up needs."""
+
+    def url(self, key: str) -> str:
+        """What is registered for a raw object."""
+
+    def head(self, key: str) -> SourceFile | None:
+        """The object, or None."""
+
+    def delete(self, key: str) -> None:
+        """Delete one object; one that is gone already is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scheduled:
+    """A raw object whose registration DuckLake is about to clean up."""
+
+    path: str
+    key: str
+    etag: str
+    size_bytes: int
+
+
+class Retention:
+    """Removal and expiry on one connection, holding one fencing token."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        token: int,
+        store: DeletesRaw,
+        fault: Fault,
+        books: PostgresBooks | None = None,
+        writer: CatalogWriter | None = None,
+    ) -> None:
+        """Clean up.
+
+        Args:
+            books: what Postgres answers by itself; None asks DuckLake everything.
+            writer: takes files out of the catalog without reading them; None, and what it cannot, is for DuckLake.
+        """
+        self._writer = writer
+        self._books = books
+        self._connection = connection
+        self._token = token
+        self._store = store
+        self._fault = fault
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+        """Take whole files out of landing; returns the rows that went.
+
+        Metadata only: every row of a file goes, so no delete file is written. By the catalog writer nothing is read.
+        DuckLake's DELETE opens every file of the landing table; of those to go, one that vanished or was overwritten
+        is forgotten instead, which needs no read (P14).
+
+        Raises:
+            DamageError: the landing table does not hold the rows that the ledger says; nothing was removed.
+            CatalogError: the catalog failed.
+        """
+        removed = 0
+        for chunk in _chunks(files):
+            written = self._written(stream, chunk, reason=reason, at=at)
+            if written is not None:
+                removed += written
+                continue
+            try:
+                removed += self._remove_chunk(stream, chunk, reason=reason, at=at)
+            except (duckdb.Error, AnswerLost, DamageError) as error:
+                intact, others = self._parted(chunk)
+                if not others:
+                    raise _cut_off(stream, error) from error
+                paths = [entry.registered_path for entry in others]
+                removed += forget(
+                    self._connection,
+                    token=self._token,
+                    stream=stream,
+                    paths=paths,
+                    entries=others,
+                    reason=reason,
+                    at=at,
+                )
+                removed += self._remove_intact(stream, intact, reason=reason, at=at)
+        self._fault(FaultPoint.AFTER_REMOVE)
+        return removed
+
+    def expire(self, *, older_than: datetime, dry_run: bool) -> list[str]:
+        """Expire DuckLake snapshots that no consumer waits for, then let storage lose what none of them shows.
+
+        Raises:
+            DamageError: a path that is scheduled for deletion is still in use; nothing was deleted.
+            LeaseLostError: another committer took over; nothing was expired.
+            CatalogError: the catalog or the storage failed.
+        """
+        try:
+            with self._connection.cursor() as cursor:
+                return self._expire(cursor, older_than=older_than, dry_run=dry_run)
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(
+                "expiring DuckLake snapshots failed", found=first_line(error), todo="Run `lakeray clean` again"
+            ) from error
+
+    def _written(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int | None:
+        """The removal by the writer; None when it is for DuckLake's DELETE, which then says what is wrong, if anything.
+
+        Raises:
+            CatalogError: the catalog failed.
+        """
+        writer = self._writer
+        if writer is None:
+            return None
+        try:
+            return until_landed(lambda: writer.remove(stream, files, reason=reason, at=at))
+        except NotProved:
+            return None
+        except (CatalogFailed, AnswerLost) as error:
+            raise _cut_off(stream, error) from error
+
+    def _remove_intact(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+        try:
+            return self._remove_chunk(stream, files, reason=reason, at=at) if files else 0
+        except (duckdb.Error, AnswerLost) as error:
+            raise _cut_off(stream, error) from error
+
+    def _remove_chunk(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+        paths = [entry.registered_path for entry in files]
+        wanted = sum(entry.rows for entry in files)
+        marks = ", ".join("?" for _ in paths)
+        table = f"lakehouse.staging.{quoted(stream.landing_table)}"
+        with fenced(self._connection, token=self._token, message=f"{stream}: {reason}, {len(files)} file(s)") as cursor:
+            row = cursor.execute(f"DELETE FROM {table} WHERE filename IN ({marks})", paths).fetchone()
+            found = 0 if row is None else int(row[0])
+            if found != wanted:
+                raise DamageError(
+                    f"{stream}: the landing table and the ledger disagree about {len(files)} file(s)",
+                    expected=f"{wanted:,} rows",
+                    found=f"{found:,} rows",
+                    todo="Nothing was removed. Run `lakeray doctor`",
+                )
+            cursor.execute(
+                sql.load("ducklake/insert_removals"),
+                {
+                    "source": stream.source,
+                    "stream": stream.stream,
+                    "keys": [entry.key for entry in files],
+                    "etags": [entry.etag for entry in files],
+                    "snapshots": [entry.snapshot for entry in files],
+                    "reason": reason,
+                    "removed_at": at,
+                },
+            )
+        return found
+
+    def _parted(self, files: Sequence[LedgerEntry]) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
+        """Entries whose registered bytes are as they were, and the others."""
+        with ThreadPoolExecutor(_LOOKS) as pool:
+            found = list(pool.map(lambda entry: self._store.head(entry.key), files))
+        intact: list[LedgerEntry] = []
+        others: list[LedgerEntry] = []
+        for entry, now in zip(files, found, strict=True):
+            same = now is not None and (now.etag, now.size_bytes) == (entry.etag, entry.size_bytes)
+            converted = entry.registered_path != self._store.url(entry.key)
+            (intact if same or converted else others).append(entry)
+        return intact, others
+
+    def _expire(self, cursor: duckdb.DuckDBPyConnection, *, older_than: datetime, dry_run: bool) -> list[str]:
+        keep = self._rows(cursor, "keep_from", [])
+        keep_from = keep[0][0] if keep and keep[0][0] is not None else 2**62
+        named = {"older_than": older_than, "keep_from": keep_from}
+        snapshots = [row[0] for row in self._rows(cursor, "expirable", named)]
+        if not dry_run and (snapshots or self._rows(cursor, "anything_scheduled", [])):
+            with fenced(self._connection, token=self._token, message="about to expire snapshots"):
+                pass  # a stale committer stops here
+        if snapshots and not dry_run:
+            cursor.execute("CALL ducklake_expire_snapshots('lakehouse', versions => ?)", [snapshots])
+            self._fault(FaultPoint.AFTER_EXPIRE)
+        if not self._rows(cursor, "anything_scheduled", []):
+            return []
+        live = self._rows(cursor, "scheduled_and_live", [])
+        if live:
+            raise DamageError(
+                "a file that is in use is scheduled for deletion",
+                found=str(live[0][0]),
+                todo="Nothing was deleted. Run `lakeray doctor`",
+            )
+        rows = cursor.execute("CALL ducklake_cleanup_old_files('lakehouse', dry_run => true, cleanup_all => true)")
+        scheduled = [str(row[0]) for row in rows.fetchall()]
+        if dry_run or not scheduled:
+            return scheduled
+        return self._clean_up(cursor, scheduled)
+
+    def _rows(
+        self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any] | dict[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        rows = None if self._books is None else self._books.rows(name, values)
+        return cursor.execute(sql.load(f"ducklake/{name}"), values).fetchall() if rows is None else rows
+
+    def _clean_up(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:
+        raw = [_Scheduled(*row) for row in self._rows(cursor, "scheduled_raw", [scheduled])]
+        ours, others = self._still_ours(raw)
+        spared = {item.path for item in others if item.path == self._store.url(item.key)}
+        unschedule(cursor, sorted(spared))
+        # Before DuckLake's own clean-up: cut off in between, the next run finds the same files scheduled.
+        originals = [item.key for item in ours if item.path != self._store.url(item.key)]
+        for key in originals:
+            self._store.delete(key)
+        self._fault(FaultPoint.AFTER_ORIGINALS)
+        cursor.execute("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+        return [path for path in scheduled if path not in spared] + [self._store.url(key) for key in originals]
+
+    def _still_ours(self, scheduled: Sequence[_Scheduled]) -> tuple[list[_Scheduled], list[_Scheduled]]:
+        """Objects that are still what was taken in, and keys that Airbyte has written anew: those are not ours."""
+        with ThreadPoolExecutor(_LOOKS) as pool:
+            found = list(pool.map(lambda item: self._store.head(item.key), scheduled))
+        ours: list[_Scheduled] = []
+        others: list[_Scheduled] = []
+        for item, now in zip(scheduled, found, strict=True):
+            same = now is None or (now.etag, now.size_bytes) == (item.etag, item.size_bytes)
+            (ours if same else others).append(item)
+        return ours, others
+
+
+def _chunks(files: Sequence[LedgerEntry]) -> Iterator[Sequence[LedgerEntry]]:
+    for at in range(0, len(files), _CHUNK):
+        yield files[at : at + _CHUNK]
+
+
+def _cut_off(stream: StreamName, error: BaseException) -> BaseException:
+    if isinstance(error, DamageError):
+        return error
+    return CatalogError(
+        f"{stream}: clean-up was cut off", found=first_line(error), todo="Run it again: it goes on from here"
+    )

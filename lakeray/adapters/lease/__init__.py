@@ -1,0 +1,1 @@
+"""The right to be the committer: a locked file, or a lock in Postgres."""

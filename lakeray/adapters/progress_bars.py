@@ -1,0 +1,72 @@
+"""Events as progress bars on stderr, for people at a terminal; only there is rich imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lakeray.values.events import (
+    BatchCommitted,
+    BatchTransformed,
+    Event,
+    FileRejected,
+    Noted,
+    SampleFileWritten,
+    StreamFinished,
+    StreamPlanned,
+)
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+class ProgressSink:
+    """Events as progress bars: files taken in of files planned, per stream."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._progress.start()
+
+    def emit(self, event: Event) -> None:
+        """Move the bars."""
+        match event:
+            case StreamPlanned(files=files) if files:
+                self._tasks[event.stream] = self._progress.add_task(event.stream, total=files)
+            case BatchCommitted():
+                self._advance(event.stream, event.files)
+            case BatchTransformed():
+                self._describe(event.stream, f"{event.stream} merged in {event.seconds:.1f} s")
+            case SampleFileWritten():
+                if event.stream not in self._tasks:
+                    self._tasks[event.stream] = self._progress.add_task(f"sample {event.stream}", total=event.total)
+                self._advance(event.stream, 1)
+            case FileRejected():
+                self._advance(event.stream, 1)
+                self._say(f"rejected {event.key}: {event.reason}: {event.detail}")
+            case Noted():
+                self._say(event.message)
+            case StreamFinished() if event.error:
+                self._say(f"{event.stream} failed: {event.error}")
+            case _:
+                return
+
+    def close(self) -> None:
+        """Leave the bars as they are."""
+        self._progress.stop()
+
+    def _advance(self, stream: str, files: int) -> None:
+        if stream in self._tasks:
+            self._progress.advance(self._tasks[stream], files)
+
+    def _describe(self, stream: str, text: str) -> None:
+        if stream in self._tasks:
+            self._progress.update(self._tasks[stream], description=text)
+
+    def _say(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False)

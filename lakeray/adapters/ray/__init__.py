@@ -1,0 +1,1 @@
+"""Feeders, validation and the committer on Ray. The same file names as in ``threads``."""

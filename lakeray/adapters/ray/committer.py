@@ -1,0 +1,152 @@
+"""The committer as a Ray actor, and the port that sends it messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from datetime import datetime
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from lakeray.adapters.ray.answers import get
+from lakeray.ports.committer import ServedCommitter
+from lakeray.values.errors import LakerayError
+from lakeray.values.model import (
+    BuildResult,
+    CommitOutcome,
+    CommitRequest,
+    CommitterWork,
+    Contract,
+    Landed,
+    LedgerEntry,
+    Peak,
+    PendingTransform,
+    Rejected,
+    StreamName,
+    Unknown,
+)
+
+OpenCommitter = Callable[[], AbstractContextManager[ServedCommitter]]
+
+
+@ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)
+class CommitterActor:
+    """One per lake. A restart is a new lease, so Ray never restarts it by itself (P10).
+
+    It takes a call of each feeder at once, so that those that wait can go together.
+    """
+
+    def __init__(self, open_committer: OpenCommitter) -> None:
+        self._open_committer = open_committer
+        self._stack = ExitStack()
+        self._committer: ServedCommitter | None = None
+
+    def open(self) -> int:
+        """Take the lease; returns the fencing token."""
+        self._committer = self._stack.enter_context(self._open_committer())
+        return self._committer.token
+
+    def work(self) -> CommitterWork:
+        """What it has done so far."""
+        assert self._committer is not None
+        return self._committer.work
+
+    def close(self) -> None:
+        """Give the lease back."""
+        self._committer = None
+        self._stack.close()
+
+    def token(self) -> int:
+        """The fencing token."""
+        assert self._committer is not None
+        return self._committer.token
+
+    def call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call one method of the committer."""
+        assert self._committer is not None
+        return getattr(self._committer, name)(*arguments, **named)
+
+
+class RayCommitter:
+    """The ``Committer`` port, by messages to the committer actor."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    @property
+    def token(self) -> int:
+        """The fencing token."""
+        return int(get(self._actor.token.remote()))
+
+    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
+        """See ``Committer``."""
+        return list(self._call("ensure_landing", stream, contract))
+
+    def commit(self, request: CommitRequest) -> CommitOutcome:
+        """See ``Committer``. An actor that dies in between leaves an unknown outcome (P9)."""
+        try:
+            outcome: CommitOutcome = ray.get(self._actor.call.remote("commit", (request,), {}))
+        except RayTaskError as error:
+            if isinstance(error.cause, LakerayError):
+                raise error.cause from None
+            raise
+        except RayError as error:
+            return Unknown(commit_id=request.commit_id, cause=str(error).split("\n", 1)[0])
+        return outcome
+
+    def read_back(self, commit_id: str) -> Landed | None:
+        """See ``Committer``."""
+        found: Landed | None = self._call("read_back", commit_id)
+        return found
+
+    def transform(self, pending: PendingTransform) -> BuildResult:
+        """See ``Committer``."""
+        built: BuildResult = self._call("transform", pending)
+        return built
+
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """See ``Committer``."""
+        self._call("advance", pending, peaks=peaks)
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """See ``Committer``."""
+        self._call("remember", stream, peaks)
+
+    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
+        """See ``Committer``."""
+        self._call("rewind", stream, to_snapshot=to_snapshot)
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+        """See ``Committer``."""
+        return int(self._call("remove", stream, files, reason=reason))
+
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """See ``Committer``."""
+        return int(self._call("forget", stream, paths=paths, entries=entries, reason=reason))
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """See ``Committer``."""
+        why: str | None = self._call("unreadable", stream, entry)
+        return why
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """See ``Committer``."""
+        self._call("quarantine", stream, rejected)
+
+    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
+        """See ``Committer``."""
+        return list(self._call("expire", older_than=older_than, dry_run=dry_run))
+
+    def enrich(self) -> BuildResult:
+        """See ``Committer``."""
+        built: BuildResult = self._call("enrich")
+        return built
+
+    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
+        """See ``Committer``."""
+        return list(self._call("set_quarantine", keys, status=status))
+
+    def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        return get(self._actor.call.remote(name, arguments, named))

@@ -1,0 +1,1 @@
+"""Object storage: the raw prefix, credentials, the server's clock."""

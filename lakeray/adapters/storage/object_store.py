@@ -1,0 +1,214 @@
+"""The raw prefix on S3 or in a folder, by obstore: one interface for both."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from lakeray.ports.storage import Level
+from lakeray.values.errors import StorageError, UsageError
+from lakeray.values.model import SourceFile
+
+_PAGE = 1000
+_RETRIES: Any = {
+    "max_retries": 10,
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+    "retry_timeout": timedelta(seconds=90),
+}
+"""On 5xx, SlowDown, timeouts and resets: jittered, and never longer than the deadline."""
+_CUT_OFF = "list response body"
+"""What obstore says of a listing whose body was cut off: the one thing that it does not try again by itself."""
+_LISTINGS = 5
+
+
+class ObstoreStore:
+    """The ``ObjectStore`` port. Keys are relative to the prefix that ``url`` names.
+
+    Make it with ``open_store``. Picklable: a worker opens its own connection.
+    """
+
+    def __init__(self, store: LocalStore | S3Store, *, prefix: str, base_url: str) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._base_url = base_url
+
+    def list_level(self, prefix: str) -> Level:
+        """What is directly under ``prefix``."""
+        cut_off = 0
+        while True:
+            try:
+                with _storage(f"listing {prefix}"):
+                    found = obstore.list_with_delimiter(self._store, prefix=self._prefix + prefix)
+                break
+            except StorageError as error:
+                cut_off = _counted(error, cut_off)
+        return Level(
+            prefixes=tuple(sorted(self._key(item) + "/" for item in found["common_prefixes"])),
+            files=tuple(self._file(meta) for meta in found["objects"]),
+        )
+
+    def list_files(self, prefix: str, *, start_after: str | None = None) -> Iterator[SourceFile]:
+        """Every object below ``prefix`` after a key, streamed by page."""
+        after = "" if start_after is None else self._prefix + start_after
+        last, cut_off = after, 0
+        pages = self._pages(prefix, after)
+        while True:
+            try:
+                with _storage(f"listing {prefix}"):
+                    page = next(pages, None)
+            except StorageError as error:
+                after, cut_off = last, _counted(error, cut_off)
+                pages = self._pages(prefix, after)  # S3 lists by name: what comes after the last key was not seen yet
+                continue
+            if page is None:
+                return
+            yield from (self._file(meta) for meta in page if meta["path"] > after)
+            last, cut_off = page[-1]["path"], 0
+
+    def head(self, key: str) -> SourceFile | None:
+        """The object, or None."""
+        try:
+            with _storage(f"looking up {key}"):
+                return self._file(obstore.head(self._store, self._prefix + key))
+        except FileNotFoundError:
+            return None
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object."""
+        return self.head(key) is not None
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write a local file as the object: staged and renamed, or one upload, so nobody sees half of it."""
+        with _storage(f"writing {key}"):
+            obstore.put(self._store, self._prefix + key, path)
+
+    def read_range(self, key: str, *, start: int, length: int) -> bytes:
+        """Bytes of an object.
+
+        Raises:
+            FileNotFoundError: the object vanished.
+            StorageError: fewer bytes came than were asked for, or none.
+        """
+        with _storage(f"reading {key}"):
+            data = bytes(obstore.get_range(self._store, self._prefix + key, start=start, length=length))
+        if len(data) != length:
+            raise StorageError(
+                f"reading {key} failed",
+                expected=f"{length} bytes from byte {start}",
+                found=f"{len(data)}: the object shrank since it was listed, or the answer was cut off",
+                todo="Nothing was lost; run the command again",
+            )
+        return data
+
+    def delete(self, key: str) -> None:
+        """Delete one object; one that is gone already is no error."""
+        try:
+            with _storage(f"deleting {key}"):
+                obstore.delete(self._store, self._prefix + key)
+        except FileNotFoundError:
+            return
+
+    def url(self, key: str) -> str:
+        """What DuckDB opens and what is registered."""
+        return f"{self._base_url}/{key}"
+
+    def _pages(self, prefix: str, after: str) -> Iterator[Any]:
+        offset = _just_before(after) if after else None
+        return iter(obstore.list(self._store, prefix=self._prefix + prefix, offset=offset, chunk_size=_PAGE))
+
+    def _key(self, path: str) -> str:
+        return path.removeprefix(self._prefix)
+
+    def _etag(self, etag: str) -> str:
+        # In a folder it is inode-time-size. A restored copy has another inode and is the same file.
+        return etag.partition("-")[2] if isinstance(self._store, LocalStore) else etag
+
+    def _file(self, meta: Any) -> SourceFile:
+        return SourceFile(
+            key=self._key(meta["path"]),
+            etag=self._etag((meta["e_tag"] or "").strip('"')),
+            size_bytes=meta["size"],
+            last_modified=meta["last_modified"],
+        )
+
+
+def open_store(
+    url: str,
+    *,
+    endpoint_url: str | None = None,
+    region: str | None = None,
+    access_key_id: str | None = None,
+    secret_access_key: str | None = None,
+    session_token: str | None = None,
+    timeout_s: float = 30.0,
+) -> ObstoreStore:
+    """The store at ``file:///folder`` or ``s3://bucket/prefix``.
+
+    Raises:
+        UsageError: the address is of another kind.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        folder = Path(unquote(parts.path))
+        folder.mkdir(parents=True, exist_ok=True)
+        return ObstoreStore(LocalStore(folder), prefix="", base_url=str(folder))
+    if parts.scheme == "s3" and parts.netloc:
+        prefix = parts.path.strip("/")
+        options: dict[str, Any] = {
+            "endpoint": endpoint_url,
+            "region": region,
+            "access_key_id": access_key_id,
+            "secret_access_key": secret_access_key,
+            "session_token": session_token,
+        }
+        store = S3Store(
+            parts.netloc,
+            client_options={"allow_http": True, "timeout": f"{timeout_s:g}s", "connect_timeout": "5s"},
+            retry_config=_RETRIES,
+            **{name: value for name, value in options.items() if value is not None},
+        )
+        return ObstoreStore(store, prefix=f"{prefix}/" if prefix else "", base_url=url.rstrip("/"))
+    raise UsageError("storage.url", expected="file:///folder or s3://bucket/prefix", found=url)
+
+
+def _just_before(key: str) -> str:
+    """A name that sorts before ``key``, with hardly any between.
+
+    SeaweedFS leaves out a whole folder when a listing starts after the folder's own name: ``…/day=05`` would hide
+    ``…/day=05/part_0.parquet``. What the listing shows too much is left out by us.
+    """
+    if key.endswith("/"):
+        return f"{key} "
+    return f"{key[:-1]}{chr(ord(key[-1]) - 1)}~" if "!" < key[-1] <= "~" else key
+
+
+def _counted(error: StorageError, cut_off: int) -> int:
+    """Wait before a cut-off listing is tried again; raises what is no such error, and one too many."""
+    if _CUT_OFF not in str(error.__cause__) or cut_off + 1 >= _LISTINGS:
+        raise error
+    time.sleep(random.uniform(0.05, 0.2 * 2**cut_off))
+    return cut_off + 1
+
+
+@contextmanager
+def _storage(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError, ValueError) as error:
+        raise StorageError(
+            f"{doing} failed",
+            found=str(error).split("\n", 1)[0],
+            todo="Nothing was lost; run the command again when the storage answers",
+        ) from error

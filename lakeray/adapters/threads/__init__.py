@@ -1,0 +1,1 @@
+"""Feeders, validation and the committer in this process. The same file names as in ``ray``."""

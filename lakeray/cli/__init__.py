@@ -1,0 +1,1 @@
+"""The command line: words in, settings composed, results and errors out."""

@@ -1,0 +1,62 @@
+"""``generate``: landing DDL and processed models from the stream configs, written or only checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lakeray import wiring
+from lakeray.cli.terminal import Output
+from lakeray.settings.values import OnDelete, Settings
+from lakeray.streams import generated
+from lakeray.values.errors import UsageError
+
+
+def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
+    """Write the files that drifted; ``generate check`` only tells, and exits 1 when there are any."""
+    if list(arguments) not in ([], ["check"]):
+        raise UsageError("generate", expected="nothing, or check", found=" ".join(arguments))
+    wrong = drifted(settings)
+    if arguments:
+        text = "\n".join(f"{path} does not follow from its stream's config" for path in wrong)
+        out.result({"drifted": wrong}, text=text or "Every generated file follows from its stream's config.")
+        return 1 if wrong else 0
+    texts = wanted(settings)
+    for path in wrong:
+        target = _root(settings) / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(texts[path], encoding="utf-8")
+    out.result({"written": wrong}, text="\n".join(f"wrote {path}" for path in wrong) or "Nothing to write.")
+    return 0
+
+
+def drifted(settings: Settings) -> list[str]:
+    """Generated files that are missing or differ. A model whose generated header was removed is the user's own."""
+    found = []
+    for path, text in wanted(settings).items():
+        target = _root(settings) / path
+        have = target.read_text(encoding="utf-8") if target.exists() else None
+        if have is not None and path.startswith("dbt/models/") and not generated.is_generated(have):
+            continue
+        if have != text:
+            found.append(path)
+    return found
+
+
+def wanted(settings: Settings) -> dict[str, str]:
+    """Every file that follows from the configured streams, by path below the project's root."""
+    return generated.generated_files(
+        generated.StreamSpec(
+            name=stream.name,
+            contract=stream.landing_contract(),
+            cursor_field=stream.cursor_field,
+            deleted_column=stream.deleted_column,
+            hard_delete=stream.on_delete is OnDelete.REMOVE,
+            descriptions=stream.descriptions,
+        )
+        for stream in settings.streams.values()
+    )
+
+
+def _root(settings: Settings) -> Path:
+    return wiring.absolute(settings.dbt.project_dir).parent

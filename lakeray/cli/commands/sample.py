@@ -1,0 +1,75 @@
+"""``sample``: realistic Airbyte-shaped Parquet for the configured streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakeray import wiring
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS
+from lakeray.cli.terminal import Output
+from lakeray.cli.words import Table, human_bytes
+from lakeray.run import Lakeray
+from lakeray.sample import SampleSettings, SampleStream
+from lakeray.settings.values import Settings, StreamSettings
+from lakeray.values.events import SampleFileWritten
+from lakeray.values.model import SampleResult
+
+
+def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
+    """Write every stream's sample; a file that is there is kept."""
+    with wiring.opened(settings) as app:
+        results = [(stream, write_stream(app, stream)) for stream in app.streams()]
+    document = {
+        "streams": [
+            {
+                "source": stream.source,
+                "stream": stream.stream,
+                "written": result.written,
+                "kept": result.kept,
+                "bytes": result.size_bytes,
+                "rows": result.rows,
+            }
+            for stream, result in results
+        ]
+    }
+    rows = tuple(
+        (str(stream.name), f"{r.written:,}", f"{r.kept:,}", human_bytes(r.size_bytes), f"{r.rows:,}")
+        for stream, r in results
+    )
+    out.result(document, [Table(title="Sample", columns=("stream", "written", "kept", "size", "rows"), rows=rows)])
+    return 0
+
+
+def write_stream(app: Lakeray, stream: StreamSettings) -> SampleResult:
+    """Write one stream's sample, telling each file."""
+    options = app.settings.sample
+    plan = SampleSettings(
+        first_day=options.first_day,
+        days=options.days,
+        files_per_day=options.files_per_day,
+        rows_per_file=options.rows_per_file,
+        seed=options.seed,
+        syncs_per_day=options.syncs_per_day,
+    )
+    done = 0
+
+    def tell(key: str, size_bytes: int) -> None:
+        nonlocal done
+        done += 1
+        app.events.emit(
+            SampleFileWritten(stream=str(stream.name), key=key, size_bytes=size_bytes, done=done, total=plan.files)
+        )
+
+    own = {column.name for column in AIRBYTE_COLUMNS}
+    columns = stream.landing_contract().columns
+    return wiring.write_sample(
+        app,
+        stream=SampleStream(
+            name=stream.name,
+            fields=tuple(column for column in columns if column.name not in own),
+            primary_key=stream.primary_key,
+            cursor_field=stream.cursor_field,
+        ),
+        plan=plan,
+        on_file=tell,
+    )

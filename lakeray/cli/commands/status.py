@@ -1,0 +1,55 @@
+"""``status``: where every stream stands. Works while a feed runs; needs no lease."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lakeray import wiring
+from lakeray.cli.terminal import Output
+from lakeray.cli.words import StreamState, status_json, status_tables
+from lakeray.feed import look
+from lakeray.run import Lakeray
+from lakeray.settings.values import Settings, StreamSettings
+from lakeray.values.errors import LakerayError
+
+
+def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
+    """Print the state of every stream and the sizes of the enriched tables; exits 1 when a storage did not answer."""
+    with wiring.opened(settings) as app:
+        states = [state_of(app, stream) for stream in app.streams()]
+        enriched = {name: app.reader.table_rows("main", name) for name in enriched_models(settings)}
+    errors = [f"{state.stream}: {state.error}" for state in states if state.error is not None]
+    tables = status_tables(states, enriched=enriched)
+    out.result(status_json(states, enriched=enriched), tables, text="\n".join(errors))
+    return 1 if errors else 0
+
+
+def state_of(app: Lakeray, stream: StreamSettings) -> StreamState:
+    """One stream's state; a storage that does not answer is said in it, not raised."""
+    name = stream.name
+    try:
+        planned, error = look(app.rules(stream), app.looks(), everything=True), None
+    except LakerayError as failure:
+        planned, error = None, str(failure)
+    registered, snapshot = app.reader.totals(name)
+    return StreamState(
+        stream=name,
+        cursor=app.reader.cursor(name),
+        plan=planned,
+        registered_files=registered,
+        registered_snapshot=snapshot,
+        quarantined=sum(1 for entry in app.reader.quarantined(name) if entry.status != "ignored"),
+        last_batch=app.reader.last_batch(name),
+        landing_rows=app.reader.table_rows("staging", name.landing_table),
+        processed_rows=app.reader.table_rows("main", name.processed_table),
+        now=app.clock.now(),
+        error=error,
+    )
+
+
+def enriched_models(settings: Settings) -> list[str]:
+    """The names of the project's enriched models, without asking dbt."""
+    folder = wiring.absolute(settings.dbt.project_dir) / "models" / "enriched"
+    return sorted(path.stem for path in Path(folder).rglob("*.sql") if re.match(r"^[a-z]\w*$", path.stem))

@@ -1,0 +1,61 @@
+"""``why PATH``: everything known about one raw file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakeray import wiring
+from lakeray.cli.terminal import Output
+from lakeray.cli.words import why_json, why_verdict
+from lakeray.run import Lakeray
+from lakeray.settings.values import Settings
+from lakeray.steps.discover import horizon
+from lakeray.values.errors import UsageError
+from lakeray.values.keys import file_day
+from lakeray.values.model import Cursor, LedgerEntry, StreamName
+
+
+def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
+    """Tell where the file is in its life. Exits 0 also for a file that nobody knows."""
+    if len(arguments) != 1:
+        raise UsageError("why", expected="one path", found=f"{len(arguments)}", todo="lakeray why shopify/orders/…")
+    key = relative_key(settings, arguments[0])
+    with wiring.opened(settings) as app:
+        listed = app.store.head(key)
+        entries = app.reader.history(key)
+        rejected = next((entry for entry in app.reader.quarantined(None) if entry.key == key), None)
+        cursor = _cursor(app, key)
+        since = horizon(cursor, lookback_days=settings.feed.lookback_days, retention_days=settings.retention.days)
+    verdict = why_verdict(
+        listed=listed,
+        entries=entries,
+        rejected=rejected,
+        too_late=listed is not None and since is not None and file_day(listed) < since,
+        transformed_snapshot=cursor.transformed_snapshot,
+    )
+    document = why_json(key, listed=listed, entries=entries, rejected=rejected, verdict=verdict)
+    out.result(document, text=f"{key}\n  {verdict}{_details(entries)}")
+    return 0
+
+
+def relative_key(settings: Settings, path: str) -> str:
+    """The key of a path, given as a key, as an address, or with the raw prefix in front."""
+    base = settings.storage.url.rstrip("/")
+    plain = base.removeprefix("file://")
+    for prefix in (f"{base}/", f"{plain}/", f"{base.rsplit('/', 1)[-1]}/"):
+        if path.startswith(prefix):
+            return path.removeprefix(prefix)
+    return path
+
+
+def _cursor(app: Lakeray, key: str) -> Cursor:
+    source, _, rest = key.partition("/")
+    return app.reader.cursor(StreamName(source, rest.split("/", 1)[0]))
+
+
+def _details(entries: Sequence[LedgerEntry]) -> str:
+    return "".join(
+        f"\n  batch {entry.batch_id}, commit {entry.commit_id}, snapshot {entry.snapshot}, {entry.rows:,} rows, "
+        f"taken in {entry.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+        for entry in entries
+    )

@@ -1,0 +1,210 @@
+"""Settings composed by Hydra. The only module that imports Hydra and OmegaConf."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lakeray.cli.parse import Call
+from lakeray.settings.conversion import settings_from
+from lakeray.settings.values import Settings
+from lakeray.values.errors import UsageError, nearest
+from lakeray.values.redaction import HIDDEN
+from lakeray.values.redaction import redacted as without_secrets
+
+PROJECT = Path(os.environ.get("LAKERAY_HOME") or Path(__file__).resolve().parents[2])
+"""Where conf/ and dbt/ are: the checkout, or what LAKERAY_HOME says."""
+
+
+_SECRET = re.compile(r"secret|password|access_key|token|catalog$", re.IGNORECASE)
+
+
+def compose(call: Call) -> Any:
+    """The composed config of a call, its interpolations not resolved yet.
+
+    Raises:
+        UsageError: an override names no setting, or a stream that is not configured.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    OmegaConf.register_new_resolver("absolute", _absolute, replace=True)
+    OmegaConf.register_new_resolver("file_url", _file_url, replace=True)
+    OmegaConf.register_new_resolver("project", lambda *parts: str(PROJECT.joinpath(*parts)), replace=True)
+    OmegaConf.register_new_resolver("service", _service, replace=True)
+    OmegaConf.register_new_resolver("secret", _secret, replace=True)
+    names = list(stream_names(call.config_dir))
+    _check_streams(call.overrides, names)
+    overrides = list(call.overrides)
+    if not any(_key(word) == "stream" for word in overrides) and names:
+        overrides.append(f"+stream=[{','.join(names)}]")
+    if call.config_dir is not None:
+        overrides.append(f"hydra.searchpath=[file://{_absolute(call.config_dir)}]")
+    # A stream is appended to the defaults: its settings exist only after it, so overrides of them come last.
+    overrides.sort(key=lambda word: _key(word).startswith("streams."))
+    try:
+        with initialize_config_dir(config_dir=str(PROJECT / "conf"), version_base="1.3"):
+            return hydra_compose(config_name="config", overrides=overrides)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise _usage_error(error, call) from None  # the cause's text may repeat a value
+
+
+def composed(call: Call) -> dict[str, Any]:
+    """The composed values of a call. Resolved once: a secret that reads like an interpolation is not taken for one.
+
+    Raises:
+        UsageError: an override names no setting, or a stream that is not configured, or a value cannot be had.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = compose(call)
+    try:
+        values = OmegaConf.to_container(config, resolve=True)
+    except (OmegaConfBaseException, ValueError) as error:
+        raise _usage_error(error, call) from None
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def shown(call: Call) -> str:
+    """The settings in effect as YAML, without their secrets.
+
+    Raises:
+        UsageError: as of ``composed``.
+    """
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(redacted(composed(call)))
+
+
+def settings_of(call: Call) -> Settings:
+    """The settings of a call.
+
+    Raises:
+        UsageError: a setting is wrong; names it.
+    """
+    return settings_from(composed(call))
+
+
+def stream_names(config_dir: str | None) -> Iterator[str]:
+    """The configured streams, ``shopify/orders``."""
+    for folder in (PROJECT / "conf", *([Path(config_dir)] if config_dir else [])):
+        for path in sorted((folder / "stream").glob("*/*.yaml")):
+            yield f"{path.parent.name}/{path.stem}"
+
+
+def redacted(value: Any, *, key: str = "") -> Any:
+    """A config without its secrets."""
+    if isinstance(value, dict):
+        return {name: item if name == "streams" else redacted(item, key=str(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [redacted(item, key=key) for item in value]
+    if isinstance(value, str) and _SECRET.search(key) and not value.startswith("sqlite:"):
+        return HIDDEN
+    return without_secrets(value) if isinstance(value, str) else value
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").split("=", 1)[0]
+
+
+def _check_streams(overrides: Sequence[str], names: Sequence[str]) -> None:
+    for word in overrides:
+        if _key(word) != "stream":
+            continue
+        for name in word.split("=", 1)[1].strip("[]").split(","):
+            if name.strip() not in names:
+                raise UsageError(
+                    f"stream {name.strip()}",
+                    expected="a stream of conf/stream",
+                    found="none of this name",
+                    todo=nearest(name.strip(), names) or f"Configured: {', '.join(names)}",
+                )
+
+
+def _usage_error(error: Exception, call: Call) -> UsageError:
+    from hydra.errors import OverrideParseException
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UsageError):  # a resolver of ours said so
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    text = str(error)
+    match = re.search(r"Could not (?:override|append to config|delete).*?'([^']*)'", text)
+    if match is not None:
+        key = _key(match[1])
+        return UsageError(
+            key, expected="a known setting", found="none of this name", todo=nearest(key, _known_keys(call))
+        )
+    match = re.search(r"Could not find '([^']*)'|Could not load '([^']*)'", text)
+    if match is not None:
+        name = match[1] or match[2]
+        group = name.split("/", 1)[0]
+        choices = [f"{group}/{path.stem}" for path in (PROJECT / "conf" / group).glob("*.yaml")]
+        return UsageError(name, expected="a config of this name", found="none", todo=nearest(name, choices))
+    if isinstance(error, OverrideParseException):  # its text repeats the value, which may be a secret
+        key = _key(str(error.override))
+        todo = "Quote the value, inside the shell's own quotes"
+        return UsageError(key, expected="a value in Hydra's grammar", found="one that cannot be read", todo=todo)
+    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return UsageError("settings", found=first)
+
+
+def _known_keys(call: Call) -> list[str]:
+    from omegaconf import OmegaConf
+
+    streams = tuple(word for word in call.overrides if _key(word) == "stream")
+    plain = Call(command=call.command, arguments=(), overrides=streams, config_dir=call.config_dir, show_config=False)
+    found: list[str] = []
+
+    def walk(value: Any, at: str) -> None:
+        for name, item in value.items() if isinstance(value, dict) else ():
+            path = f"{at}.{name}" if at else str(name)
+            found.append(path)
+            if not path.endswith((".fields", ".descriptions")):
+                walk(item, path)
+
+    walk(OmegaConf.to_container(compose(plain)), "")
+    return found
+
+
+def _absolute(*parts: str) -> str:
+    return str(Path(*parts).expanduser().absolute())
+
+
+def _service(root: str, name: str) -> Any:
+    """What ``services up`` wrote down; None when it never ran here."""
+    path = Path(root, "services", "services.json")
+    if not path.exists():
+        return None
+    state = json.loads(path.read_text(encoding="utf-8"))
+    return f"http://127.0.0.1:{state['s3_port']}" if name == "s3_endpoint" else state[name]
+
+
+def _secret(name: str) -> str | None:
+    """A secret from the environment, or from the file that NAME_FILE names, as Docker and Kubernetes mount it."""
+    value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if value or not path:
+        return value or None
+    try:
+        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"{name}_FILE", expected="a file with the secret", found=f"{path}: {reason}") from None
+    if not text:
+        raise UsageError(f"{name}_FILE", expected="a file with the secret", found=f"{path}: an empty one")
+    return text
+
+
+def _file_url(*parts: str) -> str:
+    return "file://" + quote(_absolute(*parts))

@@ -1,0 +1,58 @@
+"""A command line split into command, arguments, overrides and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lakeray.values.errors import UsageError
+
+_WITH_PATHS = ("why", "quarantine", "generate", "services")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A parsed command line."""
+
+    command: str
+    arguments: tuple[str, ...]
+    overrides: tuple[str, ...]
+    config_dir: str | None
+    show_config: bool
+
+
+def parse(words: Sequence[str]) -> Call:
+    """Split a command line into command, arguments, Hydra overrides and flags.
+
+    Raises:
+        UsageError: a flag or an argument that the command does not have.
+    """
+    command, rest = words[0], iter(words[1:])
+    arguments: list[str] = []
+    overrides: list[str] = []
+    config_dir, show_config = None, False
+    for word in rest:
+        if word == "--config-dir":
+            config_dir = next(rest, None)
+        elif word == "--cfg":
+            show_config = next(rest, None) is not None
+        elif word.startswith("--"):
+            raise UsageError(word, expected="--help, --cfg job or --config-dir FOLDER", found="another flag")
+        elif command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0]):
+            arguments.append(word)
+        elif "=" not in word and not word.startswith("~"):
+            raise UsageError(
+                f"{command} {word}",
+                expected="settings as key=value",
+                found="a word",
+                todo="Streams: +stream=shopify/orders",
+            )
+        else:
+            overrides.append(f"+{word}" if word.startswith("stream=") else word)
+    return Call(
+        command=command,
+        arguments=tuple(arguments),
+        overrides=tuple(overrides),
+        config_dir=config_dir,
+        show_config=show_config,
+    )

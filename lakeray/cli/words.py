@@ -1,0 +1,401 @@
+"""Plans, reports and states in words and as JSON. Pure: values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lakeray.values.model import (
+    Cursor,
+    FeedReport,
+    LastBatch,
+    LedgerEntry,
+    Plan,
+    QuarantineEntry,
+    SourceFile,
+    StreamName,
+    StreamReport,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A result as rows of text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamState:
+    """What ``status`` tells of one stream."""
+
+    stream: StreamName
+    cursor: Cursor
+    plan: Plan | None
+    """None when the storage could not be listed."""
+    registered_files: int
+    registered_snapshot: int | None
+    quarantined: int
+    last_batch: LastBatch | None
+    landing_rows: int | None
+    processed_rows: int | None
+    now: datetime
+    error: str | None = None
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """How long the oldest pending file, or an unmerged batch, has waited; 0 for none, None when unknown."""
+        if self.plan is None:
+            return None
+        waits = [file.last_modified for batch in self.plan.batches for file in batch.files]
+        if self.last_batch is not None and (self.registered_snapshot or 0) > self.cursor.transformed_snapshot:
+            waits.append(self.last_batch.committed_at)
+        return max(0.0, (self.now - min(waits)).total_seconds()) if waits else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The interface's fields, and a few more."""
+        plan = self.plan
+        return {
+            "source": self.stream.source,
+            "stream": self.stream.stream,
+            "cursor_path": self.cursor.path,
+            "pending_files": None if plan is None else plan.files,
+            "pending_bytes": None if plan is None else plan.size_bytes,
+            "registered_files": self.registered_files,
+            "registered_snapshot": self.registered_snapshot,
+            "transformed_snapshot": self.cursor.transformed_snapshot or None,
+            "lag_seconds": self.lag_seconds,
+            "quarantined": self.quarantined,
+            "too_late": None if plan is None else len(plan.too_late),
+            "changed": None if plan is None else len(plan.changed),
+            "vanished": None if plan is None else len(plan.vanished),
+            "landing_rows": self.landing_rows,
+            "processed_rows": self.processed_rows,
+            "last_batch": None if self.last_batch is None else _last_batch(self.last_batch),
+            "error": self.error,
+        }
+
+
+def human_bytes(count: int) -> str:
+    """``1.5 MB``: powers of ten, three digits at most."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def human_seconds(seconds: float) -> str:
+    """``0.3 s``, ``4 min``, ``2.5 h``, ``3 d``."""
+    for limit, divisor, unit in ((100.0, 1.0, "s"), (6000.0, 60.0, "min"), (172800.0, 3600.0, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:.1f} {unit}" if seconds / divisor < 10 else f"{seconds / divisor:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def status_json(states: Sequence[StreamState], *, enriched: dict[str, int | None]) -> dict[str, Any]:
+    """``status`` as one JSON document."""
+    return {"streams": [state.as_json() for state in states], "enriched": enriched}
+
+
+def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | None]) -> list[Table]:
+    """``status`` as tables."""
+    streams = Table(
+        title="Streams",
+        columns=(
+            "stream",
+            "pending",
+            "taken in",
+            "landing rows",
+            "processed rows",
+            "lag",
+            "quarantined",
+            "too late",
+            "registered by",
+        ),
+        rows=tuple(_status_row(state) for state in states),
+    )
+    models = Table(
+        title="Enriched",
+        columns=("model", "rows"),
+        rows=tuple((name, _count(rows)) for name, rows in enriched.items()),
+    )
+    return [streams, models] if enriched else [streams]
+
+
+def feed_json(report: FeedReport) -> dict[str, Any]:
+    """``feed`` as one JSON document."""
+    return {
+        "streams": [_report_json(item) for item in report.streams],
+        "enriched": list(report.enriched),
+        "enriched_error": None if report.enriched_error is None else dict(report.enriched_error),
+    }
+
+
+def feed_table(report: FeedReport) -> Table:
+    """``feed`` as a table."""
+    return Table(
+        title="Feed",
+        columns=("stream", "status", "batches", "files", "size", "rows", "quarantined", "time"),
+        rows=tuple(
+            (
+                str(item.stream),
+                str(item.status),
+                str(item.batches),
+                f"{item.files:,}",
+                human_bytes(item.size_bytes),
+                f"{item.rows:,}",
+                str(item.quarantined),
+                human_seconds(item.seconds),
+            )
+            for item in report.streams
+        ),
+    )
+
+
+def plan_json(plans: Sequence[Plan], *, seconds: float) -> dict[str, Any]:
+    """``plan`` as one JSON document."""
+    return {"streams": [_plan_json(item) for item in plans], "estimated_seconds": seconds}
+
+
+def plan_tables(plans: Sequence[Plan]) -> list[Table]:
+    """``plan`` as tables: the streams, and what needs attention."""
+    streams = Table(
+        title="Plan",
+        columns=(
+            "stream",
+            "batches",
+            "files",
+            "size",
+            "projected memory",
+            "memory factor",
+            "oversize",
+            "too late",
+            "quarantined",
+        ),
+        rows=tuple(
+            (
+                str(item.stream),
+                str(len(item.batches)),
+                f"{item.files:,}",
+                human_bytes(item.size_bytes),
+                human_bytes(max((batch.projected_bytes for batch in item.batches), default=0)),
+                str(item.factor),
+                str(len(item.oversize)),
+                str(len(item.too_late)),
+                str(len(item.skipped)),
+            )
+            for item in plans
+        ),
+    )
+    notes = tuple(row for item in plans for row in _attention(item))
+    return (
+        [streams, Table(title="Needs attention", columns=("stream", "what", "file"), rows=notes)]
+        if notes
+        else [streams]
+    )
+
+
+def quarantine_json(entries: Sequence[QuarantineEntry]) -> dict[str, Any]:
+    """``quarantine`` as one JSON document."""
+    return {
+        "files": [
+            {
+                "path": entry.key,
+                "etag": entry.etag,
+                "bytes": entry.size_bytes,
+                "reason": entry.reason,
+                "detail": entry.detail,
+                "status": entry.status,
+                "seen_at": entry.seen_at.isoformat(),
+            }
+            for entry in entries
+        ]
+    }
+
+
+def quarantine_table(entries: Sequence[QuarantineEntry]) -> Table:
+    """``quarantine`` as a table."""
+    return Table(
+        title="Quarantine",
+        columns=("file", "reason", "detail", "status"),
+        rows=tuple((entry.key, entry.reason, entry.detail, entry.status) for entry in entries),
+    )
+
+
+def why_json(
+    key: str,
+    *,
+    listed: SourceFile | None,
+    entries: Sequence[LedgerEntry],
+    rejected: QuarantineEntry | None,
+    verdict: str,
+) -> dict[str, Any]:
+    """``why`` as one JSON document."""
+    return {
+        "path": key,
+        "verdict": verdict,
+        "listed": None
+        if listed is None
+        else {
+            "etag": listed.etag,
+            "bytes": listed.size_bytes,
+            "last_modified": listed.last_modified.isoformat(),
+        },
+        "taken_in": [
+            {
+                "etag": entry.etag,
+                "bytes": entry.size_bytes,
+                "rows": entry.rows,
+                "batch_id": entry.batch_id,
+                "commit_id": entry.commit_id,
+                "snapshot": entry.snapshot,
+                "taken_at": entry.taken_at.isoformat(),
+                "registered_path": entry.registered_path,
+                "live": entry.removed_at is None,
+                "removed_at": None if entry.removed_at is None else entry.removed_at.isoformat(),
+                "removed_because": entry.removed_because,
+            }
+            for entry in entries
+        ],
+        "quarantine": None if rejected is None else quarantine_json([rejected])["files"][0],
+    }
+
+
+def why_verdict(
+    *,
+    listed: SourceFile | None,
+    entries: Sequence[LedgerEntry],
+    rejected: QuarantineEntry | None,
+    too_late: bool,
+    transformed_snapshot: int,
+) -> str:
+    """One sentence: where the file is in its life."""
+    last = entries[-1] if entries else None
+    if last is not None and last.removed_at is not None and listed is not None and _differs(listed, last):
+        last = None  # the key is used again: for another file
+    if last is not None and last.removed_at is not None:
+        return (
+            f"taken in {last.taken_at:%Y-%m-%d %H:%M} UTC, left the landing table {last.removed_at:%Y-%m-%d %H:%M} UTC "
+            f"({last.removed_because}); the object is {'still there' if listed else 'gone'}"
+        )
+    if last is not None:
+        merged = "and merged" if last.snapshot <= transformed_snapshot else "but not merged yet"
+        changed = listed is not None and _differs(listed, last)
+        state = "; the object has changed since" if changed else "" if listed else "; the object has vanished since"
+        return f"taken in as snapshot {last.snapshot} {merged}{state}"
+    if rejected is not None:
+        changed = listed is not None and rejected.etag != listed.etag
+        todo = "; it changed since and is taken in by the next feed" if changed else ""
+        return f"{rejected.status}: {rejected.reason}: {rejected.detail}{todo}"
+    if listed is None:
+        return "unknown: not in storage, never taken in"
+    if too_late:
+        return "too late: its day is older than the horizon; `replay` takes it in"
+    return "pending: the next feed takes it in"
+
+
+def _differs(listed: SourceFile, entry: LedgerEntry) -> bool:
+    return (listed.etag, listed.size_bytes) != (entry.etag, entry.size_bytes)
+
+
+def _last_batch(batch: LastBatch) -> dict[str, Any]:
+    return {
+        "batch_id": batch.batch_id,
+        "commit_id": batch.commit_id,
+        "snapshot": batch.snapshot,
+        "files": batch.files,
+        "rows": batch.rows,
+        "bytes": batch.size_bytes,
+        "committed_at": batch.committed_at.isoformat(),
+        "registered_by": batch.registered_by,
+    }
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _status_row(state: StreamState) -> tuple[str, ...]:
+    plan = state.plan
+    lag = state.lag_seconds
+    return (
+        str(state.stream),
+        "?" if plan is None else f"{plan.files:,} ({human_bytes(plan.size_bytes)})" if plan.files else "0",
+        f"{state.registered_files:,}",
+        _count(state.landing_rows),
+        _count(state.processed_rows),
+        "?" if lag is None else human_seconds(lag),
+        str(state.quarantined),
+        "?" if plan is None else str(len(plan.too_late)),
+        "" if state.last_batch is None else state.last_batch.registered_by or "?",
+    )
+
+
+def _report_json(item: StreamReport) -> dict[str, Any]:
+    return {
+        "source": item.stream.source,
+        "stream": item.stream.stream,
+        "status": str(item.status),
+        "batches": item.batches,
+        "files": item.files,
+        "bytes": item.size_bytes,
+        "rows": item.rows,
+        "quarantined": item.quarantined,
+        "cleaned": item.cleaned,
+        "seconds": round(item.seconds, 3),
+        "error": None if item.error is None else dict(item.error),
+    }
+
+
+def _plan_json(item: Plan) -> dict[str, Any]:
+    return {
+        "source": item.stream.source,
+        "stream": item.stream.stream,
+        "files": item.files,
+        "bytes": item.size_bytes,
+        "batches": [
+            {
+                "id": batch.id,
+                "files": len(batch.files),
+                "bytes": batch.size_bytes,
+                "projected_bytes": batch.projected_bytes,
+            }
+            for batch in item.batches
+        ],
+        "oversize": [
+            {
+                "path": big.file.key,
+                "bytes": big.file.size_bytes,
+                "projected_bytes": big.projected_bytes,
+                "allowed_bytes": big.allowed_bytes,
+            }
+            for big in item.oversize
+        ],
+        "too_late": [file.key for file in item.too_late],
+        "quarantined": [file.key for file in item.skipped],
+        "changed": [change.file.key for change in item.changed],
+        "vanished": list(item.vanished),
+        "listed_files": item.listed_files,
+        "memory_factor": {
+            "value": round(item.factor.value, 3),
+            "source": "adapted" if item.factor.batches else "default",
+            "batches": item.factor.batches,
+        },
+    }
+
+
+def _attention(item: Plan) -> list[tuple[str, str, str]]:
+    stream = str(item.stream)
+    return (
+        [(stream, "too late", file.key) for file in item.too_late]
+        + [(stream, "quarantined", file.key) for file in item.skipped]
+        + [(stream, "changed since it was taken in", change.file.key) for change in item.changed]
+        + [(stream, "vanished", key) for key in item.vanished]
+        + [(stream, f"oversize, {human_bytes(big.projected_bytes)} projected", big.file.key) for big in item.oversize]
+    )

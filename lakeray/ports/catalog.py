@@ -1,0 +1,124 @@
+"""Reading the lake's bookkeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from lakeray.values.model import (
+    Cursor,
+    LastBatch,
+    LedgerEntry,
+    Peak,
+    PendingTransform,
+    QuarantineEntry,
+    RegisteredPath,
+    StreamName,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger says of one key, as discovery needs it."""
+
+    etag: str
+    size_bytes: int
+    live: bool
+    """Whether its rows are in the landing table; False after clean-up."""
+
+
+class PlanningBooks(Protocol):
+    """What looking and planning read of the bookkeeping. All calls raise ``CatalogError``."""
+
+    def cursor(self, stream: StreamName) -> Cursor:
+        """The stream's cursor and marks; an empty one before the first batch."""
+
+    def known(self, stream: StreamName, *, since: date | None) -> Mapping[str, Known]:
+        """The ledger of the stream from day ``since`` (inclusive) on, by key; None for all of it."""
+
+    def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
+        """The same of these keys, whatever their day; keys that the ledger does not know are left out."""
+
+    def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
+        """The record of rejected files, of one stream or of all."""
+
+    def peaks(self, stream: StreamName) -> Sequence[Peak]:
+        """What the newest merges of the stream needed, the newest first; at most 20."""
+
+
+class CatalogReader(PlanningBooks, Protocol):
+    """Reading the lake's bookkeeping. Never needs the lease. All calls raise ``CatalogError``."""
+
+    def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
+        """The landing table's columns and types; None when there is no table."""
+
+    def pending_transform(self, stream: StreamName) -> PendingTransform | None:
+        """What dbt has not merged yet (P12)."""
+
+    def cleanable(self, stream: StreamName, *, before: date) -> Sequence[LedgerEntry]:
+        """Live, transformed files of days before ``before`` (exclusive) (P13)."""
+
+    def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
+        """Live ledger entries of days ``first`` to ``last``, both inclusive."""
+
+    def totals(self, stream: StreamName) -> tuple[int, int | None]:
+        """How many files were ever taken in, and the newest DuckLake snapshot that registered one."""
+
+    def last_batch(self, stream: StreamName) -> LastBatch | None:
+        """The newest batch."""
+
+    def history(self, key: str) -> Sequence[LedgerEntry]:
+        """Every time the key was taken in, oldest first."""
+
+    def enriched_is_stale(self) -> bool:
+        """Whether a processed table moved since the enriched models were last built."""
+
+
+class PlanningSnapshot(PlanningBooks, Protocol):
+    """The bookkeeping of several streams as it stood at one moment: what a run looks at before it takes the lease."""
+
+    def landing_names(self, stream: StreamName) -> frozenset[str] | None:
+        """The names of the landing table's columns; None when there is no table."""
+
+    def pending_transform(self, stream: StreamName) -> PendingTransform | None:
+        """What dbt has not merged yet (P12)."""
+
+    def oldest_waiting(self) -> int | None:
+        """The oldest DuckLake snapshot that a transform of any stream of the lake still has to read."""
+
+    def oldest_merged_day(self, stream: StreamName) -> date | None:
+        """The oldest day whose rows are live and merged: what clean-up looks at first."""
+
+
+class RunReader(CatalogReader, Protocol):
+    """What runs over all streams, and the commands, read besides."""
+
+    def planning_snapshot(
+        self, streams: Sequence[StreamName], *, since_of: Callable[[Cursor], date | None]
+    ) -> PlanningSnapshot:
+        """The bookkeeping of these streams at this moment, each from the day that ``since_of`` its cursor says."""
+
+    def releasable(self, *, older_than: datetime, keep_from: int | None) -> bool:
+        """Whether clean-up has something to release (P13, P15).
+
+        Args:
+            older_than: DuckLake snapshots from then on are kept.
+            keep_from: DuckLake snapshots from this one on are kept; None when nobody waits for any.
+        """
+
+    def all_peaks(self) -> Sequence[tuple[str, Peak]]:
+        """Every merge that is on record, the oldest first, with its stream's name."""
+
+    def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
+        """The live data files of the landing table, as the catalog has them."""
+
+    def data_file_paths(self) -> Sequence[str]:
+        """Every path that the catalog knows of a file, absolute or relative to its table."""
+
+    def catalog_version(self) -> str | None:
+        """DuckLake's catalog format; None when there is no lake yet."""
+
+    def table_rows(self, schema: str, table: str) -> int | None:
+        """How many rows a table of the lake has; None when there is no such table."""

@@ -1,0 +1,125 @@
+"""The only writer of the catalog, and the right to be it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from lakeray.values.errors import LakerayError
+from lakeray.values.model import (
+    BuildResult,
+    CommitOutcome,
+    CommitRequest,
+    CommitterWork,
+    Contract,
+    Landed,
+    LedgerEntry,
+    Merged,
+    Peak,
+    PendingTransform,
+    Rejected,
+    StreamName,
+)
+
+
+class Committer(Protocol):
+    """The only writer of the catalog (P10)."""
+
+    @property
+    def token(self) -> int:
+        """The fencing token of the lease it holds."""
+
+    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
+        """Create the landing table or add its missing columns; says what it did. Idempotent.
+
+        Raises:
+            ContractError: a column would have to be narrowed or changed.
+        """
+
+    def commit(self, request: CommitRequest) -> CommitOutcome:
+        """Register one batch: data files, ledger and cursor in one DuckLake snapshot (P7, P8)."""
+
+    def read_back(self, commit_id: str) -> Landed | None:
+        """Whether the commit is in the catalog (P9)."""
+
+    def transform(self, pending: PendingTransform) -> BuildResult:
+        """Run dbt on exactly these rows (P12). The mark does not move."""
+
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """Move transformed_through to the end of ``pending``; never back (P11). Keeps the records with it."""
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """Keep the records of merges without moving a mark: one ran out of memory (P5)."""
+
+    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
+        """Move transformed_through back, for ``replay`` alone (P11)."""
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+        """Take whole files out of the landing table; returns the rows removed (P13)."""
+
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """Take files whose bytes are gone out of the landing table; returns the rows removed (P14).
+
+        Args:
+            paths: registered paths.
+            entries: the live ledger entries of these paths; they are marked removed.
+        """
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """Read the landing columns of one registered file; says why they cannot be read.
+
+        None when they can be, and whenever the reason may be another one than the file's own bytes (P6).
+
+        Raises:
+            TryAgainError: the storage or this machine failed; nothing is known of the file.
+        """
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """Record files that were taken in as rejected; the caller forgets them next (P6)."""
+
+    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
+        """Expire old DuckLake snapshots and clean up; returns the paths that storage loses (P13)."""
+
+    def enrich(self) -> BuildResult:
+        """Build the enriched models whose inputs changed."""
+
+    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
+        """Mark quarantined files ``retry`` or ``ignored``; returns the keys that were found."""
+
+
+class GroupCommitter(Committer, Protocol):
+    """A committer that does for several streams at once what costs as much for one. It serves one caller at a time.
+
+    Answers are in the order of what was asked; a stream's error is its answer, and no other stream's. There is at most
+    one item of each stream in a group.
+    """
+
+    def commit_group(self, requests: Sequence[CommitRequest]) -> Sequence[CommitOutcome | LakerayError]:
+        """Register the batches, in one DuckLake snapshot where that is sound."""
+
+    def transform_group(self, pending: Sequence[PendingTransform]) -> Sequence[BuildResult | LakerayError]:
+        """Run dbt once, on exactly these rows."""
+
+    def advance_group(self, merged: Sequence[Merged]) -> Sequence[LakerayError | None]:
+        """Move the streams' transformed_through, in one DuckLake snapshot."""
+
+
+class ServedCommitter(Committer, Protocol):
+    """A committer that serves several feeders at once."""
+
+    @property
+    def work(self) -> CommitterWork:
+        """What it has done so far."""
+
+
+class LeaseHolder(Protocol):
+    """The right to be the committer (P10)."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Take the lease and keep it inside the ``with`` block.
+
+        Raises:
+            LeaseHeldError: another process has it; the message names it.
+        """

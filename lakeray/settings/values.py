@@ -1,0 +1,335 @@
+"""Settings as frozen values, and their checked conversion from the composed config. Errors name the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS
+from lakeray.values.column_types import parse_type
+from lakeray.values.errors import UsageError, nearest
+from lakeray.values.model import (
+    Budget,
+    Column,
+    Contract,
+    ObjectPolicy,
+    OnMissingColumn,
+    OnNewColumn,
+    OnTypeChange,
+    StreamName,
+)
+
+
+class Secret:
+    """A text that never shows itself, not in ``repr``, ``str`` or a log; ``reveal`` is for the one who needs it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+
+class Size(int):
+    """A size in bytes. Written ``500MB`` (10⁶) or ``2GiB`` (2³⁰) in settings."""
+
+
+class OversizePolicy(StrEnum):
+    """What to do with a file that does not fit the memory budget alone (P5)."""
+
+    SPILL = "spill"
+    REFUSE = "refuse"
+
+
+class OnDelete(StrEnum):
+    """What a record of a deletion does to its row in the processed table."""
+
+    FLAG = "flag"
+    REMOVE = "remove"
+
+
+class ExecutorChoice(StrEnum):
+    """Where validation runs."""
+
+    AUTO = "auto"
+    RAY = "ray"
+    INLINE = "inline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathSettings:
+    """Where embedded things live."""
+
+    root: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """The raw files."""
+
+    url: str
+    """``file:///…/raw`` or ``s3://bucket/raw``: the raw prefix; keys are relative to it."""
+    endpoint_url: str | None = None
+    region: str | None = None
+    access_key_id: Secret | None = None
+    secret_access_key: Secret | None = None
+    concurrency: int = 32
+    """How many requests one process has in flight (inclusive)."""
+    timeout_s: float = 30.0
+
+
+class LakeWriter(StrEnum):
+    """Who registers files."""
+
+    AUTO = "auto"
+    """The catalog writer where it is proved, else DuckLake's own call."""
+    CATALOG = "catalog"
+    """The catalog writer; a batch that it cannot write is an error."""
+    EXTENSION = "extension"
+    """DuckLake's own call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeSettings:
+    """The DuckLake."""
+
+    catalog: Secret
+    """``sqlite:/path`` or ``postgres:`` and a libpq string; secret, for it may hold a password."""
+    data_path: str
+    schema: str = "public"
+    """The schema of a Postgres catalog; made when missing."""
+    password: Secret | None = None
+    """Of a Postgres catalog."""
+    lease_wait_s: float = 10.0
+    """How long to wait for a lease whose holder may just be ending."""
+    writer: LakeWriter = LakeWriter.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """How source files are packed."""
+
+    target_bytes: Size
+    memory_bytes: Size
+    """allowed: what the rows of a batch may use in one process."""
+    reserved_bytes: Size
+    max_files: int
+    oversize: OversizePolicy = OversizePolicy.SPILL
+    adaptive: bool = True
+    """The memory factor of a stream follows what its merges were measured to need."""
+
+    def budget(self, *, max_in_flight: int) -> Budget:
+        """The limits a plan obeys."""
+        return Budget(
+            allowed_bytes=int(self.memory_bytes),
+            reserved_bytes=int(self.reserved_bytes),
+            target_bytes=int(self.target_bytes),
+            max_files=self.max_files,
+            max_in_flight=max_in_flight,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSettings:
+    """One feed."""
+
+    lookback_days: int
+    prefetch_batches: int
+    max_batches: int | None = None
+    executor: ExecutorChoice = ExecutorChoice.AUTO
+    on_changed: ObjectPolicy = ObjectPolicy.REPORT
+    on_vanished: ObjectPolicy = ObjectPolicy.REPORT
+    watch: bool = False
+    poll_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """What clean-up leaves (P13)."""
+
+    days: int
+    """Raw files and landing rows stay this many days behind the cursor."""
+    snapshot_days: float
+    """DuckLake snapshots stay this long; storage loses an object when no snapshot shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicesSettings:
+    """``services``: ports of SeaweedFS's S3 and of Postgres; 0 takes a free one, once."""
+
+    s3_port: int = 0
+    postgres_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaySettings:
+    """Ray."""
+
+    address: str | None = None
+    num_cpus: int | None = None
+    auto_files: int = 20_000
+    """``feed.executor=auto`` starts Ray for a plan of at least this many files (inclusive)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DbtSettings:
+    """dbt."""
+
+    project_dir: Path
+    threads: int = 1
+    tests: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """Spans and metrics."""
+
+    exporter: str = "none"
+    endpoint: str | None = None
+    service_name: str = "lakeray"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleOptions:
+    """``sample``."""
+
+    first_day: date
+    days: int
+    syncs_per_day: int
+    files_per_day: int
+    rows_per_file: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """``replay``: both days inclusive."""
+
+    from_: date | None = None
+    to: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanOptions:
+    """``clean``."""
+
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorOptions:
+    """``doctor``."""
+
+    dry_run: bool = False
+    """Only tell what ``repair`` would mend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractOptions:
+    """The policy for files that differ from the landing table."""
+
+    on_new_column: OnNewColumn = OnNewColumn.ADD
+    on_type_change: OnTypeChange = OnTypeChange.QUARANTINE
+    on_missing_column: OnMissingColumn = OnMissingColumn.NULL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
+    """conf/stream/{source}/{stream}.yaml: the one source of truth of a stream."""
+
+    source: str
+    stream: str
+    primary_key: tuple[str, ...]
+    cursor_field: str | None
+    deleted_column: str | None = None
+    """The field that is not null in a record of a deletion."""
+    on_delete: OnDelete = OnDelete.FLAG
+    sync_mode: str = "incremental"
+    destination_sync_mode: str = "append"
+    contract: ContractOptions = field(default_factory=ContractOptions)
+    batch: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> StreamName:
+        """The stream's name."""
+        return StreamName(self.source, self.stream)
+
+    def landing_contract(self) -> Contract:
+        """Airbyte's metadata columns and the stream's fields, with the policy.
+
+        Raises:
+            UsageError: a field's type cannot be read, or the key is not among the fields.
+        """
+        columns = list(AIRBYTE_COLUMNS)
+        for name, text in self.fields.items():
+            try:
+                columns.append(Column(name=name, type=parse_type(text)))
+            except ValueError as error:
+                raise UsageError(
+                    f"streams.{self.name.slug}.fields.{name}", expected="a DuckDB type", found=str(error)
+                ) from error
+        self._check_deletes()
+        missing = [key for key in self.primary_key if key not in self.fields]
+        if missing or not self.primary_key:
+            raise UsageError(
+                f"streams.{self.name.slug}.primary_key",
+                expected="names of fields",
+                found=", ".join(missing) or "an empty list",
+            )
+        return Contract(
+            columns=tuple(columns),
+            primary_key=self.primary_key,
+            on_new_column=self.contract.on_new_column,
+            on_type_change=self.contract.on_type_change,
+            on_missing_column=self.contract.on_missing_column,
+        )
+
+    def _check_deletes(self) -> None:
+        if self.deleted_column is None and self.on_delete is OnDelete.FLAG:
+            return
+        if self.deleted_column is None or self.deleted_column not in self.fields:
+            raise UsageError(
+                f"streams.{self.name.slug}.deleted_column",
+                expected="the name of a field",
+                found=repr(self.deleted_column),
+                todo=nearest(self.deleted_column or "deleted_at", self.fields),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a command needs."""
+
+    env: str
+    output: str
+    paths: PathSettings
+    storage: StorageSettings
+    lake: LakeSettings
+    batch: BatchSettings
+    feed: FeedSettings
+    retention: RetentionSettings
+    services: ServicesSettings
+    ray: RaySettings
+    dbt: DbtSettings
+    telemetry: TelemetrySettings
+    sample: SampleOptions
+    replay: ReplayOptions
+    clean: CleanOptions
+    doctor: DoctorOptions
+    repair: str | None = None
+    """``doctor repair=KIND``: a kind of finding, or ``all``."""
+    streams: Mapping[str, StreamSettings]

@@ -1,0 +1,53 @@
+"""What a feed has done so far, and what it knows of the batches that it registered."""
+
+from __future__ import annotations
+
+from lakeray.ports.events import EventSink
+from lakeray.steps import merge
+from lakeray.values.events import TransformSplit
+from lakeray.values.model import Budget, PendingTransform, StreamName, StreamReport, StreamStatus
+
+
+class Tally:
+    """What the feed of one stream has done so far."""
+
+    def __init__(self, stream: StreamName, *, budget: Budget, adaptive: bool, events: EventSink) -> None:
+        def tell(piece: PendingTransform, then: str) -> None:
+            events.emit(
+                TransformSplit(
+                    stream=str(piece.stream),
+                    from_snapshot=piece.from_snapshot,
+                    to_snapshot=piece.to_snapshot,
+                    files=len(piece.paths),
+                    then=then,
+                )
+            )
+
+        self.stream = stream
+        self.merging = merge.Merging(budget=budget, adaptive=adaptive, tell=tell)
+        self.worked = False
+        self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = 0
+
+    def add(self, *, files: int, size_bytes: int, rows: int, rejected: int) -> None:
+        """Count one batch."""
+        self.worked = True
+        self.batches += 1
+        self.files += files
+        self.size_bytes += size_bytes
+        self.rows += rows
+        self.quarantined += rejected
+
+    def report(self, status: StreamStatus, *, seconds: float, error: dict[str, str] | None) -> StreamReport:
+        """The stream's report."""
+        return StreamReport(
+            stream=self.stream,
+            status=status,
+            batches=self.batches,
+            files=self.files,
+            size_bytes=self.size_bytes,
+            rows=self.rows,
+            quarantined=self.quarantined,
+            cleaned=self.cleaned,
+            seconds=seconds,
+            error=error,
+        )

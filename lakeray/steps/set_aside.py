@@ -1,0 +1,143 @@
+"""Reread: after a failed transform, find the registered files that nobody can read, and set them aside (P6, P12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Protocol
+
+from lakeray.ports.events import EventSink
+from lakeray.values.errors import LeaseLostError, ModelTestError, TransformError, TransformMemoryError, TryAgainError
+from lakeray.values.events import FileRejected, FilesReread, Noted
+from lakeray.values.model import (
+    LedgerEntry,
+    PendingTransform,
+    QuarantineEntry,
+    Rejected,
+    RejectReason,
+    SourceFile,
+    StreamName,
+)
+
+_OF_THE_MODEL = ("Compilation Error", "Parser Error", "Binder Error", "Catalog Error", "selected no model")
+"""What dbt and DuckDB say of a model before a byte of a file is read."""
+_TELL_EVERY = 50
+
+
+class Reader(Protocol):
+    """The part of the catalog reader that tells what is pending."""
+
+    def pending_transform(self, stream: StreamName) -> PendingTransform | None:
+        """What dbt has not merged yet."""
+
+    def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
+        """Live ledger entries of a range of days."""
+
+    def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
+        """The record of rejected files."""
+
+
+class Committer(Protocol):
+    """The part of the committer that reads files and sets them aside."""
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """Why the file cannot be read, when the reason is the file itself."""
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """Record files that were taken in as rejected."""
+
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """Take files out of catalog and ledger."""
+
+
+def may_be_a_file(failed: TransformError) -> bool:
+    """Whether a damaged file can be the cause; else, as for a model that does not compile, nothing is read for it."""
+    if isinstance(failed, TransformMemoryError | ModelTestError):
+        return False
+    return not any(text in failed.found or text in failed.about for text in _OF_THE_MODEL)
+
+
+def half_done(live: Sequence[LedgerEntry], held: Sequence[QuarantineEntry]) -> list[LedgerEntry]:
+    """Live entries that an earlier run put into quarantine and did not come to forget."""
+    corrupt = {(item.key, item.etag) for item in held if item.reason == RejectReason.CORRUPT}
+    return [entry for entry in live if (entry.key, entry.etag) in corrupt]
+
+
+def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> None:
+    """End what an earlier run began to set aside, before dbt reads it (P15)."""
+    held = reader.quarantined(stream)
+    if held and reader.pending_transform(stream) is not None:
+        _forget(stream, half_done(_live(stream, reader), held), committer)
+
+
+def set_aside(
+    stream: StreamName,
+    failed: TransformError,
+    *,
+    reader: Reader,
+    committer: Committer,
+    events: EventSink,
+    stop: Callable[[], bool],
+) -> int:
+    """Read the pending files one by one; quarantine and forget those that cannot be read. Returns how many.
+
+    First the quarantine, then the forgetting: cut off in between, the next feed knows from the record what is left to
+    forget. A storage or a catalog that fails proves nothing against a file: nothing is set aside then.
+
+    Raises:
+        LeaseLostError: another committer took over.
+        CatalogError: the catalog failed while files were set aside.
+    """
+    pending = reader.pending_transform(stream)
+    if pending is None or not may_be_a_file(failed):
+        return 0
+    live = _live(stream, reader)
+    suspects = [entry for entry in live if pending.from_snapshot <= entry.snapshot <= pending.to_snapshot]
+    try:
+        found = _damaged(stream, suspects, committer=committer, events=events, stop=stop)
+    except LeaseLostError:
+        raise
+    except TryAgainError as error:
+        events.emit(Noted(message=f"{stream}: whether a file made dbt fail cannot be told now: {error}"))
+        return 0
+    if found:
+        committer.quarantine(stream, [_rejected(entry, why) for entry, why in found])
+        _forget(stream, [entry for entry, _ in found], committer)
+    for entry, why in found:
+        events.emit(FileRejected(stream=str(stream), key=entry.key, reason=str(RejectReason.CORRUPT), detail=why))
+    return len(found)
+
+
+def _damaged(
+    stream: StreamName,
+    suspects: Sequence[LedgerEntry],
+    *,
+    committer: Committer,
+    events: EventSink,
+    stop: Callable[[], bool],
+) -> list[tuple[LedgerEntry, str]]:
+    found = []
+    for number, entry in enumerate(suspects, start=1):
+        if stop():
+            return []
+        why = committer.unreadable(stream, entry)
+        if why is not None:
+            found.append((entry, why))
+        if number % _TELL_EVERY == 0 or number == len(suspects):
+            events.emit(FilesReread(stream=str(stream), done=number, total=len(suspects), unreadable=len(found)))
+    return found
+
+
+def _live(stream: StreamName, reader: Reader) -> Sequence[LedgerEntry]:
+    return reader.registered(stream, first=date.min, last=date.max)
+
+
+def _forget(stream: StreamName, entries: Sequence[LedgerEntry], committer: Committer) -> None:
+    if entries:
+        paths = [entry.registered_path for entry in entries]
+        committer.forget(stream, paths=paths, entries=entries, reason=str(RejectReason.CORRUPT))
+
+
+def _rejected(entry: LedgerEntry, why: str) -> Rejected:
+    file = SourceFile(key=entry.key, etag=entry.etag, size_bytes=entry.size_bytes, last_modified=entry.taken_at)
+    return Rejected(file=file, reason=RejectReason.CORRUPT, detail=f"expected pages that can be read, found: {why}")

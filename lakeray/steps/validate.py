@@ -1,0 +1,230 @@
+"""Validate: a footer against the landing contract, a verdict per file (P6). Pure.
+
+What DuckLake can register as it is was measured on DuckDB 1.5.5 (docs/adr/0005-registrable-types.md): the same type,
+a narrower integer, FLOAT under DOUBLE, a timestamp of any unit with the same zone, structs by field name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
+from lakeray.values.model import (
+    Accepted,
+    Cast,
+    Column,
+    Contract,
+    Footer,
+    OnMissingColumn,
+    OnNewColumn,
+    OnTypeChange,
+    Rejected,
+    RejectReason,
+    SourceFile,
+    Verdict,
+)
+
+EXTRACTED_AT = "_airbyte_extracted_at"
+
+_NARROWER: dict[str, tuple[str, ...]] = {
+    "BIGINT": ("INTEGER", "SMALLINT", "TINYINT", "UINTEGER", "USMALLINT", "UTINYINT"),
+    "INTEGER": ("SMALLINT", "TINYINT", "USMALLINT", "UTINYINT"),
+    "SMALLINT": ("TINYINT", "UTINYINT"),
+    "UBIGINT": ("UINTEGER", "USMALLINT", "UTINYINT"),
+    "UINTEGER": ("USMALLINT", "UTINYINT"),
+    "USMALLINT": ("UTINYINT",),
+    "DOUBLE": ("FLOAT",),
+}
+_NAIVE_TIMESTAMPS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+
+
+def registrable(found: ColumnType, wanted: ColumnType) -> bool:
+    """Whether a file's column of type ``found`` can be registered under a landing column of type ``wanted``."""
+    match found, wanted:
+        case Scalar(), Scalar():
+            return found == wanted or found.name in _NARROWER.get(wanted.name, ())
+        case ListOf(), ListOf():
+            return registrable(found.item, wanted.item)
+        case MapOf(), MapOf():
+            return registrable(found.key, wanted.key) and registrable(found.value, wanted.value)
+        case Struct(), Struct():
+            have = {name.lower(): kind for name, kind in found.fields}
+            shared = [(have[name.lower()], kind) for name, kind in wanted.fields if name.lower() in have]
+            return bool(shared) and all(registrable(left, right) for left, right in shared)
+        case _:
+            return False
+
+
+def convertible(found: ColumnType, wanted: ColumnType, *, column: str) -> bool:
+    """Whether a converted copy can take the file's place without a loss.
+
+    Airbyte releases wrote ``_airbyte_extracted_at`` as bare milliseconds; a column without a value can have no type;
+    a timestamp without a zone is UTC (Airbyte's definition); an integer is a number. The conversion is checked value
+    by value, and a value that does not fit rejects the file.
+    """
+    if not isinstance(found, Scalar):
+        return False
+    if found.name == "NULL":
+        return True
+    if not isinstance(wanted, Scalar):
+        return False
+    if wanted.name == "TIMESTAMP WITH TIME ZONE":
+        return found.name in _NAIVE_TIMESTAMPS or (column == EXTRACTED_AT and found.name == "BIGINT")
+    return wanted.name == "DOUBLE" and found.name in _INTEGERS
+
+
+def unmapped_fields(found: ColumnType, wanted: ColumnType, *, path: str) -> tuple[str, ...]:
+    """Nested fields of the file that the landing column has no place for, as dotted paths."""
+    match found, wanted:
+        case ListOf(), ListOf():
+            return unmapped_fields(found.item, wanted.item, path=f"{path}[]")
+        case Struct(), Struct():
+            want = {name.lower(): kind for name, kind in wanted.fields}
+            missing: list[str] = []
+            for name, kind in found.fields:
+                place = want.get(name.lower())
+                if place is None:
+                    missing.append(f"{path}.{name}")
+                else:
+                    missing.extend(unmapped_fields(kind, place, path=f"{path}.{name}"))
+            return tuple(missing)
+        case _:
+            return ()
+
+
+def verdict(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
+    """Accept or reject one file. Only the first complaint is told; its detail holds no data value."""
+    complaint = (
+        _duplicate_columns(file, footer)
+        or _missing_columns(file, footer, contract)
+        or _changed_types(file, footer, contract)
+        or _new_columns_refused(file, footer, contract)
+    )
+    if complaint is not None:
+        return complaint
+    return Accepted(
+        file=file,
+        footer=footer,
+        new_columns=_new_columns(footer, contract) if contract.on_new_column is OnNewColumn.ADD else (),
+        casts=_casts(footer, contract),
+        ignored=_ignored(footer, contract),
+    )
+
+
+def _by_name(columns: Sequence[Column]) -> dict[str, Column]:
+    return {column.name.lower(): column for column in columns}
+
+
+def _duplicate_columns(file: SourceFile, footer: Footer) -> Rejected | None:
+    names = [column.name.lower() for column in footer.columns]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
+    if not twice:
+        return None
+    return Rejected(
+        file=file,
+        reason=RejectReason.DUPLICATE_COLUMN,
+        detail=f"expected column names that differ in more than case, found {', '.join(twice)} more than once",
+    )
+
+
+def _missing_columns(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
+    have = _by_name(footer.columns)
+    keys = [name for name in contract.primary_key if name.lower() not in have]
+    if keys:
+        return Rejected(
+            file=file,
+            reason=RejectReason.MISSING_KEY_COLUMN,
+            detail=f"expected the key column {', '.join(keys)}, found {_some(footer.columns)}",
+        )
+    if contract.on_missing_column is OnMissingColumn.NULL:
+        return None
+    missing = [column.name for column in contract.columns if column.name.lower() not in have]
+    if not missing:
+        return None
+    return Rejected(
+        file=file,
+        reason=RejectReason.MISSING_COLUMN,
+        detail=f"expected the columns {', '.join(missing)}, which the file lacks (on_missing_column: quarantine)",
+    )
+
+
+def _changed_types(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
+    have = _by_name(footer.columns)
+    for wanted in contract.columns:
+        found = have.get(wanted.name.lower())
+        if found is None or registrable(found.type, wanted.type):
+            continue
+        if convertible(found.type, wanted.type, column=wanted.name):
+            continue
+        return Rejected(
+            file=file,
+            reason=RejectReason.TYPE_CHANGED,
+            detail=f"column {wanted.name}: expected {wanted.type}, found {found.type}",
+            fatal=contract.on_type_change is OnTypeChange.FAIL,
+        )
+    return None
+
+
+def _new_columns(footer: Footer, contract: Contract) -> tuple[Column, ...]:
+    want = _by_name(contract.columns)
+    return tuple(
+        column for column in footer.columns if column.name.lower() not in want and not _has_null_type(column.type)
+    )
+
+
+def _has_null_type(kind: ColumnType) -> bool:
+    match kind:
+        case Scalar(name=name):
+            return name == "NULL"
+        case ListOf(item=item):
+            return _has_null_type(item)
+        case MapOf(key=key, value=value):
+            return _has_null_type(key) or _has_null_type(value)
+        case Struct(fields=parts):
+            return any(_has_null_type(part) for _, part in parts)
+
+
+def _new_columns_refused(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
+    if contract.on_new_column is not OnNewColumn.QUARANTINE:
+        return None
+    new = [column.name for column in _new_columns(footer, contract)] + list(_nested_ignored(footer, contract))
+    if not new:
+        return None
+    return Rejected(
+        file=file,
+        reason=RejectReason.NEW_COLUMN,
+        detail=f"expected only the contract's columns, found also {', '.join(new)} (on_new_column: quarantine)",
+    )
+
+
+def _casts(footer: Footer, contract: Contract) -> tuple[Cast, ...]:
+    have = _by_name(footer.columns)
+    pairs = ((wanted, have.get(wanted.name.lower())) for wanted in contract.columns)
+    return tuple(
+        Cast(column=found.name, found=found.type, wanted=wanted.type)
+        for wanted, found in pairs
+        if found is not None and not registrable(found.type, wanted.type)
+    )
+
+
+def _nested_ignored(footer: Footer, contract: Contract) -> tuple[str, ...]:
+    want = _by_name(contract.columns)
+    paths: list[str] = []
+    for column in footer.columns:
+        place = want.get(column.name.lower())
+        if place is not None:
+            paths.extend(unmapped_fields(column.type, place.type, path=column.name))
+    return tuple(paths)
+
+
+def _ignored(footer: Footer, contract: Contract) -> tuple[str, ...]:
+    nested = _nested_ignored(footer, contract)
+    if contract.on_new_column is OnNewColumn.IGNORE:
+        return tuple(column.name for column in _new_columns(footer, contract)) + nested
+    return nested
+
+
+def _some(columns: Sequence[Column]) -> str:
+    names = [column.name for column in columns]
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "no columns"

@@ -1,0 +1,1 @@
+"""What follows from a stream's config: landing DDL and dbt files. Pure."""

@@ -1,0 +1,240 @@
+"""From an Airbyte schema to a stream config, and from a stream config to its landing DDL and dbt files: pure texts.
+
+The stream config is the source of truth of a stream. Everything in `generated_files` follows from it and is committed;
+``python -m lakeray generate`` writes the files, or says which have drifted. Same streams, same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from lakeray.airbyte.columns import with_airbyte_columns
+from lakeray.airbyte.json_schema import descriptions_from_airbyte, fields_from_airbyte
+from lakeray.values.column_types import quoted
+from lakeray.values.model import Column, Contract, StreamName
+
+COMMAND = "python -m lakeray generate"
+"""The command that writes the generated files; every one of them names it in its first line."""
+
+_PLAIN_YAML = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"})
+_AIRBYTE_DESCRIPTIONS = {
+    "_airbyte_raw_id": "Airbyte's id of this emission of the record; another one each time the record is sent.",
+    "_airbyte_extracted_at": "When the connector read the record.",
+    "_airbyte_meta": "The sync's id and the values that Airbyte could not keep (field, change, reason).",
+    "_airbyte_generation_id": "Which refresh of the stream the record belongs to.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSpec:
+    """What the generated files of one stream are made of."""
+
+    name: StreamName
+    contract: Contract
+    cursor_field: str | None = None
+    """The column that says which of two records with one key is newer; None: only the extraction time does."""
+    deleted_column: str | None = None
+    """The column that is not null in a record of a deletion."""
+    hard_delete: bool = False
+    """A deletion takes the row out of the processed table; else the row stays, told by the column."""
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    """Column name to one line of prose, where the source has one."""
+
+
+# ---- Airbyte schema to stream config -------------------------------------------------------------------------------
+
+
+def stream_config(name: StreamName, schema_document: Mapping[str, Any]) -> str:
+    """The text of ``conf/stream/{source}/{stream}.yaml`` for a discovered stream, with the default policies."""
+    incremental = "incremental" in schema_document.get("supported_sync_modes", ())
+    cursor = _top_level([schema_document.get("default_cursor_field") or []])
+    key = _top_level(schema_document.get("source_defined_primary_key") or [])
+    lines = [
+        f"# @package streams.{name.slug}",
+        f"source: {_yaml(name.source)}",
+        f"stream: {_yaml(name.stream)}",
+        f"primary_key: [{', '.join(_yaml(column) for column in key)}]",
+        f"cursor_field: {_yaml(cursor[0]) if cursor else 'null'}",
+        f"sync_mode: {'incremental' if incremental else 'full_refresh'}",
+        f"destination_sync_mode: {'append' if incremental else 'overwrite'}",
+        'contract: {on_new_column: add, on_type_change: quarantine, on_missing_column: "null"}',
+        "batch: {}",
+        "fields:",
+    ]
+    fields = fields_from_airbyte(schema_document["json_schema"])
+    lines += [f"  {_yaml(column)}: {_yaml(kind)}" for column, kind in fields.items()]
+    descriptions = descriptions_from_airbyte(schema_document["json_schema"])
+    lines += ["descriptions:"] if descriptions else []
+    lines += [f"  {_yaml(column)}: {_yaml(text)}" for column, text in descriptions.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _top_level(paths: Sequence[Sequence[str]]) -> list[str]:
+    """Airbyte's paths as column names; a nested path has no column of its own and is refused."""
+    nested = [path for path in paths if len(path) > 1]
+    if nested:
+        raise ValueError(f"expected top-level columns in a key or cursor, found the nested path {'.'.join(nested[0])}")
+    return [path[0] for path in paths if path]
+
+
+# ---- stream config to landing DDL and dbt files --------------------------------------------------------------------
+
+
+def generated_files(streams: Iterable[StreamSpec]) -> dict[str, str]:
+    """Every file that follows from the stream configs: path relative to the project's root, to text; sorted by path."""
+    ordered = sorted(streams, key=lambda spec: spec.name)
+    files: dict[str, str] = {}
+    for spec in ordered:
+        source, name = spec.name.source, spec.name
+        files[f"dbt/landing/{source}/{name.landing_table}.sql"] = landing_ddl(name, spec.contract)
+        files[f"dbt/models/processed/{source}/{name.processed_table}.sql"] = processed_model(spec)
+    for source, group in groupby(ordered, key=lambda spec: spec.name.source):
+        specs = tuple(group)
+        files[f"dbt/models/processed/{source}/_{source}__sources.yml"] = sources_yaml(source, specs)
+        files[f"dbt/models/processed/{source}/_{source}__models.yml"] = models_yaml(source, specs)
+    return dict(sorted(files.items()))
+
+
+def is_generated(text: str) -> bool:
+    """Whether a file still says that it is generated. One whose first line was removed belongs to the user."""
+    return COMMAND in text.partition("\n")[0]
+
+
+def landing_ddl(name: StreamName, contract: Contract) -> str:
+    """The statement that creates the landing table; ``reconcile`` runs it and adds the columns an older table lacks."""
+    columns = ",\n".join(
+        f"    {quoted(column.name)} {column.type}" for column in with_airbyte_columns(contract.columns)
+    )
+    table = f"lakehouse.staging.{quoted(name.landing_table)}"
+    return f"{_header('--', _config_path(name))}CREATE TABLE IF NOT EXISTS {table} (\n{columns}\n);\n"
+
+
+def processed_model(spec: StreamSpec) -> str:
+    """The dbt model that merges a stream's new rows into its processed table."""
+    name, contract = spec.name, spec.contract
+    key = ", ".join(_jinja(column) for column in contract.primary_key)
+    cursor = _newest_first(spec)
+    deletes = f"    deleted_column={_jinja(spec.deleted_column)},\n" if spec.deleted_column else ""
+    deletes += "    hard_delete=true,\n" if spec.hard_delete else ""
+    return f"""{_header("--", _config_path(name))}\
+-- One row per key, the newest. To change the model, remove the line above: the file is yours then.
+{{{{ config(
+    tags=[{_jinja(name.slug)}],
+    unique_key=[{key}],
+    newest_first={cursor},
+{deletes}) }}}}
+
+select *
+from {{{{ lakeray_latest(
+    lakeray_new_rows({_jinja(name.source)}, {_jinja(name.stream)}),
+    key=[{key}],
+    newest_first={cursor},
+) }}}}
+"""
+
+
+def _newest_first(spec: StreamSpec) -> str:
+    """The cursor as the macros take it. A deletion may come without a cursor value: its own time stands in for it."""
+    types = {column.name: column.type for column in spec.contract.columns}
+    cursor, deleted = spec.cursor_field, spec.deleted_column
+    if cursor is None:
+        return "none"
+    if deleted is not None and deleted != cursor and types.get(deleted) == types.get(cursor):
+        return f"[{_jinja(cursor)}, {_jinja(deleted)}]"
+    return _jinja(cursor)
+
+
+def sources_yaml(source: str, specs: Sequence[StreamSpec]) -> str:
+    """``_{source}__sources.yml``: the landing tables of a source, as dbt sources."""
+    about = f"Landing tables of {source}: the records as Airbyte delivered them, repeats included."
+    lines = [
+        _header("#", f"conf/stream/{source}/*.yaml").rstrip("\n"),
+        "version: 2",
+        "sources:",
+        f"  - name: {_yaml(source)}",
+        f"    description: {_text(about)}",
+        "    database: lakehouse",
+        "    schema: staging",
+        "    tables:",
+    ]
+    for spec in specs:
+        about = f"Every delivered record of {spec.name}, until the retention removes its file."
+        lines += [f"      - name: {_yaml(spec.name.landing_table)}", f"        description: {_text(about)}"]
+    return "\n".join(lines) + "\n"
+
+
+def models_yaml(source: str, specs: Sequence[StreamSpec]) -> str:
+    """``_{source}__models.yml``: what the processed models of a source hold, and the tests of their keys."""
+    lines = [_header("#", f"conf/stream/{source}/*.yaml").rstrip("\n"), "version: 2", "models:"]
+    for spec in specs:
+        lines += _model_lines(spec)
+    return "\n".join(lines) + "\n"
+
+
+def _model_lines(spec: StreamSpec) -> list[str]:
+    key = spec.contract.primary_key
+    newest = "by extraction time" if spec.cursor_field is None else f"by {spec.cursor_field}, then by extraction time"
+    about = f"The newest record of each {' and '.join(key) or 'row'} of {spec.name}, {newest}."
+    lines = [f"  - name: {_yaml(spec.name.processed_table)}", f"    description: {_text(about)}"]
+    if len(key) > 1:
+        lines += [
+            "    data_tests:",
+            "      - lakeray_unique_key:",
+            f"          arguments: {{columns: [{', '.join(_yaml(column) for column in key)}]}}",
+        ]
+    lines.append("    columns:")
+    for column in with_airbyte_columns(spec.contract.columns):
+        lines += _column_lines(column, spec)
+    return lines
+
+
+def _column_lines(column: Column, spec: StreamSpec) -> list[str]:
+    about = (
+        spec.descriptions.get(column.name)
+        or _AIRBYTE_DESCRIPTIONS.get(column.name)
+        or f"The field {column.name} of {spec.name}, as the source delivers it."
+    )
+    tests: list[str] = []
+    if column.name in spec.contract.primary_key:
+        tests = ["not_null"] if len(spec.contract.primary_key) > 1 else ["unique", "not_null"]
+    lines = [f"      - name: {_yaml(column.name)}"]
+    if not _PLAIN_YAML.fullmatch(column.name):
+        lines.append("        quote: true")
+    lines.append(f"        description: {_text(about)}")
+    if tests:
+        lines.append(f"        data_tests: [{', '.join(tests)}]")
+    return lines
+
+
+# ---- words ---------------------------------------------------------------------------------------------------------
+
+
+def _header(comment: str, origin: str) -> str:
+    return f"{comment} Generated from {origin} by `{COMMAND}`; do not edit.\n"
+
+
+def _config_path(name: StreamName) -> str:
+    return f"conf/stream/{name.source}/{name.stream}.yaml"
+
+
+def _yaml(text: str) -> str:
+    """``text`` as a YAML scalar that reads back as this string, also under OmegaConf's interpolation."""
+    if _PLAIN_YAML.fullmatch(text) and text.lower() not in _YAML_WORDS:
+        return text
+    return "'" + text.replace("'", "''").replace("${", "\\${") + "'"
+
+
+def _text(text: str) -> str:
+    """Prose as a YAML scalar for dbt, which would render Jinja in it."""
+    return json.dumps(text.replace("{{", "{ {").replace("{%", "{ %"), ensure_ascii=False)
+
+
+def _jinja(text: str) -> str:
+    """``text`` as a Jinja string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,163 @@
+"""What can go wrong, grouped by what the operator does next.
+
+    LakerayError
+    ├── UsageError          fix the command or the settings, then run again          exit 2
+    ├── LeaseHeldError      wait for the other committer, or stop it                 exit 3
+    ├── TryAgainError       nothing is wrong with the data: run again later          exit 1
+    │   ├── StorageError        the object store did not answer, or not wholly
+    │   ├── CatalogError        the catalog did not answer, or a commit was refused
+    │   └── LeaseLostError      another committer took over; this one must not write
+    ├── DataError           look at the data, the contract or the model              exit 1
+    │   ├── ContractError       the landing table cannot hold what was asked of it
+    │   ├── OversizeError       files that do not fit the memory budget
+    │   ├── ValidationMemoryError  a file's footer or its conversion takes more memory than there is
+    │   └── TransformError      dbt failed; the batch stays registered
+    │       ├── TransformMemoryError  DuckDB did not get by with the memory it may use
+    │       └── ModelTestError        a dbt test of a touched model failed
+    └── DamageError         storage, ledger and catalog disagree: run ``doctor``     exit 1
+
+Each error has a stable ``kind``, the thing it is about, what was expected, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+from lakeray.values.redaction import redacted
+
+
+class LakerayError(Exception):
+    """An error whose reader knows what to do next."""
+
+    kind: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, about: str, *, expected: str = "", found: str = "", todo: str = "") -> None:
+        # The one place that every error passes: what other programs say of a connection may hold its password.
+        about, expected, found, todo = (redacted(text) for text in (about, expected, found, todo))
+        super().__init__(about, expected, found, todo)
+        self.about = about
+        self.expected = expected
+        self.found = found
+        self.todo = todo
+
+    def __str__(self) -> str:
+        parts = [self.about]
+        if self.expected:
+            parts.append(f"expected {self.expected}")
+        if self.found:
+            parts.append(f"found {self.found}")
+        text = "; ".join(parts)
+        return f"{text}. {self.todo}" if self.todo else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Ray pickles errors across processes; keyword-only arguments need a constructor of their own.
+        return (_rebuild, (type(self), self.about, self.expected, self.found, self.todo))
+
+    def as_dict(self) -> dict[str, str]:
+        """The error as fields, for JSON output and logs."""
+        return {
+            "kind": self.kind,
+            "about": self.about,
+            "expected": self.expected,
+            "found": self.found,
+            "todo": self.todo,
+        }
+
+
+def _rebuild(cls: type[LakerayError], about: str, expected: str, found: str, todo: str) -> LakerayError:
+    return cls(about, expected=expected, found=found, todo=todo)
+
+
+class UsageError(LakerayError):
+    """A command, a setting, a stream or a file that the user named is wrong."""
+
+    kind = "usage"
+    exit_code = 2
+
+
+class LeaseHeldError(LakerayError):
+    """Another committer works on this lake (P10)."""
+
+    kind = "lease_held"
+    exit_code = 3
+
+
+class TryAgainError(LakerayError):
+    """An outside system failed; the same command will do later."""
+
+    kind = "try_again"
+
+
+class StorageError(TryAgainError):
+    """The object store failed. A failed listing never means that there are no files (P3)."""
+
+    kind = "storage"
+
+
+class CatalogError(TryAgainError):
+    """The catalog failed, or refused a commit because something changed meanwhile (P8)."""
+
+    kind = "catalog"
+
+
+class LeaseLostError(TryAgainError):
+    """The fencing token is stale: another committer took over (P10)."""
+
+    kind = "lease_lost"
+
+
+class DataError(LakerayError):
+    """The data, the contract or a model needs a decision."""
+
+    kind = "data"
+
+
+class ContractError(DataError):
+    """A landing table cannot take what was asked of it."""
+
+    kind = "contract"
+
+
+class OversizeError(DataError):
+    """Files that do not fit the budget, and the policy is to refuse them (P5)."""
+
+    kind = "oversize"
+
+
+class ValidationMemoryError(DataError):
+    """Validating a single file took more memory than there was, after its batch was halved down to it (P5)."""
+
+    kind = "validation_out_of_memory"
+
+
+class TransformError(DataError):
+    """dbt failed. The batch stays registered; the next run starts with this transform (P12)."""
+
+    kind = "transform"
+
+
+class TransformMemoryError(TransformError):
+    """DuckDB ran out of the memory it may use, and could not spill (P5)."""
+
+    kind = "out_of_memory"
+
+
+class ModelTestError(TransformError):
+    """A dbt test of a touched model failed; the mark stays (``dbt.tests``)."""
+
+    kind = "test_failed"
+
+
+class DamageError(LakerayError):
+    """Storage, ledger and catalog disagree (P2)."""
+
+    kind = "damage"
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """``Did you mean …?`` for the nearest choice, or nothing when none is near."""
+    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
+    return f"Did you mean {close[0]}?" if close else ""

@@ -1,0 +1,61 @@
+"""What an object's key says. Pure.
+
+Names order nothing. A key's day is parsed, never compared as text: part numbers are unpadded (``_10`` sorts before
+``_2``), months and days may be (``day=9`` after ``day=10``), and a part's id can be a UUID (P3).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import lru_cache
+
+from lakeray.values.model import SourceFile
+
+_SOURCE_FILE = re.compile(r"\.parquet(-\d+)?$")
+_HIVE_DAY = re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})(?:/|$)")
+_FLAT_DAY = re.compile(r"(?:^|/)(\d{4})_(\d{2})_(\d{2})_\d+_[^/]*$")
+
+
+def is_source_file(key: str) -> bool:
+    """Whether Airbyte means the object as data: ``….parquet`` or, after a name clash, ``….parquet-1``."""
+    segments = key.split("/")
+    return _SOURCE_FILE.search(segments[-1]) is not None and not any(
+        segment.startswith("__airbyte") for segment in segments
+    )
+
+
+def day_of(key: str, *, otherwise: date) -> date:
+    """The day that a key names: the UTC start of its sync, padded or not; ``otherwise`` when it names none.
+
+    Both of Airbyte's patterns are read: ``year=2026/month=1/day=9/…`` and ``2026_01_09_1767916800000_0.parquet``.
+    """
+    named, day = _folder_day(key[: key.rfind("/") + 1])
+    if not named:  # by its folder; thousands of keys share one
+        day = _named_by(_HIVE_DAY.search(key) or _FLAT_DAY.search(key))
+    return otherwise if day is None else day
+
+
+@lru_cache(maxsize=1024)
+def _folder_day(folder: str) -> tuple[bool, date | None]:
+    match = _HIVE_DAY.search(folder)
+    return match is not None, _named_by(match)
+
+
+def _named_by(match: re.Match[str] | None) -> date | None:
+    if match is None or int(match[1]) < 1970:
+        return None
+    try:
+        return date(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:
+        return None
+
+
+def file_day(file: SourceFile) -> date:
+    """The day of a file: of its key, or else of its last change."""
+    return day_of(file.key, otherwise=file.last_modified.date())
+
+
+def natural_order(key: str) -> tuple[tuple[int, int | str], ...]:
+    """A sort key in which ``part_2`` comes before ``part_10``. For batching only, never for correctness (P3)."""
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"([0-9]+)", key) if part)

@@ -1,0 +1,604 @@
+"""The values that lakeray's steps hand to each other.
+
+All of them are frozen, keyword-only and slotted: a value is made once and read by many. Unions are closed; match
+them with ``typing.assert_never``. Sizes are bytes, durations are seconds, times are aware (UTC) datetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from lakeray.values.column_types import ColumnType
+from lakeray.values.memory import DEFAULT, Factor
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StreamName:
+    """A source and one of its streams, in Airbyte's sense: ``shopify/orders``."""
+
+    source: str
+    stream: str
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.stream}"
+
+    @property
+    def slug(self) -> str:
+        """The name as part of an identifier: ``shopify__orders``; also the dbt tag of its models."""
+        return f"{self.source}__{self.stream}"
+
+    @property
+    def landing_table(self) -> str:
+        """The landing table's name in schema ``staging``."""
+        return f"stg_{self.slug}"
+
+    @property
+    def processed_table(self) -> str:
+        """The processed table's name in schema ``main``; also the dbt model's name."""
+        return f"int_{self.slug}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One raw object, as a listing shows it (P1: its identity is key, ETag and size)."""
+
+    key: str
+    """Relative to the raw prefix, ``shopify/orders/year=2026/…/part_0.parquet``; any character may occur in it."""
+    etag: str
+    size_bytes: int
+    last_modified: datetime
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """(key, ETag, size): two files with the same identity hold the same bytes."""
+        return (self.key, self.etag, self.size_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """How far a stream has come: a hint for listing and the two marks (P2, P11)."""
+
+    stream: StreamName
+    path: str | None = None
+    """The newest key taken in, by (day, key); None before the first batch."""
+    transformed_snapshot: int = 0
+    """transformed_through: every row registered at or below this DuckLake snapshot has been merged (inclusive)."""
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column's name, as written, and its type."""
+
+    name: str
+    type: ColumnType
+
+
+class ObjectPolicy(StrEnum):
+    """What happens when a registered object vanished or became another one (P14)."""
+
+    REPORT = "report"
+    """The stream goes on; ``status`` shows it."""
+    DROP = "drop"
+    """The rows leave the landing table; a changed object is then taken in as the new file that it is."""
+    FAIL = "fail"
+
+
+class OnNewColumn(StrEnum):
+    """What happens to a file that has a column the landing table lacks."""
+
+    ADD = "add"
+    IGNORE = "ignore"
+    QUARANTINE = "quarantine"
+
+
+class OnTypeChange(StrEnum):
+    """What happens to a file whose column has a type that the landing table cannot hold."""
+
+    QUARANTINE = "quarantine"
+    FAIL = "fail"
+
+
+class OnMissingColumn(StrEnum):
+    """What happens to a file that lacks a column of the landing table."""
+
+    NULL = "null"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """The columns and types that a landing table accepts, and the policy for files that differ."""
+
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    on_new_column: OnNewColumn = OnNewColumn.ADD
+    on_type_change: OnTypeChange = OnTypeChange.QUARANTINE
+    on_missing_column: OnMissingColumn = OnMissingColumn.NULL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footer:
+    """What a Parquet footer says of its file."""
+
+    rows: int
+    row_groups: int
+    columns: tuple[Column, ...]
+    compressed_bytes: int
+    uncompressed_bytes: int
+    largest_group_bytes: int = 0
+    """Uncompressed bytes of the largest row group; 0 when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The memory and size limits that a plan obeys (P5)."""
+
+    allowed_bytes: int
+    """What the rows of a batch may use in one process, inclusive."""
+    reserved_bytes: int
+    """What the process uses beside them: interpreter, libraries, catalog."""
+    target_bytes: int
+    """A batch's compressed size aims at this; a batch never exceeds it unless it is one file."""
+    max_files: int
+    """A batch never holds more files than this (inclusive)."""
+    max_in_flight: int
+    """How many batches may be validated ahead of the committer (inclusive)."""
+    leaves: int = 0
+    """Columns without parts in the stream's contract: writing each of them takes memory, whatever the rows."""
+    threads: int = 1
+    """DuckDB's, when it merges the stream."""
+    row_group_bytes: int = 0
+    """What each thread collects before it writes a row group."""
+    fixed_bytes: int = 0
+    """What merging any batch of the stream takes, the smallest one as well."""
+
+    @property
+    def ceiling_bytes(self) -> int:
+        """What a process of ours never exceeds, resident, inclusive: allowed + reserved."""
+        return self.allowed_bytes + self.reserved_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Files that are committed as one DuckLake snapshot (P7)."""
+
+    id: str
+    """A digest of the sorted (key, ETag): same files, same id (P1)."""
+    stream: StreamName
+    files: tuple[SourceFile, ...]
+    size_bytes: int
+    projected_bytes: int
+    """The projected peak memory of transforming the batch; after its validation, by its footers."""
+    validation_bytes: int = 0
+    """The projected peak memory of validating it; what its Ray task asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oversize:
+    """A file that does not fit the budget even alone, with the numbers (P5)."""
+
+    file: SourceFile
+    projected_bytes: int
+    allowed_bytes: int
+    """Allowed + reserved: what ``projected_bytes`` would have to fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A registered key whose object is now another one (P14)."""
+
+    file: SourceFile
+    registered_etag: str
+    registered_size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovery:
+    """A listing of one stream, sorted out (P3, P4, P14)."""
+
+    new: tuple[SourceFile, ...] = ()
+    too_late: tuple[SourceFile, ...] = ()
+    """New, but of a day older than the horizon (P4)."""
+    skipped: tuple[SourceFile, ...] = ()
+    """Rejected or ignored before, and unchanged since (P6)."""
+    changed: tuple[Changed, ...] = ()
+    vanished: tuple[str, ...] = ()
+    listed_files: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a feed of one stream would do. Making a plan never raises and writes nothing; execution refuses (P5)."""
+
+    stream: StreamName
+    batches: tuple[Batch, ...] = ()
+    oversize: tuple[Oversize, ...] = ()
+    """Files above the budget. They are in ``batches`` too, each in its own, when the policy is ``spill``."""
+    skipped: tuple[SourceFile, ...] = ()
+    """Quarantined or ignored files whose ETag has not changed (P6)."""
+    too_late: tuple[SourceFile, ...] = ()
+    """New files in a day older than the horizon (P4)."""
+    changed: tuple[Changed, ...] = ()
+    vanished: tuple[str, ...] = ()
+    """Keys that are registered and live, but that storage no longer has (P14)."""
+    listed_files: int = 0
+    factor: Factor = DEFAULT
+    """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
+
+    @property
+    def files(self) -> int:
+        """How many files the batches hold."""
+        return sum(len(batch.files) for batch in self.batches)
+
+    @property
+    def size_bytes(self) -> int:
+        """The compressed size of the batches."""
+        return sum(batch.size_bytes for batch in self.batches)
+
+
+class RejectReason(StrEnum):
+    """Why a file was rejected: stable kinds that scripts may match on."""
+
+    EMPTY = "empty"
+    NOT_PARQUET = "not_parquet"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    VANISHED = "vanished"
+    CHANGED = "changed"
+    MISSING_KEY_COLUMN = "missing_key_column"
+    MISSING_COLUMN = "missing_column"
+    NEW_COLUMN = "new_column"
+    TYPE_CHANGED = "type_changed"
+    DUPLICATE_COLUMN = "duplicate_column"
+    TOO_LARGE = "too_large"
+    REFUSED_BY_LAKE = "refused_by_lake"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """A column whose file type cannot be registered as it is but converts without loss."""
+
+    column: str
+    found: ColumnType
+    wanted: ColumnType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The file can be registered."""
+
+    file: SourceFile
+    footer: Footer
+    new_columns: tuple[Column, ...] = ()
+    """Columns to add to the landing table before the file is registered."""
+    casts: tuple[Cast, ...] = ()
+    """Not empty: a converted copy is registered in the file's place."""
+    ignored: tuple[str, ...] = ()
+    """Columns and nested fields of the file that the landing table has no place for; they stay in the raw object."""
+    registered_path: str | None = None
+    """Set when a converted copy was written: the path that is registered instead of the raw object's."""
+    facts: object | None = field(default=None, compare=False, repr=False)
+    """What the catalog will store of the file, if the validation worked it out; only the committer looks into it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The file goes to quarantine; the others go on (P6)."""
+
+    file: SourceFile
+    reason: RejectReason
+    detail: str
+    """What was expected and what was found, in one sentence, without data values."""
+    fatal: bool = False
+    """The contract's policy says that this fails the stream (``on_type_change: fail``)."""
+
+
+Verdict = Accepted | Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerLacks:
+    """The ledger holds none of the request's files (P3)."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorIs:
+    """The stream's cursor is still where the plan saw it."""
+
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractIs:
+    """The landing table has these columns, and no others, before the commit: name to type."""
+
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseIs:
+    """The committer still holds the lease with this fencing token (P10)."""
+
+    token: int
+
+
+Requirement = LedgerLacks | CursorIs | ContractIs | LeaseIs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRequest:
+    """One batch, ready to be registered. Its id exists before the first attempt (P7)."""
+
+    commit_id: str
+    batch_id: str
+    stream: StreamName
+    files: tuple[Accepted, ...]
+    rejected: tuple[Rejected, ...]
+    requirements: tuple[Requirement, ...]
+    cursor_path: str | None
+    """Where the cursor stands after the commit; never behind where it stood (P11)."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the files that are registered."""
+        return sum(accepted.footer.rows for accepted in self.files)
+
+    @property
+    def size_bytes(self) -> int:
+        """Compressed size of the raw files that are registered."""
+        return sum(accepted.file.size_bytes for accepted in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """The commit is in the catalog as this DuckLake snapshot."""
+
+    snapshot: int
+    request: CommitRequest | None = None
+    """What landed, when the lake refused some of the request's files and the committer left them out (P6)."""
+    registered_by: str = ""
+    """Who wrote the catalog's rows, and why not the catalog writer when it did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Nothing was written, because a requirement did not hold (P8)."""
+
+    requirement: Requirement
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The answer was lost. Read back before anything else (P9)."""
+
+    commit_id: str
+    cause: str
+
+
+CommitOutcome = Landed | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingTransform:
+    """The registered DuckLake snapshots that dbt has not merged yet (P12). Both ends are inclusive."""
+
+    stream: StreamName
+    from_snapshot: int
+    to_snapshot: int
+    paths: tuple[str, ...] = ()
+    """Only these registered paths of the one DuckLake snapshot; empty for all of the range."""
+    spill: bool = False
+    """With one thread, so that DuckDB needs as little memory as it can."""
+
+
+class MergeEnd(StrEnum):
+    """How one merge ended."""
+
+    MERGED = "merged"
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """What one merge was projected to need and did need: the record that the factor adapts from."""
+
+    from_snapshot: int
+    to_snapshot: int
+    files: int
+    rows: int
+    size_bytes: int
+    """Compressed."""
+    projected_bytes: int
+    peak_bytes: int | None
+    """Resident memory of the committer's process at its highest during the merge; None when it cannot be measured."""
+    fixed_bytes: int
+    """Reserved, and what any batch of the stream took: not counted into the factor."""
+    limit_bytes: int
+    """What the rows could use at most."""
+    end: MergeEnd
+    spill: bool = False
+    """With one thread, because the file did not fit else: says nothing of other batches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRun:
+    """One model or test that dbt ran."""
+
+    name: str
+    kind: str
+    """``model`` or ``test``."""
+    status: str
+    """dbt's own word: ``success``, ``pass`` or ``warn``."""
+    rows: int
+    """Rows written by the models that count them, the processed ones; else 0."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """What one dbt invocation did."""
+
+    models: tuple[str, ...]
+    rows_affected: int
+    seconds: float
+    runs: tuple[ModelRun, ...] = ()
+    """Every model and test, in the order in which they ended."""
+    peak_bytes: int | None = None
+    """Resident memory of the process at its highest meanwhile; None when it was not measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One file that was taken in: the truth (P2)."""
+
+    key: str
+    etag: str
+    size_bytes: int
+    rows: int
+    day: date
+    batch_id: str
+    commit_id: str
+    snapshot: int
+    registered_path: str
+    taken_at: datetime
+    removed_at: datetime | None = None
+    """When its rows left the landing table; None while they are live."""
+    removed_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineEntry:
+    """One rejected file (P6)."""
+
+    key: str
+    etag: str
+    size_bytes: int
+    reason: str
+    detail: str
+    status: str
+    """``rejected``, ``retry`` (an operator asked to look again) or ``ignored``."""
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanPlan:
+    """What clean-up would take out of one landing table (P13)."""
+
+    stream: StreamName
+    files: tuple[LedgerEntry, ...]
+    before: date | None
+    """Files of days before this one go (exclusive); None when the stream has no cursor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastBatch:
+    """The newest batch of a stream, as ``status`` shows it."""
+
+    batch_id: str
+    commit_id: str
+    snapshot: int
+    files: int
+    rows: int
+    size_bytes: int
+    committed_at: datetime
+    registered_by: str | None = None
+    """Who wrote the catalog's rows, and why not the catalog writer if it did not. None when the snapshot is expired."""
+
+
+class StreamStatus(StrEnum):
+    """How a stream's feed ended."""
+
+    OK = "ok"
+    NOTHING_NEW = "nothing_new"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamReport:
+    """What a feed did for one stream."""
+
+    stream: StreamName
+    status: StreamStatus
+    batches: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    cleaned: int = 0
+    seconds: float = 0.0
+    error: Mapping[str, str] | None = None
+    """``errors.LakerayError.as_dict()`` when the status is failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedReport:
+    """What a feed did."""
+
+    streams: tuple[StreamReport, ...] = field(default=())
+    enriched: tuple[str, ...] = ()
+    """The enriched models that were built."""
+    enriched_error: Mapping[str, str] | None = None
+    """``errors.LakerayError.as_dict()`` when they failed; the streams' work stands."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether any stream, or the enriched layer, failed."""
+        return self.enriched_error is not None or any(report.status is StreamStatus.FAILED for report in self.streams)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What dbt has merged, and the records of it that are kept with the mark."""
+
+    pending: PendingTransform
+    peaks: tuple[Peak, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitterWork:
+    """What a committer did for its feeders in one run."""
+
+    commits: int
+    """Batches that were to be registered."""
+    snapshots: int
+    """Turns that it took for them; a turn is one DuckLake snapshot where that is sound."""
+    transforms: int
+    """Transforms that were asked for."""
+    dbt_runs: int
+    """Turns that it took for those; a turn is one dbt invocation."""
+    busy_s: float
+    """Seconds at work: nobody else can write meanwhile."""
+    seconds: float
+    """Seconds from its first work to the end of its last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredPath:
+    """A live data file of a landing table, as the catalog has it."""
+
+    path: str
+    times: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleResult:
+    """What writing a stream's sample did."""
+
+    written: int
+    """Files written."""
+    kept: int
+    """Files that were there already."""
+    size_bytes: int
+    """Size of the files written."""
+    rows: int
+    """Rows of the files written."""

@@ -1,0 +1,587 @@
+"""A lake in memory: every commit is a new immutable state, as every DuckLake snapshot is (P7)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, assert_never
+
+from lakeray.ports.catalog import Known
+from lakeray.ports.time import Clock
+from lakeray.values.column_types import keeps_fields, parse_type, same_type
+from lakeray.values.errors import (
+    ContractError,
+    DamageError,
+    LeaseLostError,
+    StorageError,
+    TransformError,
+    TransformMemoryError,
+)
+from lakeray.values.faults import FaultPoint
+from lakeray.values.keys import file_day
+from lakeray.values.model import (
+    Accepted,
+    BuildResult,
+    CommitOutcome,
+    CommitRequest,
+    Contract,
+    ContractIs,
+    Cursor,
+    CursorIs,
+    Landed,
+    LastBatch,
+    LeaseIs,
+    LedgerEntry,
+    LedgerLacks,
+    Peak,
+    PendingTransform,
+    QuarantineEntry,
+    Refused,
+    Rejected,
+    RejectReason,
+    Requirement,
+    StreamName,
+    Unknown,
+)
+from tests.support.fakes.records import Row, is_damaged, newest, rows_of
+from tests.support.fakes.store import MemoryStore
+
+SET_ASIDE_POINTS = ("after_quarantine", "during_forget")
+"""Where a process may end while it sets a damaged file aside."""
+CRASH_POINTS = (*map(str, FaultPoint), "during_transform", "after_mark", "during_remove", "during_delete")
+"""Where a process may end: the named points of production, and a few inside the lake."""
+
+
+class Crash(BaseException):
+    """The process ended here. What the catalog and the storage hold stays; everything else is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A registered file."""
+
+    stream: StreamName
+    key: str
+    etag: str
+    path: str
+    snapshot: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """All that one DuckLake snapshot shows."""
+
+    snapshot: int
+    at: datetime
+    token: int = 0
+    tables: Mapping[StreamName, Mapping[str, str]] = field(default_factory=dict)
+    files: tuple[DataFile, ...] = ()
+    ledger: tuple[tuple[StreamName, LedgerEntry], ...] = ()
+    batches: tuple[tuple[StreamName, LastBatch], ...] = ()
+    quarantine: Mapping[tuple[StreamName, str], QuarantineEntry] = field(default_factory=dict)
+    cursors: Mapping[StreamName, Cursor] = field(default_factory=dict)
+    processed: Mapping[StreamName, Mapping[int, Row]] = field(default_factory=dict)
+    built_from: Mapping[StreamName, int] = field(default_factory=dict)
+    peaks: tuple[tuple[StreamName, Peak], ...] = ()
+
+
+class MemoryCatalog:
+    """What outlives a process: the snapshots, the paths that wait for their deletion, and the faults to come."""
+
+    def __init__(self, *, at: datetime) -> None:
+        self.snapshots: dict[int, State] = {0: State(snapshot=0, at=at)}
+        self.scheduled: list[str] = []
+        self.crash_at: str | None = None
+        """The next time this point is reached, the process ends."""
+        self.lose_answer: str | None = None
+        """The next commit's answer is lost: ``landed`` or ``not_landed``."""
+        self.fail_transform = False
+        self.most_rows: int | None = None
+        """A transform of more rows than this runs out of memory; a single file of more rows always does."""
+        self.merges: list[PendingTransform] = []
+        """Every transform that was tried."""
+        self.storage_fails = False
+        """Reading a registered file fails, whatever it is."""
+
+    @property
+    def head(self) -> State:
+        """The newest snapshot."""
+        return self.snapshots[max(self.snapshots)]
+
+    def commit(self, at: datetime, **changes: Any) -> State:
+        """The next state, all of it at once."""
+        state = replace(self.head, snapshot=self.head.snapshot + 1, at=at, **changes)
+        self.snapshots[state.snapshot] = state
+        return state
+
+    def forget_processed(self, stream: StreamName) -> None:
+        """The processed table loses its rows."""
+        self.commit(self.head.at, processed={**self.head.processed, stream: {}})
+
+    def reach(self, point: str) -> None:
+        """End the process when the test said so."""
+        if self.crash_at == point:
+            self.crash_at = None
+            raise Crash(point)
+
+
+class MemoryLake:
+    """The ``CatalogReader`` and ``Committer`` ports of one process. A new one fences the older ones (P10)."""
+
+    def __init__(self, catalog: MemoryCatalog, *, store: MemoryStore, clock: Clock) -> None:
+        self.catalog = catalog
+        self._store = store
+        self._clock = clock
+        self._token = catalog.head.token + 1
+        catalog.commit(clock.now(), token=self._token)
+
+    # ---- reading ---------------------------------------------------------------------------------------------------
+
+    def cursor(self, stream: StreamName) -> Cursor:
+        """The stream's cursor and marks."""
+        return self.catalog.head.cursors.get(stream, Cursor(stream=stream))
+
+    def known(self, stream: StreamName, *, since: date | None) -> Mapping[str, Known]:
+        """The ledger from a day on, by key: of each key the newest, unless it was taken out again by policy."""
+        newest_of = {entry.key: entry for entry in self._ledger(stream) if since is None or entry.day >= since}
+        return {
+            entry.key: Known(etag=entry.etag, size_bytes=entry.size_bytes, live=entry.removed_at is None)
+            for entry in newest_of.values()
+            if entry.removed_because in (None, "retention")
+        }
+
+    def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
+        """The same of some keys, whatever their day."""
+        everything = MemoryLake.known(self, stream, since=None)
+        return {key: everything[key] for key in keys if key in everything}
+
+    def quarantined(self, stream: StreamName | None) -> Sequence[QuarantineEntry]:
+        """The record of rejected files."""
+        found = [entry for (name, _), entry in self.catalog.head.quarantine.items() if stream in (None, name)]
+        return sorted(found, key=lambda entry: entry.key)
+
+    def peaks(self, stream: StreamName) -> Sequence[Peak]:
+        """What the newest merges needed."""
+        return [peak for name, peak in reversed(self.catalog.head.peaks) if name == stream][:20]
+
+    def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
+        """The landing table's columns and types."""
+        return self.catalog.head.tables.get(stream)
+
+    def pending_transform(self, stream: StreamName) -> PendingTransform | None:
+        """What was not merged yet (P12)."""
+        mark = self.cursor(stream).transformed_snapshot
+        above = [entry.snapshot for entry in self._ledger(stream) if entry.snapshot > mark]
+        return PendingTransform(stream=stream, from_snapshot=min(above), to_snapshot=max(above)) if above else None
+
+    def cleanable(self, stream: StreamName, *, before: date) -> Sequence[LedgerEntry]:
+        """Live, transformed files of days before ``before`` (P13)."""
+        mark = self.cursor(stream).transformed_snapshot
+        return [
+            entry
+            for entry in self._ledger(stream)
+            if entry.removed_at is None and entry.day < before and entry.snapshot <= mark
+        ]
+
+    def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
+        """Live ledger entries of a range of days."""
+        return [e for e in self._ledger(stream) if e.removed_at is None and first <= e.day <= last]
+
+    def totals(self, stream: StreamName) -> tuple[int, int | None]:
+        """How many files were ever taken in, and the newest snapshot that registered one."""
+        entries = self._ledger(stream)
+        return len(entries), max((entry.snapshot for entry in entries), default=None)
+
+    def last_batch(self, stream: StreamName) -> LastBatch | None:
+        """The newest batch."""
+        return next((batch for name, batch in reversed(self.catalog.head.batches) if name == stream), None)
+
+    def history(self, key: str) -> Sequence[LedgerEntry]:
+        """Every time the key was taken in, oldest first."""
+        return [entry for _, entry in self.catalog.head.ledger if entry.key == key]
+
+    def enriched_is_stale(self) -> bool:
+        """Whether a processed table moved since the enriched models were last built."""
+        return self._marks() != dict(self.catalog.head.built_from)
+
+    # ---- writing ---------------------------------------------------------------------------------------------------
+
+    @property
+    def token(self) -> int:
+        """The fencing token."""
+        return self._token
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
+        """Create the landing table or add its missing columns; never narrow one."""
+        have = self.landing_columns(stream)
+        wanted = {column.name: str(column.type) for column in contract.columns}
+        if have is None:
+            self._put_table(stream, wanted)
+            return [f"created staging.{stream.landing_table} with {len(wanted)} columns"]
+        stands = {name.lower(): kind for name, kind in have.items()}
+        for column in contract.columns:
+            kind = stands.get(column.name.lower())
+            if kind is not None and not same_type(parse_type(kind), column.type):
+                if (kind, str(column.type)) != ("INTEGER", "BIGINT") or not keeps_fields(parse_type(kind), column.type):
+                    raise ContractError(f"{stream}: column {column.name}", expected=kind, found=str(column.type))
+                have = {name: str(column.type) if name == column.name else old for name, old in have.items()}
+        fresh = {name: kind for name, kind in wanted.items() if name.lower() not in stands}
+        if not fresh and have == self.landing_columns(stream):
+            return []
+        self._put_table(stream, {**have, **fresh})
+        return [f"added {stream.landing_table}.{name} {kind}" for name, kind in fresh.items()] or ["widened"]
+
+    def commit(self, request: CommitRequest) -> CommitOutcome:
+        """Register one batch: all of it becomes visible with one new state, or nothing (P7, P8)."""
+        self.catalog.reach("before_commit")
+        refused = next(filter(None, (self._unmet(request, item) for item in request.requirements)), None)
+        if refused is not None:
+            return refused
+        taken = self._without_unreadable(request)
+        lost, self.catalog.lose_answer = self.catalog.lose_answer, None
+        if lost == "not_landed":
+            return Unknown(commit_id=request.commit_id, cause="the connection broke")
+        self._leave_history({self._path(item) for item in taken.files})
+        state = self._register(taken)
+        self.catalog.reach("after_commit")
+        if lost == "landed":
+            return Unknown(commit_id=request.commit_id, cause="the connection broke")
+        return Landed(snapshot=state.snapshot, request=taken)
+
+    def read_back(self, commit_id: str) -> Landed | None:
+        """Whether the commit is in the catalog (P9)."""
+        batches = self.catalog.head.batches
+        return next((Landed(snapshot=batch.snapshot) for _, batch in batches if batch.commit_id == commit_id), None)
+
+    def transform(self, pending: PendingTransform) -> BuildResult:
+        """Merge exactly the rows that these snapshots inserted, newest first; the mark does not move (P12)."""
+        self._fence()
+        if self.catalog.fail_transform:
+            raise TransformError(f"{pending.stream}: dbt failed", found="a model that does not compile")
+        self.catalog.merges.append(pending)
+        if self.catalog.most_rows is not None and self._rows_of(pending) > self.catalog.most_rows:
+            raise TransformMemoryError(f"{pending.stream}: DuckDB ran out of memory", found="a limit of rows")
+        if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
+            raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
+        before = self.catalog.head.processed.get(pending.stream, {})
+        after = newest([*before.values(), *self._inserted(pending)])
+        self.catalog.reach("during_transform")
+        if after != before:
+            self._write(processed={**self.catalog.head.processed, pending.stream: after})
+        self.catalog.reach("after_transform")
+        return BuildResult(models=(pending.stream.processed_table,), rows_affected=len(after), seconds=0.0)
+
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """Move transformed_through; never back (P11)."""
+        self._mark(
+            pending.stream, max(self.cursor(pending.stream).transformed_snapshot, pending.to_snapshot), peaks=peaks
+        )
+        self.catalog.reach("after_mark")
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """Keep the records of merges."""
+        self._write(peaks=self._with_peaks(stream, peaks))
+
+    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
+        """Move transformed_through back, for ``replay`` alone (P11)."""
+        self._mark(stream, min(self.cursor(stream).transformed_snapshot, to_snapshot))
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+        """Take whole files out of the landing table (P13)."""
+        paths = {entry.registered_path for entry in files}
+        gone = [file for file in self._files(stream) if file.path in paths]
+        rows = sum(len(self._rows(file)) for file in gone)
+        if rows != sum(entry.rows for entry in files):
+            raise DamageError(f"{stream}: landing and ledger disagree", expected=str(len(files)), found=str(len(gone)))
+        self.catalog.reach("during_remove")
+        self._write(
+            files=tuple(file for file in self.catalog.head.files if file not in gone),
+            ledger=self._without(stream, files, reason),
+        )
+        self.catalog.reach("after_remove")
+        return rows
+
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """Take files whose bytes are gone out of every snapshot: none could read them any more (P14)."""
+        self._fence()
+        rows = sum(file.rows for file in self._files(stream) if file.path in paths)
+        self._leave_history(paths)
+        self.catalog.reach("during_forget")
+        self._write(ledger=self._without(stream, entries, reason))
+        return rows
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """Why the file cannot be read, when the reason is the file itself (P6)."""
+        if self.catalog.storage_fails:
+            raise StorageError(f"reading {entry.key} failed")
+        now = self._store.head(entry.key)
+        as_taken_in = now is not None and now.etag == entry.etag
+        return "a bad page" if as_taken_in and is_damaged(self._store.read(entry.key)) else None
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """Record files that were taken in as rejected (P6)."""
+        now = self._clock.now()
+        held = {(stream, item.file.key): _quarantined(item, now) for item in rejected}
+        self._write(quarantine={**self.catalog.head.quarantine, **held})
+        self.catalog.reach("after_quarantine")
+
+    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
+        """Let old snapshots go, then the objects that no snapshot shows any more (P13)."""
+        snapshots = self.catalog.snapshots
+        keep_from = self._keep_from()
+        gone = [number for number in snapshots if number < keep_from and snapshots[number].at < older_than]
+        kept = {file.path for number, state in snapshots.items() if number not in gone for file in state.files}
+        freed = sorted({file.path for number in gone for file in snapshots[number].files} - kept)
+        if dry_run:
+            return list(self.catalog.scheduled)
+        self._fence()
+        for number in gone:
+            del snapshots[number]
+        self.catalog.scheduled.extend(path for path in freed if path not in self.catalog.scheduled)
+        self.catalog.reach("after_expire")
+        deleted: list[str] = []
+        for path in filter(self._is_as_taken_in, list(self.catalog.scheduled)):
+            self._store.delete(self._store.key_of(path))
+            deleted.append(path)
+            self.catalog.reach("during_delete")
+        self.catalog.scheduled.clear()
+        return deleted
+
+    def enrich(self) -> BuildResult:
+        """Remember what the enriched models were built from."""
+        if not self.enriched_is_stale():
+            return BuildResult(models=(), rows_affected=0, seconds=0.0)
+        self._write(built_from=self._marks())
+        return BuildResult(models=("fct_sales",), rows_affected=0, seconds=0.0)
+
+    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
+        """Mark quarantined files ``retry`` or ``ignored``."""
+        have = self.catalog.head.quarantine
+        found = [key for key in keys if any(name == key for _, name in have)]
+        if found:
+            self._write(quarantine={at: replace(e, status=status) if e.key in found else e for at, e in have.items()})
+        return found
+
+    # ---- looking, for tests ----------------------------------------------------------------------------------------
+
+    def landing_rows(self, stream: StreamName) -> list[Row]:
+        """Every row of the landing table, read from storage as a scan would.
+
+        Raises:
+            DamageError: an object that the table needs is gone or another one.
+        """
+        return [row for file in self._files(stream) for row in self._rows(file)]
+
+    def processed_rows(self, stream: StreamName) -> dict[int, Row]:
+        """The processed table, by key."""
+        return dict(self.catalog.head.processed.get(stream, {}))
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _without(
+        self, stream: StreamName, gone: Sequence[LedgerEntry], reason: str
+    ) -> tuple[tuple[StreamName, LedgerEntry], ...]:
+        ids = {(entry.key, entry.snapshot) for entry in gone}
+        return tuple(
+            (name, replace(entry, removed_at=self._clock.now(), removed_because=reason))
+            if name == stream and (entry.key, entry.snapshot) in ids
+            else (name, entry)
+            for name, entry in self.catalog.head.ledger
+        )
+
+    def _ledger(self, stream: StreamName) -> list[LedgerEntry]:
+        return [entry for name, entry in self.catalog.head.ledger if name == stream]
+
+    def _files(self, stream: StreamName) -> list[DataFile]:
+        return [file for file in self.catalog.head.files if file.stream == stream]
+
+    def _rows(self, file: DataFile) -> list[dict[str, Any]]:
+        found = self._store.head(self._store.key_of(file.path))
+        if found is None or found.etag != file.etag:
+            raise DamageError(f"{file.key}: the landing table cannot be read", expected=file.etag, found=str(found))
+        return rows_of(self._store.read(self._store.key_of(file.path)))
+
+    def _inserted(self, pending: PendingTransform) -> list[dict[str, Any]]:
+        """The rows of the pending files."""
+        return [row for file in self._pending_files(pending) for row in self._rows(file)]
+
+    def _pending_files(self, pending: PendingTransform) -> list[DataFile]:
+        """As ``ducklake_table_insertions``: by snapshot, also what a later one removed; else what is live."""
+        ends = (pending.from_snapshot, pending.to_snapshot)
+        if not all(number in self.catalog.snapshots for number in ends):
+            files = self._files(pending.stream)
+        else:
+            shown = [state for number, state in self.catalog.snapshots.items() if ends[0] <= number <= ends[1]]
+            files = list(dict.fromkeys(file for state in shown for file in state.files))
+        return [
+            file
+            for file in files
+            if file.stream == pending.stream
+            and ends[0] <= file.snapshot <= ends[1]
+            and (not pending.paths or file.path in pending.paths)
+        ]
+
+    def _rows_of(self, pending: PendingTransform) -> int:
+        return sum(file.rows for file in self._pending_files(pending))
+
+    def _with_peaks(self, stream: StreamName, peaks: Sequence[Peak]) -> tuple[tuple[StreamName, Peak], ...]:
+        return self.catalog.head.peaks + tuple((stream, peak) for peak in peaks)
+
+    def _marks(self) -> dict[StreamName, int]:
+        cursors = self.catalog.head.cursors
+        return {name: at.transformed_snapshot for name, at in cursors.items() if at.transformed_snapshot > 0}
+
+    def _keep_from(self) -> int:
+        """The oldest snapshot that a transform still has to read, and never above the newest."""
+        waiting = [self.pending_transform(name) for name in self.catalog.head.cursors]
+        return min([item.from_snapshot for item in waiting if item is not None] + [self.catalog.head.snapshot])
+
+    def _fence(self) -> None:
+        found = self.catalog.head.token
+        if found != self._token:
+            raise LeaseLostError("the lease is lost", expected=f"fencing token {self._token}", found=f"token {found}")
+
+    def _write(self, **changes: Any) -> State:
+        self._fence()
+        return self.catalog.commit(self._clock.now(), **changes)
+
+    def _put_table(self, stream: StreamName, columns: Mapping[str, str]) -> None:
+        self._write(tables={**self.catalog.head.tables, stream: dict(columns)})
+
+    def _mark(self, stream: StreamName, snapshot: int, *, peaks: Sequence[Peak] = ()) -> None:
+        moved = replace(self.cursor(stream), transformed_snapshot=snapshot, updated_at=self._clock.now())
+        self._write(cursors={**self.catalog.head.cursors, stream: moved}, peaks=self._with_peaks(stream, peaks))
+
+    def _unmet(self, request: CommitRequest, requirement: Requirement) -> Refused | None:
+        head = self.catalog.head
+        match requirement:
+            case LeaseIs(token=token):
+                if token == self._token == head.token:
+                    return None
+                return _refused(requirement, f"fencing token {token}", f"token {head.token}")
+            case CursorIs(path=path):
+                found = self.cursor(request.stream).path
+                return None if found == path else _refused(requirement, f"cursor {path}", str(found))
+            case ContractIs(columns=columns):
+                have = self.landing_columns(request.stream) or {}
+                same = have.keys() == columns.keys() and all(
+                    same_type(parse_type(kind), parse_type(have[name])) for name, kind in columns.items()
+                )
+                return None if same else _refused(requirement, f"{len(columns)} landing columns", "other columns")
+            case LedgerLacks(keys=keys):
+                live = [e.key for e in self._ledger(request.stream) if e.removed_at is None and e.key in keys]
+                if live:
+                    return _refused(requirement, "files that are not taken in", f"taken in already: {live[0]}")
+                return self._registered_elsewhere(request, requirement)
+            case _:
+                assert_never(requirement)
+
+    def _registered_elsewhere(self, request: CommitRequest, requirement: LedgerLacks) -> Refused | None:
+        live = {file.path for file in self.catalog.head.files}
+        path = next((p for p in (self._path(item) for item in request.files) if p in live), None)
+        return None if path is None else _refused(requirement, "paths that are not registered", path)
+
+    def _leave_history(self, paths: Collection[str]) -> None:
+        """No snapshot shows these paths any more, and none waits for its deletion."""
+        for number, state in list(self.catalog.snapshots.items()):
+            kept = tuple(file for file in state.files if file.path not in paths)
+            self.catalog.snapshots[number] = replace(state, files=kept)
+        self.catalog.scheduled = [path for path in self.catalog.scheduled if path not in paths]
+
+    def _is_as_taken_in(self, path: str) -> bool:
+        """Whether the object is gone or still the one that was registered last; else it is not ours to delete."""
+        found = self._store.head(self._store.key_of(path))
+        entry = next((entry for _, entry in reversed(self.catalog.head.ledger) if entry.registered_path == path), None)
+        return found is None or entry is None or (found.etag, found.size_bytes) == (entry.etag, entry.size_bytes)
+
+    def _path(self, item: Accepted) -> str:
+        return item.registered_path or self._store.url(item.file.key)
+
+    def _without_unreadable(self, request: CommitRequest) -> CommitRequest:
+        """Registering opens each file: one that is another one by now is left out, and the others go on (P6)."""
+        kept: list[Accepted] = []
+        rejected = list(request.rejected)
+        for item in request.files:
+            now = self._store.head(item.file.key)
+            if now is None:
+                rejected.append(
+                    Rejected(file=item.file, reason=RejectReason.VANISHED, detail="expected it, found none")
+                )
+            elif not self._readable(item):
+                rejected.append(Rejected(file=item.file, reason=RejectReason.CHANGED, detail="it was overwritten"))
+            else:
+                kept.append(item)
+        return replace(request, files=tuple(kept), rejected=tuple(rejected))
+
+    def _readable(self, item: Accepted) -> bool:
+        try:
+            rows_of(self._store.read(item.file.key))
+        except (ValueError, KeyError, TypeError):
+            return False
+        return True
+
+    def _register(self, request: CommitRequest) -> State:
+        head, now, stream = self.catalog.head, self._clock.now(), request.stream
+        number = head.snapshot + 1
+        entries = tuple(self._entry(request, item, number, now) for item in request.files)
+        touched = {item.file.key for item in (*request.files, *request.rejected)}
+        held = {at: entry for at, entry in head.quarantine.items() if not (at[0] == stream and at[1] in touched)}
+        added = {c.name: str(c.type) for item in request.files for c in item.new_columns}
+        batch = LastBatch(
+            batch_id=request.batch_id,
+            commit_id=request.commit_id,
+            snapshot=number,
+            files=len(request.files),
+            rows=request.rows,
+            size_bytes=request.size_bytes,
+            committed_at=now,
+        )
+        return self._write(
+            tables={**head.tables, stream: {**head.tables.get(stream, {}), **added}},
+            files=head.files
+            + tuple(
+                DataFile(stream, entry.key, entry.etag, entry.registered_path, number, entry.rows) for entry in entries
+            ),
+            ledger=head.ledger + tuple((stream, entry) for entry in entries),
+            batches=(*head.batches, (stream, batch)),
+            quarantine=held | {(stream, item.file.key): _quarantined(item, now) for item in request.rejected},
+            cursors={
+                **head.cursors,
+                stream: replace(self.cursor(stream), path=request.cursor_path, updated_at=now),
+            },
+        )
+
+    def _entry(self, request: CommitRequest, item: Accepted, number: int, now: datetime) -> LedgerEntry:
+        return LedgerEntry(
+            key=item.file.key,
+            etag=item.file.etag,
+            size_bytes=item.file.size_bytes,
+            rows=item.footer.rows,
+            day=file_day(item.file),
+            batch_id=request.batch_id,
+            commit_id=request.commit_id,
+            snapshot=number,
+            registered_path=self._path(item),
+            taken_at=now,
+        )
+
+
+def _refused(requirement: Requirement, expected: str, found: str) -> Refused:
+    return Refused(requirement=requirement, expected=expected, found=found)
+
+
+def _quarantined(item: Rejected, now: datetime) -> QuarantineEntry:
+    return QuarantineEntry(
+        key=item.file.key,
+        etag=item.file.etag,
+        size_bytes=item.file.size_bytes,
+        reason=str(item.reason),
+        detail=item.detail,
+        status="rejected",
+        seen_at=now,
+    )

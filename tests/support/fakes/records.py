@@ -1,0 +1,79 @@
+"""Records of one small stream, and the stand-in for Parquet that holds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS
+from lakeray.values.column_types import parse_type
+from lakeray.values.model import Column, Contract, Footer, StreamName
+
+STREAM = StreamName("shop", "orders")
+OWN_COLUMNS = {"pk": "BIGINT", "cursor": "BIGINT", "value": "VARCHAR"}
+COLUMNS: dict[str, str] = {column.name: str(column.type) for column in AIRBYTE_COLUMNS} | OWN_COLUMNS
+CONTRACT = Contract(
+    columns=tuple(Column(name=name, type=parse_type(kind)) for name, kind in COLUMNS.items()), primary_key=("pk",)
+)
+
+Row = Mapping[str, Any]
+
+
+def row(pk: int, value: str = "", *, cursor: int | None = 0, extracted_at: int = 0, raw_id: str = "") -> dict[str, Any]:
+    """One record. ``extracted_at`` is seconds from some midnight."""
+    return {"pk": pk, "cursor": cursor, "extracted_at": extracted_at, "raw_id": raw_id, "value": value}
+
+
+def rank(record: Row) -> tuple[int, int, str]:
+    """Newest last: by cursor (none is oldest), then by extraction, then by Airbyte's id, so that no two are equal."""
+    cursor = record["cursor"]
+    return (-1 if cursor is None else cursor, record["extracted_at"], record["raw_id"])
+
+
+def newest(records: Iterable[Row]) -> dict[int, Row]:
+    """What a processed table must hold after all these records: the newest of each key."""
+    merged: dict[int, Row] = {}
+    for record in records:
+        have = merged.get(record["pk"])
+        if have is None or rank(record) > rank(have):
+            merged[record["pk"]] = record
+    return merged
+
+
+def content(rows: Sequence[Row], *, columns: Mapping[str, str] = COLUMNS, damaged: bool = False) -> bytes:
+    """A file of these rows as the in-memory lake reads it; a damaged one has a good footer and a bad page."""
+    plain = {"columns": dict(columns), "rows": [dict(item) for item in rows]}
+    return json.dumps({**plain, "damaged": True} if damaged else plain, sort_keys=True).encode()
+
+
+def is_damaged(data: bytes) -> bool:
+    """Whether the file has a bad page."""
+    return "damaged" in json.loads(data)
+
+
+def rows_of(data: bytes) -> list[dict[str, Any]]:
+    """The rows of such a file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    rows: list[dict[str, Any]] = json.loads(data)["rows"]
+    return rows
+
+
+def footer_of(data: bytes) -> Footer:
+    """What a Parquet footer would say of such a file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = json.loads(data)
+    return Footer(
+        rows=len(found["rows"]),
+        row_groups=1,
+        columns=tuple(Column(name=name, type=parse_type(kind)) for name, kind in found["columns"].items()),
+        compressed_bytes=len(data),
+        uncompressed_bytes=len(data),
+        largest_group_bytes=len(data),
+    )
