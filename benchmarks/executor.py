@@ -15,7 +15,7 @@ from lakeray.adapters.ray import feeders
 from lakeray.adapters.ray.executor import RayExecutor
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
-from lakeray.feed import look
+from lakeray.feed import plan_stream
 from lakeray.ports.execution import Executor
 
 _FILES = 1000
@@ -30,7 +30,7 @@ def main() -> None:
         settings = settings_of(parse(["feed", *words]))
         with wiring.opened(settings) as app:
             stream = app.streams()[0]
-            plan = look(app.rules(stream), app.looks())
+            plan = plan_stream(app.rules(stream), app.planning_ports())
             contract = stream.landing_contract()
             validator = wiring.batch_validator(settings)
 

@@ -15,7 +15,7 @@ import psycopg
 from benchmarks.stack import Place
 from lakeray import wiring
 from lakeray.adapters.ducklake.backends.postgres import catalog
-from lakeray.settings.stream_budget import BOOKS_BYTES
+from lakeray.settings.stream_budget import BOOKKEEPING_BYTES
 
 FILES_PER_DAY = 125
 _BATCH = 1000
@@ -85,7 +85,7 @@ UPDATE ducklake_table_stats SET record_count = record_count + %(files)s, next_ro
 WHERE table_id = {removals_id}""",
 )
 
-_BOOKS = (
+_BOOKKEEPING = (
     """
 INSERT INTO {ledger}
 SELECT %(first_ledger)s + i, begin_snapshot, NULL, source, stream, convert_to(file_key, 'UTF8'), etag, file_size_bytes,
@@ -147,7 +147,7 @@ def fill(place: Place, *, files: int, had: int, newest: date, cleaned: bool = Fa
         with connection.transaction():
             values = _values(connection, place, names, files=files, had=had, newest=newest)
             connection.execute(_NEW_FILES.format(batch=_BATCH, per_day=FILES_PER_DAY), values)
-            for statement in (*(_CLEANED if cleaned else _LANDED), *_BOOKS):
+            for statement in (*(_CLEANED if cleaned else _LANDED), *_BOOKKEEPING):
                 connection.execute(statement.format(**names, extracted_at=_EXTRACTED_AT), values)
             connection.execute("DROP TABLE fill_file")
             for table in ("ledger", "batches", "removals"):
@@ -156,7 +156,7 @@ def fill(place: Place, *, files: int, had: int, newest: date, cleaned: bool = Fa
 
 def settle(place: Place) -> None:
     """Make lakeray's indexes, and do what autovacuum would: neither may run while something is measured."""
-    catalog.make_indexes(wiring.lake_address(place.settings(), memory_bytes=BOOKS_BYTES))
+    catalog.make_indexes(wiring.lake_address(place.settings(), memory_bytes=BOOKKEEPING_BYTES))
     with place.stack.sql() as connection:
         connection.execute(f'SET search_path TO "{place.schema}"')
         names = _names(connection)

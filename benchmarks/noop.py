@@ -26,7 +26,7 @@ from benchmarks.report import ROOT, keep, lakeray, spread, timed
 from benchmarks.stack import FIRST_DAY, Place, keys_of, sample_bodies, servers
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
-from lakeray.feed import Looks, look
+from lakeray.feed import PlanningPorts, plan_stream
 from lakeray.ports.storage import Level
 from lakeray.settings.values import Settings
 from lakeray.values.model import SourceFile
@@ -154,7 +154,7 @@ def _requests(root: Path) -> int:
 def _counted(settings: Settings) -> int:
     with opened(settings) as app:
         store = CountingStore(app.store)
-        look(app.rules(app.streams()[0]), Looks(store=store, books=app.planning_snapshot()))
+        plan_stream(app.rules(app.streams()[0]), PlanningPorts(store=store, reader=app.planning_snapshot()))
     return store.requests
 
 

@@ -22,9 +22,9 @@ from benchmarks.stack import FIRST_DAY, Place, Silent, keys_of, sample_bodies, s
 from lakeray import wiring
 from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.cli.commands.status import state_of
-from lakeray.feed import Looks, look
+from lakeray.feed import PlanningPorts, plan_stream
 from lakeray.run import Lakeray
-from lakeray.settings.stream_budget import BOOKS_BYTES
+from lakeray.settings.stream_budget import BOOKKEEPING_BYTES
 from lakeray.steps.clean import plan_clean
 
 STREAM = "klaviyo/metrics"
@@ -139,7 +139,7 @@ def _discovery(lake: Lake) -> float:
 
         def discover() -> None:
             (stream,) = app.streams()
-            planned = look(app.rules(stream), Looks(store=app.store, books=app.planning_snapshot()))
+            planned = plan_stream(app.rules(stream), PlanningPorts(store=app.store, reader=app.planning_snapshot()))
             assert not planned.batches
 
         app.reader.cursor(app.streams()[0].name)  # opening the catalog is not discovery
@@ -207,7 +207,7 @@ def _last_batch(lake: Lake) -> str:
 
 def _answered(lake: Lake, statement: str) -> float:
     """Seconds of a statement on a connection as lakeray opens it."""
-    address = wiring.lake_address(lake.place.settings(), memory_bytes=BOOKS_BYTES)
+    address = wiring.lake_address(lake.place.settings(), memory_bytes=BOOKKEEPING_BYTES)
     connection = connect(address, read_only=True)
     try:
         connection.execute("SELECT count(*) FROM lakehouse.meta.feeder_cursors").fetchall()

@@ -8,14 +8,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from lakeray.ports.catalog import CatalogReader, PlanningBooks
+from lakeray.ports.catalog import CatalogReader, PlanningReader
 from lakeray.ports.committer import Committer
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor
 from lakeray.ports.storage import ObjectStore
 from lakeray.ports.time import Clock
 from lakeray.steps import advance, clean, commit, discover, merge, plan, set_aside, split
-from lakeray.steps.progress import Tally
+from lakeray.steps.progress import StreamProgress
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import DataError, LakerayError, TransformError
 from lakeray.values.events import (
@@ -68,11 +68,11 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
+class PlanningPorts:
     """The ports that looking and planning need; no lease."""
 
     store: ObjectStore
-    books: PlanningBooks
+    reader: PlanningReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,34 +91,34 @@ class Ports:
     """Whether the operator asked to stop; asked between steps, never inside a commit."""
     fault: Fault = no_fault
 
-    def looks(self) -> Looks:
+    def planning_ports(self) -> PlanningPorts:
         """The ports that looking and planning need."""
-        return Looks(store=self.store, books=self.reader)
+        return PlanningPorts(store=self.store, reader=self.reader)
 
 
-def look(rules: Rules, ports: Looks, *, everything: bool = False) -> Plan:
+def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False) -> Plan:
     """Discover and plan; writes nothing (P2–P5).
 
     Args:
         everything: list the whole prefix, so that files too late for a feed are counted; else from the horizon on.
             What vanished is told from the horizon on in both cases: `doctor` compares everything.
     """
-    since = horizon_of(rules, ports.books.cursor(rules.stream))
-    found = discover.sift(
+    since = horizon_of(rules, ports.reader.cursor(rules.stream))
+    found = discover.sort_out(
         discover.list_since(ports.store, rules.stream, since=None if everything else since),
-        known=ports.books.known(rules.stream, since=since),
-        quarantine=ports.books.quarantined(rules.stream),
+        known=ports.reader.known(rules.stream, since=since),
+        quarantine=ports.reader.quarantined(rules.stream),
         since=since,
         looked_since=since,
         head=ports.store.head,
-        known_among=functools.partial(ports.books.known_among, rules.stream) if everything else None,
+        known_among=functools.partial(ports.reader.known_among, rules.stream) if everything else None,
     )
     return _packed(rules, ports, found)
 
 
-def _packed(rules: Rules, ports: Looks, found: Discovery) -> Plan:
+def _packed(rules: Rules, ports: PlanningPorts, found: Discovery) -> Plan:
     # Nothing new, nothing to pack: a feed that finds nothing does not ask what earlier merges needed.
-    peaks = ports.books.peaks(rules.stream) if found.new else ()
+    peaks = ports.reader.peaks(rules.stream) if found.new else ()
     return plan.make_plan(
         rules.stream,
         found,
@@ -134,12 +134,12 @@ def horizon_of(rules: Rules, cursor: Cursor) -> date | None:
     return discover.horizon(cursor, lookback_days=rules.lookback_days, retention_days=rules.retention_days)
 
 
-def look_back(rules: Rules, ports: Looks, *, first: date, last: date) -> Plan:
+def plan_replay(rules: Rules, ports: PlanningPorts, *, first: date, last: date) -> Plan:
     """Plan what a replay takes in: new, too late or rejected files of the days ``first`` to ``last``, inclusive."""
-    found = discover.sift(
+    found = discover.sort_out(
         discover.list_since(ports.store, rules.stream, since=first),
-        known=ports.books.known(rules.stream, since=first),
-        quarantine=[entry for entry in ports.books.quarantined(rules.stream) if entry.status == "ignored"],
+        known=ports.reader.known(rules.stream, since=first),
+        quarantine=[entry for entry in ports.reader.quarantined(rules.stream) if entry.status == "ignored"],
         since=None,
         looked_since=first,
     )
@@ -154,20 +154,20 @@ def replay_stream(rules: Rules, ports: Ports, *, first: date, last: date) -> Str
         taken = ports.reader.registered(rules.stream, first=first, last=last)
         if taken:
             ports.committer.rewind(rules.stream, to_snapshot=min(entry.snapshot for entry in taken) - 1)
-        return look_back(rules, ports.looks(), first=first, last=last)
+        return plan_replay(rules, ports.planning_ports(), first=first, last=last)
 
     return _reported(rules, ports, look_again)
 
 
 def feed_stream(rules: Rules, ports: Ports) -> StreamReport:
     """Take one stream in, once, to the end. A failure is reported, never raised: it stops no other stream."""
-    return _reported(rules, ports, lambda: look(rules, ports.looks()))
+    return _reported(rules, ports, lambda: plan_stream(rules, ports.planning_ports()))
 
 
 def _reported(rules: Rules, ports: Ports, plan_now: Callable[[], Plan]) -> StreamReport:
     started_s = ports.clock.monotonic_s()
     ports.events.emit(StreamStarted(stream=str(rules.stream)))
-    tally = Tally(rules.stream, budget=rules.budget, adaptive=rules.adaptive, events=ports.events)
+    tally = StreamProgress(rules.stream, budget=rules.budget, adaptive=rules.adaptive, events=ports.events)
     try:
         status = _take_in(rules, ports, tally, plan_now)
         error = None
@@ -190,7 +190,7 @@ def _reported(rules: Rules, ports: Ports, plan_now: Callable[[], Plan]) -> Strea
     return report
 
 
-def _take_in(rules: Rules, ports: Ports, tally: Tally, plan_now: Callable[[], Plan]) -> StreamStatus:
+def _take_in(rules: Rules, ports: Ports, tally: StreamProgress, plan_now: Callable[[], Plan]) -> StreamStatus:
     for change in ports.committer.ensure_landing(rules.stream, rules.contract):
         ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
     if _has_object_policy(rules):  # P14: before dbt, which cannot read what has changed
@@ -251,11 +251,11 @@ def _settle_objects(planned: Plan, rules: Rules, ports: Ports) -> bool:
 
 
 def _fitting(checked: Iterator[split.Checked], rules: Rules) -> Iterator[split.Checked]:
-    return split.cut(checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id)
+    return split.by_memory(checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id)
 
 
 def _commit(
-    batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: Tally
+    batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: StreamProgress
 ) -> PendingTransform | None:
     """Register the batch's good files; says what dbt has to merge of them."""
     cursor = ports.reader.cursor(rules.stream)
@@ -287,7 +287,7 @@ def _commit(
                 Noted(message=f"{accepted.file.key}: no place in the landing table for {', '.join(accepted.ignored)}")
             )
     tally.add(files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected))
-    tally.merging.loads[landed.snapshot] = merge.Load(
+    tally.merging.loads[landed.snapshot] = merge.MergeSize(
         files=len(taken.files), rows=taken.rows, size_bytes=taken.size_bytes, projected_bytes=batch.projected_bytes
     )
     ports.events.emit(
@@ -309,7 +309,9 @@ def _commit(
     return PendingTransform(stream=rules.stream, from_snapshot=landed.snapshot, to_snapshot=landed.snapshot)
 
 
-def _transform(rules: Rules, ports: Ports, tally: Tally, *, registered: PendingTransform | None = None) -> bool:
+def _transform(
+    rules: Rules, ports: Ports, tally: StreamProgress, *, registered: PendingTransform | None = None
+) -> bool:
     try:
         done = merge.catch_up(
             rules.stream,
@@ -336,7 +338,7 @@ def _transform(rules: Rules, ports: Ports, tally: Tally, *, registered: PendingT
     return bool(done)
 
 
-def _clean(rules: Rules, ports: Ports, tally: Tally) -> None:
+def _clean(rules: Rules, ports: Ports, tally: StreamProgress) -> None:
     planned = clean.plan_clean(
         rules.stream,
         cursor=ports.reader.cursor(rules.stream),

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lakeray.feed import Looks, Ports, Rules, feed_stream, horizon_of, look
+from lakeray.feed import PlanningPorts, Ports, Rules, feed_stream, horizon_of, plan_stream
 from lakeray.ports.catalog import PlanningSnapshot, RunReader
 from lakeray.ports.committer import Committer, GroupCommitter
 from lakeray.ports.events import EventSink
@@ -47,9 +47,9 @@ class Lakeray:
     """A short text, another one at each call, for commit ids."""
     fault: Fault = no_fault
 
-    def looks(self) -> Looks:
+    def planning_ports(self) -> PlanningPorts:
         """The ports that reading and planning need."""
-        return Looks(store=self.store, books=self.reader)
+        return PlanningPorts(store=self.store, reader=self.reader)
 
     def planning_snapshot(self) -> PlanningSnapshot:
         """The bookkeeping of the command's streams at this moment, each from its horizon on."""
@@ -136,15 +136,17 @@ def feed_all(app: Lakeray, *, stop: Callable[[], bool]) -> FeedReport:
         LeaseHeldError: another committer works on the lake.
         LakerayError: the catalog cannot be opened.
     """
-    books = app.planning_snapshot()
-    looked = [(stream, *_look(app, stream, books)) for stream in app.streams()]
-    busy = [stream for stream, planned, _ in looked if planned is not None and _has_work(app, stream, planned, books)]
+    snapshot = app.planning_snapshot()
+    looked = [(stream, *_look(app, stream, snapshot)) for stream in app.streams()]
+    busy = [
+        stream for stream, planned, _ in looked if planned is not None and _has_work(app, stream, planned, snapshot)
+    ]
     reports = {
         stream.name: _idle(stream, error) for stream, _, error in looked if error is not None or stream not in busy
     }
     built: BuildResult | LakerayError = NOTHING_BUILT
     failed = any(error is not None for _, _, error in looked)
-    if not busy and not failed and not stop() and _is_releasable(app, books):
+    if not busy and not failed and not stop() and _is_releasable(app, snapshot):
         with app.committer() as committer:
             _release(app, committer)
     if busy or (app.reader.enriched_is_stale() and not stop()):
@@ -202,8 +204,8 @@ def _feed(app: Lakeray, streams: Sequence[StreamName], *, files: int, stop: Call
     return fed
 
 
-def _is_releasable(app: Lakeray, books: PlanningSnapshot) -> bool:
-    return app.reader.releasable(older_than=_grace_until(app), keep_from=books.oldest_waiting())
+def _is_releasable(app: Lakeray, snapshot: PlanningSnapshot) -> bool:
+    return app.reader.releasable(older_than=_grace_until(app), keep_from=snapshot.oldest_waiting())
 
 
 def _release(app: Lakeray, committer: Committer) -> None:
@@ -217,28 +219,28 @@ def _grace_until(app: Lakeray) -> datetime:
     return app.clock.now() - timedelta(days=app.settings.retention.snapshot_days)
 
 
-def _look(app: Lakeray, stream: StreamSettings, books: PlanningSnapshot) -> tuple[Plan | None, LakerayError | None]:
+def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot) -> tuple[Plan | None, LakerayError | None]:
     try:
-        return look(app.rules(stream), Looks(store=app.store, books=books)), None
+        return plan_stream(app.rules(stream), PlanningPorts(store=app.store, reader=snapshot)), None
     except LakerayError as error:
         if error.exit_code != 1:
             raise
         return None, error
 
 
-def _has_work(app: Lakeray, stream: StreamSettings, planned: Plan, books: PlanningSnapshot) -> bool:
+def _has_work(app: Lakeray, stream: StreamSettings, planned: Plan, snapshot: PlanningSnapshot) -> bool:
     rules = app.rules(stream)
     if (planned.changed and rules.on_changed is not ObjectPolicy.REPORT) or (
         planned.vanished and rules.on_vanished is not ObjectPolicy.REPORT
     ):
         return True
-    if planned.batches or planned.oversize or books.pending_transform(stream.name) is not None:
+    if planned.batches or planned.oversize or snapshot.pending_transform(stream.name) is not None:
         return True
-    names = books.landing_names(stream.name)
+    names = snapshot.landing_names(stream.name)
     if names is not None and {name.lower() for name in stream.fields} - {name.lower() for name in names}:
         return True
-    oldest = books.oldest_merged_day(stream.name)
-    before = clean_before(books.cursor(stream.name), retention_days=app.settings.retention.days)
+    oldest = snapshot.oldest_merged_day(stream.name)
+    before = clean_before(snapshot.cursor(stream.name), retention_days=app.settings.retention.days)
     return oldest is not None and before is not None and oldest < before
 
 

@@ -52,7 +52,7 @@ from lakeray.values.errors import UsageError
 from lakeray.values.model import SampleResult, StreamName, StreamReport
 
 if TYPE_CHECKING:
-    from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+    from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
     from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
     from lakeray.adapters.parquet.validation import BatchValidator
 
@@ -72,7 +72,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
     )
     sink = own or events
     assert sink is not None
-    reader = DuckLakeReader(lake_address(settings, memory_bytes=stream_budget.books_bytes(settings.batch)))
+    reader = DuckLakeReader(lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch)))
     try:
         app = Lakeray(
             settings=settings,
@@ -113,7 +113,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
 
     clock = SystemClock()
     with lease(settings, clock=clock).hold():
-        address = lake_address(settings, memory_bytes=stream_budget.books_bytes(settings.batch))
+        address = lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch))
         if address.sqlite_path is None:
             postgres_catalog.make_schema(address)
         transformer = DbtRunner(dbt_project(settings))
@@ -180,7 +180,7 @@ def lease(settings: Settings, *, clock: Clock) -> LeaseHolder:
 
 def postgres_lease(settings: Settings) -> PostgresLease:
     """The lease of a lake whose catalog is in Postgres."""
-    address = lake_address(settings, memory_bytes=stream_budget.books_bytes(settings.batch))
+    address = lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch))
     return PostgresLease(
         postgres_catalog.conninfo(address),
         password=address.password,
@@ -227,17 +227,19 @@ def batch_validator(settings: Settings) -> BatchValidator:
         temp=temp_directory(settings),
         concurrency=settings.storage.concurrency,
         judge=validate.verdict,
-        facts=catalog_facts(settings),
+        facts=statistics_reader(settings),
     )
 
 
-def catalog_facts(settings: Settings) -> CatalogFacts | None:
+def statistics_reader(settings: Settings) -> StatisticsReader | None:
     """What works out the catalog's rows before the commit; None when DuckLake's own call registers."""
     if settings.lake.writer is LakeWriter.EXTENSION:
         return None
-    from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+    from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 
-    return CatalogFacts(extension_directory=absolute(settings.paths.root) / "extensions", temp=temp_directory(settings))
+    return StatisticsReader(
+        extension_directory=absolute(settings.paths.root) / "extensions", temp=temp_directory(settings)
+    )
 
 
 def write_sample(
@@ -359,7 +361,7 @@ def _dbt_object_storage(access: S3Access, address: LakeAddress) -> dict[str, str
 
 def machine(settings: Settings) -> ThisMachine:
     """What ``doctor`` asks."""
-    address = lake_address(settings, memory_bytes=stream_budget.books_bytes(settings.batch))
+    address = lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch))
     clocks: dict[str, Callable[[datetime], float | None]] = {}
     if address.sqlite_path is None:
         clocks["Postgres"] = lambda now: (now - postgres_catalog.time_of(address)).total_seconds()

@@ -29,7 +29,7 @@ class Known:
     """Whether its rows are in the landing table; False after clean-up."""
 
 
-class PlanningBooks(Protocol):
+class PlanningReader(Protocol):
     """What looking and planning read of the bookkeeping. All calls raise ``CatalogError``."""
 
     def cursor(self, stream: StreamName) -> Cursor:
@@ -48,7 +48,7 @@ class PlanningBooks(Protocol):
         """What the newest merges of the stream needed, the newest first; at most 20."""
 
 
-class CatalogReader(PlanningBooks, Protocol):
+class CatalogReader(PlanningReader, Protocol):
     """Reading the lake's bookkeeping. Never needs the lease. All calls raise ``CatalogError``."""
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
@@ -76,7 +76,7 @@ class CatalogReader(PlanningBooks, Protocol):
         """Whether a processed table moved since the enriched models were last built."""
 
 
-class PlanningSnapshot(PlanningBooks, Protocol):
+class PlanningSnapshot(PlanningReader, Protocol):
     """The bookkeeping of several streams as it stood at one moment: what a run looks at before it takes the lease."""
 
     def landing_names(self, stream: StreamName) -> frozenset[str] | None:

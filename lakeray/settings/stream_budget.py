@@ -9,7 +9,7 @@ from lakeray.settings.values import BatchSettings
 from lakeray.values import memory
 from lakeray.values.model import Budget
 
-BOOKS_BYTES = 512 * 1024 * 1024
+BOOKKEEPING_BYTES = 512 * 1024 * 1024
 """DuckDB's limit for bookkeeping queries, unless less is allowed: a ledger of 10⁶ files takes about 300 MB."""
 
 
@@ -36,6 +36,6 @@ def row_groups(lake: BatchSettings) -> int:
     return memory.row_group_bytes(int(lake.memory_bytes), threads=threads(lake))
 
 
-def books_bytes(lake: BatchSettings) -> int:
+def bookkeeping_bytes(lake: BatchSettings) -> int:
     """DuckDB's limit for bookkeeping."""
-    return min(BOOKS_BYTES, int(lake.memory_bytes))
+    return min(BOOKKEEPING_BYTES, int(lake.memory_bytes))

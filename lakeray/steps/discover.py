@@ -106,7 +106,7 @@ def _is_before(prefix: str, since: date | None) -> bool:
     return (year, month, day) < (since.year, since.month, since.day)
 
 
-def sift(
+def sort_out(
     listed: Iterable[SourceFile],
     *,
     known: Mapping[str, Known],

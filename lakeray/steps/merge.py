@@ -40,7 +40,7 @@ class Transforms(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class MergeSize:
     """What one DuckLake snapshot, or a part of it, gives dbt to merge."""
 
     files: int
@@ -50,14 +50,14 @@ class Load:
 
 
 @dataclass(slots=True, kw_only=True)
-class Merging:
+class MergeBudget:
     """How a stream's merges are cut, and what this feed knows of what it has just registered."""
 
     budget: Budget
     adaptive: bool
     tell: Callable[[PendingTransform, str], None]
     """Called when a merge ran out of memory: what ran out, and what comes next."""
-    loads: dict[int, Load] = field(default_factory=dict)
+    loads: dict[int, MergeSize] = field(default_factory=dict)
     """By DuckLake snapshot, of batches that this feed registered: projected by their footers."""
 
 
@@ -83,7 +83,7 @@ def catch_up(
     *,
     marks: Marks,
     committer: Transforms,
-    merging: Merging,
+    merging: MergeBudget,
     registered: PendingTransform | None = None,
 ) -> list[tuple[PendingTransform, BuildResult]]:
     """Merge what is registered and not merged, and move the mark behind it. Empty when there is nothing.
@@ -127,7 +127,7 @@ def catch_up(
 class _Pieces:
     """What of the pending rows is merged together. The ledger is read only when that is to be decided."""
 
-    def __init__(self, pending: PendingTransform, *, marks: Marks, merging: Merging) -> None:
+    def __init__(self, pending: PendingTransform, *, marks: Marks, merging: MergeBudget) -> None:
         self._pending, self._marks, self._merging = pending, marks, merging
         self._entries: list[LedgerEntry] | None = None
         self._factor = DEFAULT
@@ -183,7 +183,7 @@ class _Pieces:
             spill=piece.spill,
         )
 
-    def load(self, piece: PendingTransform) -> Load:
+    def load(self, piece: PendingTransform) -> MergeSize:
         """How much the piece is."""
         if not piece.paths and piece.from_snapshot == piece.to_snapshot:
             known = self._merging.loads.get(piece.to_snapshot)
@@ -191,7 +191,7 @@ class _Pieces:
                 return known
         entries = self._of(piece)
         size = sum(entry.size_bytes for entry in entries)
-        return Load(
+        return MergeSize(
             files=len(entries),
             rows=sum(entry.rows for entry in entries),
             size_bytes=size,

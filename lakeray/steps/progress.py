@@ -8,7 +8,7 @@ from lakeray.values.events import TransformSplit
 from lakeray.values.model import Budget, PendingTransform, StreamName, StreamReport, StreamStatus
 
 
-class Tally:
+class StreamProgress:
     """What the feed of one stream has done so far."""
 
     def __init__(self, stream: StreamName, *, budget: Budget, adaptive: bool, events: EventSink) -> None:
@@ -24,7 +24,7 @@ class Tally:
             )
 
         self.stream = stream
-        self.merging = merge.Merging(budget=budget, adaptive=adaptive, tell=tell)
+        self.merging = merge.MergeBudget(budget=budget, adaptive=adaptive, tell=tell)
         self.worked = False
         self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = 0
 

@@ -26,7 +26,7 @@ def projected(verdicts: Sequence[Verdict], budget: Budget) -> int:
     return _Measured(budget).projected(verdicts)
 
 
-def cut(
+def by_memory(
     checked: Iterable[Checked],
     *,
     budget: Budget,

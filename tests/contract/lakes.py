@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from lakeray import feed
 from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
-from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
 from lakeray.adapters.parquet.arrow_types import arrow_type
 from lakeray.adapters.parquet.validation import BatchValidator
@@ -253,7 +253,7 @@ class OnDisk(Lake):
             temp=root / "tmp",
             concurrency=4,
             judge=validate.verdict,
-            facts=CatalogFacts(extension_directory=extension_directory, temp=root / "tmp")
+            facts=StatisticsReader(extension_directory=extension_directory, temp=root / "tmp")
             if writer == "catalog"
             else None,
         )

@@ -13,7 +13,7 @@ import duckdb
 
 from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
-from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
+from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
 from lakeray.adapters.parquet.validation import BatchValidator
 from lakeray.adapters.storage.object_store import ObstoreStore, open_store
@@ -52,7 +52,7 @@ class WrittenLake:
         self.connection = connect(self.address, read_only=False)
         for item in (self.transformer, self.reader, self.connection):
             self._stack.callback(item.close)
-        facts = CatalogFacts(extension_directory=self.extension_directory, temp=self.folder / "tmp")
+        facts = StatisticsReader(extension_directory=self.extension_directory, temp=self.folder / "tmp")
         self.validator = BatchValidator(
             raw=self.raw,
             lake=open_store((self.folder / "lake").as_uri()),

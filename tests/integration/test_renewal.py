@@ -16,8 +16,8 @@ import pytest
 
 from lakeray.adapters.dbt import runner as dbt_runner
 from lakeray.adapters.ducklake.backends.connection import connect
-from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
-from lakeray.adapters.ducklake.values.file_statistics import FileFacts
+from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
+from lakeray.adapters.ducklake.values.file_statistics import FileStatistics
 from lakeray.adapters.ducklake.writing import committer
 from lakeray.adapters.parquet.footers import FileTail, FooterReader
 from lakeray.values.column_types import parse_type
@@ -108,12 +108,12 @@ def test_what_works_out_the_catalogs_rows_keeps_nothing_of_what_it_was_asked(
         key = key_for(date(2026, 1, 1))
         lake.put(key, row(1))
         _, tail = read_tail(lake, key)
-    facts = CatalogFacts(extension_directory=extension_directory, temp=tmp_path / "temp")
+    facts = StatisticsReader(extension_directory=extension_directory, temp=tmp_path / "temp")
 
     def ask(times: int) -> int:
         for _ in range(times):
             (found,) = facts.of([tail], columns=CONTRACT.columns)
-            assert isinstance(found, FileFacts) and found.block.rows == (1,)
+            assert isinstance(found, FileStatistics) and found.block.rows == (1,)
         return allocated_bytes()
 
     # One DuckDB for all of them would keep 800 bytes of each question.

@@ -35,7 +35,7 @@ SAMPLE = ("sample.days=12", "sample.files_per_day=1", "sample.syncs_per_day=1", 
 WRITER = os.environ.get("LAKERAY_TEST_WRITER", "auto")
 """Who registers: the suite is run with both writers."""
 FEED = ("batch.max_files=6", "retention.snapshot_days=0", "lake.lease_wait_s=30", f"lake.writer={WRITER}")
-_BOOKS = {
+_BOOKKEEPING = {
     "ledger": "source, stream, file_key, etag, size_bytes, row_count, file_day, registered_path",
     "removals": "source, stream, file_key, etag, reason",
     "quarantine": "source, stream, file_key, etag, size_bytes, reason, detail, status",
@@ -244,7 +244,7 @@ class RealLake:
                 "WHERE database_name = 'lakehouse' AND schema_name IN ('staging', 'main') ORDER BY 1"
             ).fetchall()
             found = {name: self._rows(connection, f"SELECT * FROM lakehouse.{name}") for (name,) in names}
-            for name, columns in _BOOKS.items():
+            for name, columns in _BOOKKEEPING.items():
                 found[f"meta.{name}"] = self._rows(connection, f"SELECT {columns} FROM lakehouse.meta.{name}")
             marks = (
                 "SELECT source, stream, bool_and(c.transformed_snapshot >= l.snapshot_id) FROM "

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lakeray.feed import look
+from lakeray.feed import plan_stream
 from lakeray.steps.discover import horizon
 from lakeray.values.keys import day_of
 from lakeray.values.model import LedgerEntry, StreamReport, StreamStatus
@@ -247,7 +247,7 @@ class Stream(RuleBasedStateMachine):
         taken = {(entry.key, entry.etag) for entry in self.ledger()}
         for key, _ in self.good_in_storage() - held - taken:
             assert since is not None and day_of(key, otherwise=date.max) < since, key
-        planned = look(self.world.rules, self.world.ports().looks(), everything=True)
+        planned = plan_stream(self.world.rules, self.world.ports().planning_ports(), everything=True)
         assert planned.batches == ()
         assert {file.key for file in planned.too_late} >= {key for key, _ in self.good_in_storage() - held - taken}
         assert self.world.lake.pending_transform(STREAM) is None
@@ -397,7 +397,7 @@ class EmbeddedStream(RuleBasedStateMachine):
         assert self.lake.feed().status is StreamStatus.NOTHING_NEW
         assert self.lake.state() == before
         known = self.lake.reader.known(STREAM, since=None)
-        late = {file.key for file in look(SMALL, self.lake.ports().looks(), everything=True).too_late}
+        late = {file.key for file in plan_stream(SMALL, self.lake.ports().planning_ports(), everything=True).too_late}
         assert set(known) | late >= set(self.rows) and not set(known) & late
         taken = newest(item for key in known for item in self.rows[key])
         assert self.lake.processed() == {pk: (item["cursor"], item["value"]) for pk, item in taken.items()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lakeray.ports.catalog import Known
 from lakeray.steps import discover
-from lakeray.steps.discover import horizon, list_since, sift
+from lakeray.steps.discover import horizon, list_since, sort_out
 from lakeray.values.errors import StorageError
 from lakeray.values.keys import file_day
 from lakeray.values.model import Cursor, QuarantineEntry, SourceFile, StreamName
@@ -206,7 +206,7 @@ def situated(cases: Sequence[tuple[tuple[date, str, str], str]]):
 
 def sifted(cases: Sequence[tuple[tuple[date, str, str], str]], *, order: Sequence[int], since: date | None):
     listed, known, records = situated(cases)
-    return sift([listed[at] for at in order], known=known, quarantine=records, since=since, looked_since=None)
+    return sort_out([listed[at] for at in order], known=known, quarantine=records, since=since, looked_since=None)
 
 
 def by_key(case: tuple[tuple[date, str, str], str]) -> str:
@@ -247,12 +247,14 @@ def test_the_order_of_the_listing_never_matters(case, since: date | None) -> Non
 
 def test_names_that_differ_only_in_zeros_have_one_order() -> None:
     pair = [file(on(1, "part_01.parquet")), file(on(1, "part_1.parquet"))]
-    found = [sift(listed, known={}, quarantine=[], since=None, looked_since=None).new for listed in (pair, pair[::-1])]
+    found = [
+        sort_out(listed, known={}, quarantine=[], since=None, looked_since=None).new for listed in (pair, pair[::-1])
+    ]
     assert found[0] == found[1]
 
 
 def test_a_file_that_a_listing_shows_twice_is_one_file() -> None:
-    found = sift([file(on(1)), file(on(1))], known={}, quarantine=[], since=None, looked_since=None)
+    found = sort_out([file(on(1)), file(on(1))], known={}, quarantine=[], since=None, looked_since=None)
     assert found.new == (file(on(1)),)
     assert found.listed_files == 1
 
@@ -260,13 +262,13 @@ def test_a_file_that_a_listing_shows_twice_is_one_file() -> None:
 def test_ten_after_two_was_taken_in_is_new() -> None:
     known = {on(1, "part_2.parquet"): Known(etag="e", size_bytes=1, live=True)}
     listed = [file(on(1, "part_10.parquet")), file(on(1, "part_2.parquet"))]
-    found = sift(listed, known=known, quarantine=[], since=date(2026, 1, 1), looked_since=date(2026, 1, 1))
+    found = sort_out(listed, known=known, quarantine=[], since=date(2026, 1, 1), looked_since=date(2026, 1, 1))
     assert [item.key for item in found.new] == [on(1, "part_10.parquet")]
 
 
 def test_a_size_alone_tells_a_changed_file() -> None:
     known = {on(1): Known(etag="e", size_bytes=2, live=True)}
-    found = sift([file(on(1))], known=known, quarantine=[], since=None, looked_since=None)
+    found = sort_out([file(on(1))], known=known, quarantine=[], since=None, looked_since=None)
     assert [(item.registered_etag, item.registered_size_bytes) for item in found.changed] == [("e", 2)]
     assert not found.new
 
@@ -277,16 +279,16 @@ def test_a_missing_live_file_is_vanished_only_where_the_listing_looked() -> None
         on(5): Known(etag="e", size_bytes=1, live=True),
         on(6): Known(etag="e", size_bytes=1, live=False),
     }
-    found = sift([], known=known, quarantine=[], since=date(2026, 1, 3), looked_since=date(2026, 1, 3))
+    found = sort_out([], known=known, quarantine=[], since=date(2026, 1, 3), looked_since=date(2026, 1, 3))
     assert found.vanished == (on(5),)
-    assert set(sift([], known=known, quarantine=[], since=None, looked_since=None).vanished) == {on(1), on(5)}
+    assert set(sort_out([], known=known, quarantine=[], since=None, looked_since=None).vanished) == {on(1), on(5)}
 
 
 @given(cases_and_order, days)
 def test_asked_about_listed_keys_alone_the_ledger_says_the_same_as_read_whole(case, since: date) -> None:
     cases, order = case
     listed, known, records = situated(cases)
-    whole = sift([listed[at] for at in order], known=known, quarantine=records, since=since, looked_since=None)
+    whole = sort_out([listed[at] for at in order], known=known, quarantine=records, since=since, looked_since=None)
     asked: list[str] = []
 
     def known_among(keys: Sequence[str]) -> dict[str, Known]:
@@ -296,7 +298,7 @@ def test_asked_about_listed_keys_alone_the_ledger_says_the_same_as_read_whole(ca
 
     recent = {key: entry for key, entry in known.items() if file_day(file(key)) >= since}
     with patch.object(discover, "_ASKED", 3):
-        found = sift(
+        found = sort_out(
             [listed[at] for at in order],
             known=recent,
             quarantine=records,
@@ -313,7 +315,7 @@ def test_asked_about_listed_keys_alone_the_ledger_says_the_same_as_read_whole(ca
 def test_a_file_to_retry_is_looked_up_where_the_listing_did_not_reach() -> None:
     store = MemoryStore()
     old = store.put(on(1), b"x")
-    found = sift(
+    found = sort_out(
         [],
         known={},
         quarantine=[held(on(1), "retry"), held(on(2), "retry"), held(on(3))],

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.feed import look
+from lakeray.feed import plan_stream
 from lakeray.values.errors import CatalogError
 from lakeray.values.model import Budget, ObjectPolicy, StreamStatus
 from tests.support.fakes.feeds import BUDGET, FeedWorld, key_for
@@ -75,7 +75,7 @@ def test_an_empty_prefix_is_no_failure(world: FeedWorld) -> None:
 def test_looking_writes_nothing(world: FeedWorld) -> None:
     world.put(name(0), row(0))
     before = world.catalog.head
-    assert look(world.rules, world.ports().looks()).files == 1
+    assert plan_stream(world.rules, world.ports().planning_ports()).files == 1
     assert world.catalog.head is before and world.executor.validated == []
 
 
@@ -324,7 +324,9 @@ def test_a_file_too_late_is_counted_and_replay_takes_it_in(world: FeedWorld) -> 
     late = world.rules, key_for(date(2026, 3, 1))
     fed(world).put(late[1], row(2, "late"))
     assert world.feed().status is StreamStatus.NOTHING_NEW
-    assert [item.key for item in look(world.rules, world.ports().looks(), everything=True).too_late] == [late[1]]
+    assert [
+        item.key for item in plan_stream(world.rules, world.ports().planning_ports(), everything=True).too_late
+    ] == [late[1]]
     report = world.replay(date(2026, 3, 1), date(2026, 3, 2))
     assert (report.error, report.files) == (None, 1)
     assert world.lake.processed_rows(STREAM)[2]["value"] == "late"
@@ -337,7 +339,7 @@ def test_looking_at_everything_reads_no_more_of_the_ledger_than_the_listing_show
     fed(world).put(new, row(2))
     fed(world)
     with patch.object(world.lake, "known", wraps=world.lake.known) as known:
-        assert not look(world.rules, world.ports().looks(), everything=True).too_late
+        assert not plan_stream(world.rules, world.ports().planning_ports(), everything=True).too_late
     assert [call.kwargs for call in known.call_args_list] == [{"since": date(2026, 3, 13)}]
 
 
@@ -369,7 +371,7 @@ def test_changed_and_vanished_files_are_reported_and_not_registered_again(world:
     world.put(name(1), row(1))
     fed(world).put(name(0), row(0, "rewritten"))
     world.store.delete(name(1))
-    planned = look(world.rules, world.ports().looks())
+    planned = plan_stream(world.rules, world.ports().planning_ports())
     assert ([change.file.key for change in planned.changed], planned.vanished) == ([name(0)], (name(1),))
     assert world.feed().status is StreamStatus.NOTHING_NEW
     assert world.lake.totals(STREAM)[0] == 2
@@ -442,7 +444,7 @@ def test_a_cleaned_file_is_not_taken_in_again(world: FeedWorld) -> None:
     world.put(key_for(date(2026, 3, 1)), row(0))
     world.put(key_for(date(2026, 3, 20)), row(1))
     fed(world)
-    assert look(world.rules, world.ports().looks(), everything=True).files == 0
+    assert plan_stream(world.rules, world.ports().planning_ports(), everything=True).files == 0
     assert world.replay(date(2026, 3, 1), date(2026, 3, 1)).files == 0
 
 

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from lakeray.feed import look
+from lakeray.feed import plan_stream
 from lakeray.values.memory import DEFAULT_FACTOR
 from lakeray.values.model import MergeEnd, StreamStatus
 from tests.support.fakes.feeds import BUDGET, FeedWorld, key_for
@@ -131,10 +131,10 @@ def test_a_merge_is_on_record_with_what_it_was_projected_to_need(world: FeedWorl
 def test_a_plan_says_by_which_factor_it_packs_and_a_fixed_one_stays(world: FeedWorld) -> None:
     fill(world, 3, 3)
     world.catalog.most_rows = 3
-    assert look(world.rules, world.ports().looks()).factor.batches == 0
+    assert plan_stream(world.rules, world.ports().planning_ports()).factor.batches == 0
     world.feed()
     world.put(name(9), row(9))
-    found = look(world.rules, world.ports().looks()).factor
+    found = plan_stream(world.rules, world.ports().planning_ports()).factor
     assert (found.batches, found.value > DEFAULT_FACTOR) == (1, True)
-    fixed = look(replace(world.rules, adaptive=False), world.ports().looks()).factor
+    fixed = plan_stream(replace(world.rules, adaptive=False), world.ports().planning_ports()).factor
     assert (fixed.value, fixed.batches) == (DEFAULT_FACTOR, 0)

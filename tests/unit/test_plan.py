@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.steps.discover import sift
+from lakeray.steps.discover import sort_out
 from lakeray.steps.plan import batch_id, estimated_seconds, make_plan, refuse_oversize
 from lakeray.values.errors import OversizeError
 from lakeray.values.memory import DEFAULT, DEFAULT_FACTOR, Factor, listed_bytes
@@ -78,7 +78,7 @@ def test_the_same_files_are_the_same_batches_in_any_order(case: tuple[list[int],
     files = [file(number, size) for number, size in enumerate(case[0])]
     plans = []
     for order in (range(len(files)), case[1]):
-        found = sift([files[at] for at in order], known={}, quarantine=[], since=None, looked_since=None)
+        found = sort_out([files[at] for at in order], known={}, quarantine=[], since=None, looked_since=None)
         plans.append(make_plan(STREAM, found, budget=budget, oversize_policy="spill"))
     assert plans[0] == plans[1]
 
@@ -139,5 +139,5 @@ def test_an_empty_plan_takes_no_time_and_a_plan_takes_some() -> None:
 
 
 def test_a_plan_of_nothing_is_empty_whatever_the_day() -> None:
-    found = sift([], known={}, quarantine=[], since=date(2026, 1, 1), looked_since=None)
+    found = sort_out([], known={}, quarantine=[], since=date(2026, 1, 1), looked_since=None)
     assert make_plan(STREAM, found, budget=BUDGET, oversize_policy="refuse").batches == ()

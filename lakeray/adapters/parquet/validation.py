@@ -26,7 +26,7 @@ _Judgement = tuple[Verdict, FileTail | None]
 _Found = _Judgement | Fetched
 
 
-class WorksOutFacts(Protocol):
+class ReadsStatistics(Protocol):
     """What of a file the catalog will store."""
 
     def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> Sequence[object]:
@@ -44,7 +44,7 @@ class BatchValidator:
     judge: Judge
     """The verb ``validate.verdict``, handed in: adapters do not know the verbs."""
 
-    facts: WorksOutFacts | None = None
+    facts: ReadsStatistics | None = None
     """Works out what the catalog will store of the files; None leaves that to the commit."""
 
     def validate(self, batch: Batch, contract: Contract) -> tuple[Verdict, ...]:
@@ -65,7 +65,7 @@ class BatchValidator:
         waiting: deque[list[Future[_Found]]] = deque()
 
         def look(slab: list[Future[_Found]]) -> list[Verdict]:
-            return self._with_facts(_judged([future.result() for future in slab], footers, judged), contract)
+            return self._with_statistics(_judged([future.result() for future in slab], footers, judged), contract)
 
         with ThreadPoolExecutor(max_workers=min(self.concurrency, max(1, len(batch.files)))) as pool:
             try:
@@ -100,7 +100,7 @@ class BatchValidator:
         found = None if copy is None else FooterReader(self.lake).read_tail(copy)
         return None if found is None or isinstance(found, Rejected) else found[1]
 
-    def _with_facts(self, judgements: Sequence[_Judgement], contract: Contract) -> list[Verdict]:
+    def _with_statistics(self, judgements: Sequence[_Judgement], contract: Contract) -> list[Verdict]:
         verdicts = [verdict for verdict, _ in judgements]
         if self.facts is None:
             return verdicts

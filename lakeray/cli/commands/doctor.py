@@ -15,7 +15,7 @@ from lakeray.settings.values import Settings, StreamSettings
 from lakeray.steps.audit import Finding, FindingKind, audit, leftovers
 from lakeray.steps.discover import list_since
 from lakeray.steps.merge import catch_up
-from lakeray.steps.progress import Tally
+from lakeray.steps.progress import StreamProgress
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import SourceFile, StreamName
 
@@ -135,7 +135,7 @@ def _mend_all(app: Lakeray, committer: Committer, findings: Sequence[Finding]) -
         _forget(app, committer, stream, found)
     waiting = {item.stream for item in findings if item.kind is FindingKind.NOT_TRANSFORMED}
     for rules in (app.rules(stream) for stream in app.streams() if stream.name in waiting):
-        tally = Tally(rules.stream, budget=rules.budget, adaptive=rules.adaptive, events=app.events)
+        tally = StreamProgress(rules.stream, budget=rules.budget, adaptive=rules.adaptive, events=app.events)
         catch_up(rules.stream, marks=app.reader, committer=committer, merging=tally.merging)
     if any(item.kind is FindingKind.LEFTOVER for item in findings):
         _delete_leftovers(app)

@@ -9,7 +9,7 @@ from pathlib import Path
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import StreamState, status_json, status_tables
-from lakeray.feed import look
+from lakeray.feed import plan_stream
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.values.errors import LakerayError
@@ -30,7 +30,7 @@ def state_of(app: Lakeray, stream: StreamSettings) -> StreamState:
     """One stream's state; a storage that does not answer is said in it, not raised."""
     name = stream.name
     try:
-        planned, error = look(app.rules(stream), app.looks(), everything=True), None
+        planned, error = plan_stream(app.rules(stream), app.planning_ports(), everything=True), None
     except LakerayError as failure:
         planned, error = None, str(failure)
     registered, snapshot = app.reader.totals(name)

@@ -19,7 +19,7 @@ from lakeray.cli.main import main
 PROJECT = Path(__file__).parents[3]
 _FOREIGN = ("S3_", "AWS_", "DUCKLAKE_", "LAKERAY_", "PG", "OTEL_", "HYDRA_", "RAY_")
 """Variables of the machine that would change what a command does."""
-_BOOKS = {
+_BOOKKEEPING = {
     "ledger": "source, stream, file_key, etag, size_bytes, row_count, file_day, registered_path",
     "removals": "source, stream, file_key, etag, reason",
     "quarantine": "source, stream, file_key, etag, size_bytes, reason, detail, status",
@@ -141,7 +141,10 @@ class Lake:
         """All that must be the same after any crash: every table row for row, ledger, removals, quarantine, cursors."""
         return {
             **{name: self._sorted(f"SELECT * FROM lakehouse.{name}") for name in self.tables()},
-            **{name: self._sorted(f"SELECT {columns} FROM lakehouse.meta.{name}") for name, columns in _BOOKS.items()},
+            **{
+                name: self._sorted(f"SELECT {columns} FROM lakehouse.meta.{name}")
+                for name, columns in _BOOKKEEPING.items()
+            },
         }
 
     def digests(self) -> dict[str, Row]:

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.catalog.catalog_ids import Layout, TableLayout
+from lakeray.adapters.ducklake.catalog.catalog_ids import CatalogIds, TableIds
 from lakeray.adapters.ducklake.catalog.session import CatalogSession, Rows, Statement, Step
 from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats, merged, widened
 from lakeray.adapters.ducklake.values.column_summary import Summary
@@ -64,7 +64,7 @@ _Column = _Same | Sequence[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Added:
-    book: TableLayout
+    book: TableIds
     count: int
     columns: Mapping[str, _Column]
     keeps_row_id: int | None = None
@@ -72,7 +72,7 @@ class _Added:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedBooks:
+class BookkeepingRows:
     """What a commit writes of the bookkeeping."""
 
     snapshot: int
@@ -170,14 +170,14 @@ def plan(
     request: CommitRequest,
     *,
     paths: Sequence[str],
-    layout: Layout,
+    layout: CatalogIds,
     before: Before,
     at: datetime,
     session: CatalogSession,
-) -> PlannedBooks:
+) -> BookkeepingRows:
     """What the commit writes of the bookkeeping; nothing is written yet."""
     snapshot = before.head.snapshot + 1
-    books, stream = layout.books, {"source": request.stream.source, "stream": request.stream.stream}
+    books, stream = layout.bookkeeping, {"source": request.stream.source, "stream": request.stream.stream}
     rows_in = {name: book.rows_in for name, book in books.items()}
     named = [session.text(value) for value in stream.values()]
     touched = [item.file.key for item in request.files] + [item.file.key for item in request.rejected]
@@ -205,19 +205,21 @@ def plan(
         changes.append(f"inlined_delete:{books['quarantine'].table_id}")
     if before.cursor is not None:
         changes.append(f"inlined_delete:{books['feeder_cursors'].table_id}")
-    return PlannedBooks(snapshot=snapshot, before=before, text=session.text, added=added, ended=ended, changes=changes)
+    return BookkeepingRows(
+        snapshot=snapshot, before=before, text=session.text, added=added, ended=ended, changes=changes
+    )
 
 
 def plan_removals(
     stream: StreamName,
     files: Sequence[LedgerEntry],
     *,
-    layout: Layout,
+    layout: CatalogIds,
     before: Before,
     reason: str,
     at: datetime,
     session: CatalogSession,
-) -> PlannedBooks:
+) -> BookkeepingRows:
     """What the removal of whole files writes of the bookkeeping; nothing is written yet."""
     columns: dict[str, _Column] = {
         "source": _Same(value=stream.source),
@@ -228,8 +230,8 @@ def plan_removals(
         "reason": _Same(value=reason),
         "removed_at": _Same(value=at),
     }
-    book = layout.books["removals"]
-    return PlannedBooks(
+    book = layout.bookkeeping["removals"]
+    return BookkeepingRows(
         snapshot=before.head.snapshot + 1,
         before=before,
         text=session.text,

@@ -14,11 +14,11 @@ from lakeray.adapters.ducklake.values.file_statistics import ColumnPath
 
 PROVED_VERSION = "1.0"
 """The catalog format that the writer's rows were compared with DuckLake's own for (tests/differential)."""
-BOOKS = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors")
+BOOKKEEPING = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableLayout:
+class TableIds:
     """A table, and its columns without parts."""
 
     table_id: int
@@ -41,15 +41,15 @@ class TableLayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class CatalogIds:
     """What a commit into one landing table needs to know of the catalog."""
 
     schema_version: int
-    landing: TableLayout
-    books: Mapping[str, TableLayout]
+    landing: TableIds
+    bookkeeping: Mapping[str, TableIds]
 
 
-def read_layout(session: CatalogSession, landing_table: str, *, schema_version: int) -> Layout:
+def read_catalog_ids(session: CatalogSession, landing_table: str, *, schema_version: int) -> CatalogIds:
     """Read it, inside a transaction.
 
     Raises:
@@ -64,7 +64,7 @@ def read_layout(session: CatalogSession, landing_table: str, *, schema_version: 
     )
     _require_settings(dict(settings))
     identifiers = {(schema, name): number for schema, name, number in tables}
-    wanted = [identifiers.get(("staging", landing_table)), *(identifiers.get(("meta", name)) for name in BOOKS)]
+    wanted = [identifiers.get(("staging", landing_table)), *(identifiers.get(("meta", name)) for name in BOOKKEEPING)]
     if None in wanted:
         raise NotProved("a table of the bookkeeping, or the landing table, is not there yet")
     columns, arranged = session.fetch(
@@ -72,10 +72,10 @@ def read_layout(session: CatalogSession, landing_table: str, *, schema_version: 
     )
     if arranged[0][0]:
         raise NotProved(f"{landing_table} is partitioned or sorted")
-    return Layout(
+    return CatalogIds(
         schema_version=schema_version,
         landing=_table(identifiers["staging", landing_table], "", columns),
-        books={name: _book(name, identifiers["meta", name], inlined, columns) for name in BOOKS},
+        bookkeeping={name: _book(name, identifiers["meta", name], inlined, columns) for name in BOOKKEEPING},
     )
 
 
@@ -86,21 +86,21 @@ def _require_settings(settings: Mapping[str, str]) -> None:
         raise NotProved("the lake is encrypted")
 
 
-def _book(name: str, table_id: int, inlined: Sequence[tuple[Any, ...]], columns: list[tuple[Any, ...]]) -> TableLayout:
+def _book(name: str, table_id: int, inlined: Sequence[tuple[Any, ...]], columns: list[tuple[Any, ...]]) -> TableIds:
     places = [place for number, place in inlined if number == table_id]
     if len(places) != 1:
         raise NotProved(f"meta.{name} is kept in {len(places)} tables of the catalog")
     return _table(table_id, places[0], columns)
 
 
-def _table(table_id: int, rows_in: str, columns: Sequence[tuple[Any, ...]]) -> TableLayout:
+def _table(table_id: int, rows_in: str, columns: Sequence[tuple[Any, ...]]) -> TableIds:
     own = {number: (parent, name, kind) for table, number, parent, name, kind in columns if table == table_id}
 
     def path(number: int) -> ColumnPath:
         parent, name, _ = own[number]
         return (name,) if parent is None else (*path(parent), name)
 
-    return TableLayout(
+    return TableIds(
         table_id=table_id,
         rows_in=rows_in,
         columns={path(number): number for number in own},

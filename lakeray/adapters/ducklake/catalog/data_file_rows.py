@@ -14,12 +14,12 @@ import pyarrow as pa
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.catalog.attempts import NotProved
 from lakeray.adapters.ducklake.catalog.bookkeeping_rows import column_stats, forget_column_stats, grown
-from lakeray.adapters.ducklake.catalog.catalog_ids import Layout
+from lakeray.adapters.ducklake.catalog.catalog_ids import CatalogIds
 from lakeray.adapters.ducklake.catalog.name_mappings import KnownMappings, Mapping, NamesAlone, names_alone
 from lakeray.adapters.ducklake.catalog.session import CatalogSession, Rows, Step
 from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats, in_question, joined, merged, widened
 from lakeray.adapters.ducklake.values.column_summary import ADDED, Summary, summed_up
-from lakeray.adapters.ducklake.values.file_statistics import Block, FileFacts, storable
+from lakeray.adapters.ducklake.values.file_statistics import FileStatistics, SchemaStatistics, storable
 from lakeray.values.model import Accepted
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Numbers = npt.NDArray[np.int64]
 class _Part:
     """The registered files of one block. Arrays have one item per file."""
 
-    block: Block
+    block: SchemaStatistics
     positions: Numbers
     """The file's place in the block."""
     at: Numbers
@@ -51,7 +51,7 @@ class _Part:
 class PlannedFiles:
     """What a commit writes of data files."""
 
-    layout: Layout
+    layout: CatalogIds
     before: Before
     paths: Sequence[str]
     parts: Sequence[_Part]
@@ -184,7 +184,7 @@ def plan(
     files: Sequence[Accepted],
     *,
     paths: Sequence[str],
-    layout: Layout,
+    layout: CatalogIds,
     before: Before,
     known: KnownMappings,
     session: CatalogSession,
@@ -194,7 +194,7 @@ def plan(
     Raises:
         NotProved: nobody worked out what the catalog stores of a file.
     """
-    facts = facts_of(files)
+    facts = statistics_of(files)
     filled = [(path, item) for path, item in zip(paths, facts, strict=True) if item.block.rows[item.position]]
     parts = list(_parts([item for _, item in filled], layout=layout, known=known))
     wanted = list(dict.fromkeys(part.mapping for part in parts))
@@ -216,7 +216,7 @@ def plan(
     )
 
 
-def facts_of(files: Sequence[Accepted]) -> list[FileFacts]:
+def statistics_of(files: Sequence[Accepted]) -> list[FileStatistics]:
     """What the validation worked out for each file.
 
     Raises:
@@ -224,13 +224,13 @@ def facts_of(files: Sequence[Accepted]) -> list[FileFacts]:
     """
     found = []
     for item in files:
-        if not isinstance(item.facts, FileFacts):
+        if not isinstance(item.facts, FileStatistics):
             raise NotProved(f"{item.file.key}: its statistics were not worked out")
         found.append(item.facts)
     return found
 
 
-def _parts(facts: Sequence[FileFacts], *, layout: Layout, known: KnownMappings) -> Iterator[_Part]:
+def _parts(facts: Sequence[FileStatistics], *, layout: CatalogIds, known: KnownMappings) -> Iterator[_Part]:
     groups: dict[int, list[int]] = {}
     for at, item in enumerate(facts):
         groups.setdefault(id(item.block), []).append(at)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.catalog.catalog_ids import TableLayout
+from lakeray.adapters.ducklake.catalog.catalog_ids import TableIds
 from lakeray.adapters.ducklake.catalog.session import CatalogSession, Rows, Step
 from lakeray.adapters.ducklake.values.file_statistics import MappedName
 
@@ -30,7 +30,7 @@ def names_alone(mapping: Mapping) -> NamesAlone:
 class KnownMappings:
     """The mappings that the catalog has, by what they say. They are only ever added to."""
 
-    def __init__(self, landing: TableLayout) -> None:
+    def __init__(self, landing: TableIds) -> None:
         self._landing = landing
         self._known: dict[NamesAlone, int] = {}
 

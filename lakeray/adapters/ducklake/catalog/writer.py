@@ -29,7 +29,7 @@ from lakeray.adapters.ducklake.catalog.attempts import (
     commit_extra,
     failed,
 )
-from lakeray.adapters.ducklake.catalog.catalog_ids import Layout, read_layout
+from lakeray.adapters.ducklake.catalog.catalog_ids import CatalogIds, read_catalog_ids
 from lakeray.adapters.ducklake.catalog.catalog_state import Before, Head, TableSize
 from lakeray.adapters.ducklake.catalog.name_mappings import KnownMappings
 from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement, Step
@@ -65,7 +65,7 @@ class CatalogWriter:
         self._token = token
         self._connection = connection
         self._fault = fault
-        self._layouts: dict[str, Layout] = {}
+        self._layouts: dict[str, CatalogIds] = {}
         self._mappings: dict[str, KnownMappings] = {}
 
     def write(self, attempts: Sequence[Attempt], *, at: datetime) -> Written:
@@ -126,8 +126,8 @@ class CatalogWriter:
 
     def _remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> None:
         layout = self._layouts[stream.landing_table]
-        book, landing = layout.books["removals"].table_id, layout.landing.table_id
-        lease = bookkeeping_rows.LEASE.format(committer=layout.books["committer"].rows_in)
+        book, landing = layout.bookkeeping["removals"].table_id, layout.landing.table_id
+        lease = bookkeeping_rows.LEASE.format(committer=layout.bookkeeping["committer"].rows_in)
         head, held, live, sizes, bounds = self._session.fetch(
             [
                 (sql.load("catalog/head"), []),
@@ -136,7 +136,7 @@ class CatalogWriter:
                     sql.load("catalog/live_files"),
                     [landing, self._session.names([entry.registered_path for entry in files])],
                 ),
-                (sql.load("catalog/table_stats"), [[each.table_id for each in layout.books.values()]]),
+                (sql.load("catalog/table_stats"), [[each.table_id for each in layout.bookkeeping.values()]]),
                 (sql.load("catalog/column_stats"), [[book]]),
             ]
         )
@@ -161,13 +161,13 @@ class CatalogWriter:
             ]
         )
 
-    def require_facts(self, request: CommitRequest) -> None:
+    def require_statistics(self, request: CommitRequest) -> None:
         """See that the validation worked out what the catalog stores of every file.
 
         Raises:
             NotProved: it did not.
         """
-        data_file_rows.facts_of(request.files)
+        data_file_rows.statistics_of(request.files)
 
     def close(self) -> None:
         """Let the session go."""
@@ -200,7 +200,7 @@ class CatalogWriter:
         self._session.write([*grown, _changes(taken, snapshot, changes)])
         return Written(snapshot=snapshot, left_out=left_out)
 
-    def _plan(self, attempt: Attempt, *, layout: Layout, before: Before, at: datetime) -> _Plan:
+    def _plan(self, attempt: Attempt, *, layout: CatalogIds, before: Before, at: datetime) -> _Plan:
         request, paths, known = attempt.request, attempt.paths, self._known(attempt.request)
         files = data_file_rows.plan(
             request.files, paths=paths, layout=layout, before=before, known=known, session=self._session
@@ -232,14 +232,14 @@ class CatalogWriter:
             self._session.begin()
             try:
                 head = _head(self._session.fetch([(sql.load("catalog/head"), [])])[0])
-                layout = read_layout(self._session, table, schema_version=head.schema_version)
+                layout = read_catalog_ids(self._session, table, schema_version=head.schema_version)
             finally:
                 self._session.rollback()
             self._layouts[table] = layout
             self._mappings[table] = KnownMappings(layout.landing)
         return self._layouts[table].schema_version
 
-    def _look(self, request: CommitRequest, paths: Sequence[str]) -> tuple[Layout, Before]:
+    def _look(self, request: CommitRequest, paths: Sequence[str]) -> tuple[CatalogIds, Before]:
         table = request.stream.landing_table
         layout = self._layouts[table]
         found = self._session.fetch(self._questions(request, paths, layout))
@@ -249,13 +249,13 @@ class CatalogWriter:
         _require_inlined(layout, found[5])
         return layout, self._require(request, found)
 
-    def _questions(self, request: CommitRequest, paths: Sequence[str], layout: Layout) -> list[Statement]:
+    def _questions(self, request: CommitRequest, paths: Sequence[str], layout: CatalogIds) -> list[Statement]:
         text = self._session.text
         stream = [text(request.stream.source), text(request.stream.stream)]
-        tables = [layout.landing.table_id, *(book.table_id for book in layout.books.values())]
+        tables = [layout.landing.table_id, *(book.table_id for book in layout.bookkeeping.values())]
         lacks = [requirement.keys for requirement in request.requirements if isinstance(requirement, LedgerLacks)]
         keys = self._session.texts(list(dict.fromkeys(key for keys in lacks for key in keys)))
-        rows_in = {name: book.rows_in for name, book in layout.books.items()}
+        rows_in = {name: book.rows_in for name, book in layout.bookkeeping.items()}
         return [
             (sql.load("catalog/head"), []),
             (bookkeeping_rows.LEASE.format(**rows_in), []),
@@ -304,10 +304,10 @@ class CatalogWriter:
         )
 
 
-def _require_inlined(layout: Layout, sizes: Sequence[tuple[Any, ...]]) -> None:
+def _require_inlined(layout: CatalogIds, sizes: Sequence[tuple[Any, ...]]) -> None:
     """A flush (CHECKPOINT too) moves inlined rows to Parquet, and the schema's version stays."""
     flushed = {table_id for table_id, _, _, size_bytes in sizes if size_bytes}
-    moved = sorted(name for name, book in layout.books.items() if book.table_id in flushed)
+    moved = sorted(name for name, book in layout.bookkeeping.items() if book.table_id in flushed)
     if moved:
         raise NotProved(f"meta.{moved[0]} was flushed: its older rows are in Parquet files")
 

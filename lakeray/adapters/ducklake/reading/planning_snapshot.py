@@ -17,7 +17,7 @@ Rows = list[tuple[Any, ...]]
 Fetch = Callable[[str, list[Any] | dict[str, Any]], Rows]
 
 
-class Books:
+class BookkeepingSnapshot:
     """What looking and planning read, as it stood when the books were opened."""
 
     def __init__(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
 from lakeray.adapters.ducklake.backends.postgres import catalog
-from lakeray.adapters.ducklake.backends.postgres.queries import PostgresBooks
+from lakeray.adapters.ducklake.backends.postgres.queries import PostgresQueries
 from lakeray.adapters.ducklake.duckdb_errors import first_line
-from lakeray.adapters.ducklake.reading.planning_snapshot import Books, peak_of, quarantine_entry
+from lakeray.adapters.ducklake.reading.planning_snapshot import BookkeepingSnapshot, peak_of, quarantine_entry
 from lakeray.ports.catalog import Known
 from lakeray.values.errors import CatalogError
 from lakeray.values.model import (
@@ -37,7 +37,7 @@ class DuckLakeReader:
     def __init__(self, address: LakeAddress) -> None:
         self._address = address
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._postgres = PostgresBooks(address) if address.sqlite_path is None else None
+        self._postgres = PostgresQueries(address) if address.sqlite_path is None else None
         self._opening = Lock()
 
     def close(self) -> None:
@@ -48,9 +48,11 @@ class DuckLakeReader:
             self._connection.close()
             self._connection = None
 
-    def planning_snapshot(self, streams: Sequence[StreamName], *, since_of: Callable[[Cursor], date | None]) -> Books:
+    def planning_snapshot(
+        self, streams: Sequence[StreamName], *, since_of: Callable[[Cursor], date | None]
+    ) -> BookkeepingSnapshot:
         """The bookkeeping of these streams at this moment, each from the day that ``since_of`` its cursor says."""
-        return Books(streams, fetch=self._rows, since_of=since_of)
+        return BookkeepingSnapshot(streams, fetch=self._rows, since_of=since_of)
 
     def cursor(self, stream: StreamName) -> Cursor:
         """The stream's cursor and marks."""

@@ -16,7 +16,13 @@ from lakeray.adapters.ducklake.statistics.bounds import Kind, Unreadable, kind_o
 from lakeray.adapters.ducklake.statistics.leaves import leaves
 from lakeray.adapters.ducklake.statistics.scratch_lake import ScratchLake
 from lakeray.adapters.ducklake.values.column_summary import ADDED, summed_up
-from lakeray.adapters.ducklake.values.file_statistics import STATISTICS, SUMMARY, Block, FileFacts, storable
+from lakeray.adapters.ducklake.values.file_statistics import (
+    STATISTICS,
+    SUMMARY,
+    FileStatistics,
+    SchemaStatistics,
+    storable,
+)
 from lakeray.adapters.parquet.footer_bytes import schema_elements
 from lakeray.adapters.parquet.footer_lanes import Chunks, find_chunks, path_pattern, read_chunks
 from lakeray.adapters.parquet.footers import FileTail
@@ -46,16 +52,16 @@ class SchemaReader:
         self.first = taken
         self._lanes = _Lanes.learned(first, taken, lake=lake)
 
-    def read(self, tails: Sequence[FileTail]) -> list[FileFacts | str]:
+    def read(self, tails: Sequence[FileTail]) -> list[FileStatistics | str]:
         """Each file's place in a block, or DuckLake's reason not to take it; in the order of ``tails``."""
-        found: dict[int, FileFacts | str] = {}
+        found: dict[int, FileStatistics | str] = {}
         if self._lanes is not None:
             quick = [number for number, item in enumerate(tails) if item.row_groups == 1 and item.rows]
             found = self._lanes.read({number: tails[number] for number in quick}) if quick else {}
         slow = [number for number in range(len(tails)) if number not in found]
         taken = self._lake.take([tails[number] for number in slow], columns=self._columns) if slow else []
         for number, block in zip(slow, taken, strict=True):
-            found[number] = block if isinstance(block, str) else FileFacts(block=block, position=0)
+            found[number] = block if isinstance(block, str) else FileStatistics(block=block, position=0)
         return [found[number] for number in range(len(tails))]
 
 
@@ -64,7 +70,7 @@ class _Lanes:
 
     def __init__(
         self,
-        first: Block,
+        first: SchemaStatistics,
         *,
         schema_bytes: int,
         patterns: tuple[bytes, ...],
@@ -81,7 +87,7 @@ class _Lanes:
         self._lake = lake
 
     @classmethod
-    def learned(cls, first: FileTail, block: Block, *, lake: ScratchLake) -> _Lanes | None:
+    def learned(cls, first: FileTail, block: SchemaStatistics, *, lake: ScratchLake) -> _Lanes | None:
         """The quick way, if it gives for the first file what DuckLake gave; else None."""
         try:
             elements, end = schema_elements(first.data)
@@ -107,7 +113,7 @@ class _Lanes:
         )
         return lanes if lanes._agrees(first, block) else None
 
-    def read(self, tails: Mapping[int, FileTail]) -> dict[int, FileFacts | str]:
+    def read(self, tails: Mapping[int, FileTail]) -> dict[int, FileStatistics | str]:
         """The files' places in one block; the files that are not in it are for DuckLake."""
         places = {number: found for number, item in tails.items() if (found := self._places(item)) is not None}
         while places:
@@ -118,7 +124,7 @@ class _Lanes:
                 for position in left.positions:
                     del places[numbers[position]]
             else:
-                return {number: FileFacts(block=block, position=at) for at, number in enumerate(numbers)}
+                return {number: FileStatistics(block=block, position=at) for at, number in enumerate(numbers)}
         return {}
 
     def _places(self, tail: FileTail) -> Sequence[int] | None:
@@ -126,17 +132,17 @@ class _Lanes:
             return tail.chunks[1]
         return find_chunks(tail.data, after=self._schema_bytes, patterns=self._patterns)
 
-    def _agrees(self, first: FileTail, block: Block) -> bool:
+    def _agrees(self, first: FileTail, block: SchemaStatistics) -> bool:
         if first.row_groups != 1:
             return False
         mine = self.read({0: first}).get(0)
-        return isinstance(mine, FileFacts) and _rows(mine.block.statistics) == _rows(block.statistics)
+        return isinstance(mine, FileStatistics) and _rows(mine.block.statistics) == _rows(block.statistics)
 
-    def _block(self, tails: Sequence[FileTail], places: Sequence[Sequence[int]]) -> Block:
+    def _block(self, tails: Sequence[FileTail], places: Sequence[Sequence[int]]) -> SchemaStatistics:
         chunks = read_chunks([item.data for item in tails], places, patterns=self._patterns)
         self._leave_odd(chunks)
         statistics = pa.concat_tables(self._parts(chunks))
-        return Block(
+        return SchemaStatistics(
             columns=self._first.columns,
             mapping=self._first.mapping,
             rows=tuple(item.rows for item in tails),

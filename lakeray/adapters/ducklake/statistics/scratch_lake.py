@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from lakeray.adapters.ducklake import extensions, sql
 from lakeray.adapters.ducklake.sql.quoting import glob_escaped, literal
-from lakeray.adapters.ducklake.values.file_statistics import STATISTICS, Block, ColumnPath, MappedName
+from lakeray.adapters.ducklake.values.file_statistics import STATISTICS, ColumnPath, MappedName, SchemaStatistics
 from lakeray.adapters.parquet.footers import FileTail
 from lakeray.values.column_types import quoted
 from lakeray.values.model import Column
@@ -58,7 +58,7 @@ class ScratchLake:
         self._tables: dict[tuple[Column, ...], str] = {}
         self._made = 0
 
-    def take(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> list[Block | str]:
+    def take(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> list[SchemaStatistics | str]:
         """A block of one file for each tail, or DuckLake's reason not to take it.
 
         Args:
@@ -103,7 +103,7 @@ class ScratchLake:
             return {}
         return {path: cause for single in paths for path, cause in self._register(table, [single]).items()}
 
-    def _blocks(self, table: str) -> dict[str, Block]:
+    def _blocks(self, table: str) -> dict[str, SchemaStatistics]:
         try:
             files = self.connection.execute(sql.load("ducklake/scratch_files")).fetchall()
             if not files:
@@ -129,14 +129,14 @@ class ScratchLake:
         mapping: tuple[MappedName, ...],
         paths: dict[int, ColumnPath],
         types: dict[int, str],
-    ) -> Block:
+    ) -> SchemaStatistics:
         file_id, _, rows, size_bytes, footer_bytes, _ = row
         statistics = self.connection.execute(sql.load("ducklake/scratch_statistics"), [file_id]).to_arrow_table()
         identifiers: list[int] = statistics.column("column_id").to_pylist()
         columns = tuple(paths[identifier] for identifier in identifiers)
         numbers = pa.array(range(len(columns)), pa.int32())
         table = statistics.drop_columns("column_id").add_column(0, "column", numbers)
-        return Block(
+        return SchemaStatistics(
             columns=columns,
             mapping=mapping,
             rows=(rows,),
@@ -163,11 +163,11 @@ def _hollow(path: Path, tail: FileTail) -> str:
     return str(path)
 
 
-def _unregistered(tail: FileTail) -> Block | str:
+def _unregistered(tail: FileTail) -> SchemaStatistics | str:
     """DuckLake takes a file without rows and registers nothing."""
     if tail.rows:
         return "DuckLake registers none of its rows"
-    return Block(
+    return SchemaStatistics(
         columns=(),
         mapping=(),
         rows=(0,),

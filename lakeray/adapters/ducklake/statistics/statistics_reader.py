@@ -17,7 +17,7 @@ from lakeray.values.model import Column
 if TYPE_CHECKING:  # Arrow and numpy: a command that validates nothing does not pay for them
     from lakeray.adapters.ducklake.statistics.schema_statistics import SchemaReader
     from lakeray.adapters.ducklake.statistics.scratch_lake import ScratchLake
-    from lakeray.adapters.ducklake.values.file_statistics import FileFacts
+    from lakeray.adapters.ducklake.values.file_statistics import FileStatistics
     from lakeray.adapters.parquet.footers import FileTail
 
 _MAX_SCHEMAS = 16
@@ -27,13 +27,13 @@ _RENEW_AFTER = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogFacts:
+class StatisticsReader:
     """Works out what the catalog stores. A value: what it opens is opened once in each process that uses it."""
 
     extension_directory: Path
     temp: Path
 
-    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> Sequence[FileFacts | str | None]:
+    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> Sequence[FileStatistics | str | None]:
         """Each file's facts, or DuckLake's reason not to take it; in the order of ``tails``.
 
         None when memory or disk failed: that says nothing about the files, and DuckLake's own call then registers them.
@@ -67,13 +67,13 @@ class _Readers:
         self._lock = Lock()
         self._known: dict[tuple[tuple[Column, ...], bytes], SchemaReader] = {}
 
-    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> list[FileFacts | str]:
+    def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> list[FileStatistics | str]:
         with self._lock:
             self.asked += 1
             groups: dict[bytes | None, list[int]] = {}
             for number, tail in enumerate(tails):
                 groups.setdefault(self._schema_of(tail, columns), []).append(number)
-            found: dict[int, FileFacts | str] = {}
+            found: dict[int, FileStatistics | str] = {}
             for schema, numbers in groups.items():
                 of_group = [tails[number] for number in numbers]
                 found.update(zip(numbers, self._read(schema, of_group, columns), strict=True))
@@ -109,11 +109,11 @@ class _Readers:
 
     def _read(
         self, schema: bytes | None, tails: Sequence[FileTail], columns: tuple[Column, ...]
-    ) -> list[FileFacts | str]:
+    ) -> list[FileStatistics | str]:
         reader = None if schema is None else self._known.get((columns, schema))
         if reader is not None:
             return reader.read(tails)
-        from lakeray.adapters.ducklake.values.file_statistics import FileFacts
+        from lakeray.adapters.ducklake.values.file_statistics import FileStatistics
 
         taken = self._lake.take(tails, columns=columns)
-        return [block if isinstance(block, str) else FileFacts(block=block, position=0) for block in taken]
+        return [block if isinstance(block, str) else FileStatistics(block=block, position=0) for block in taken]

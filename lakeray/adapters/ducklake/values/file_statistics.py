@@ -55,7 +55,7 @@ class MappedName:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class SchemaStatistics:
     """Files of one Parquet schema and what the catalog stores of them. Lists have one item per file."""
 
     columns: tuple[ColumnPath, ...]
@@ -71,7 +71,7 @@ class Block:
     summary: pa.Table | None = field(default=None, compare=False)
     """Rows of ``SUMMARY``; None when nobody has summed the statistics up."""
 
-    def __reduce__(self) -> tuple[Callable[..., Block], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., SchemaStatistics], tuple[object, ...]]:
         """As it travels from a task: the tables compressed, to a quarter of what they are."""
         values = {of.name: getattr(self, of.name) for of in fields(self)}
         values["statistics"] = _packed(self.statistics)
@@ -80,10 +80,10 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts:
+class FileStatistics:
     """A file's place in a block."""
 
-    block: Block
+    block: SchemaStatistics
     position: int
 
 
@@ -94,11 +94,11 @@ def _packed(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _unpacked(values: dict[str, Any]) -> Block:
+def _unpacked(values: dict[str, Any]) -> SchemaStatistics:
     for name in ("statistics", "summary"):
         if values[name] is not None:
             values[name] = pa.ipc.open_stream(values[name]).read_all()
-    return Block(**values)
+    return SchemaStatistics(**values)
 
 
 def storable(table: pa.Table) -> pa.Table:

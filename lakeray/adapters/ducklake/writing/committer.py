@@ -11,7 +11,7 @@ import duckdb
 
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
-from lakeray.adapters.ducklake.backends.postgres.queries import PostgresBooks
+from lakeray.adapters.ducklake.backends.postgres.queries import PostgresQueries
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.damaged_files import ReadsRaw, Rereading
@@ -102,15 +102,15 @@ class DuckLakeCommitter:
         self._connection = self._connect()
         self._ensure_meta()
         self._token = self._take_token(holder)
-        self._books = PostgresBooks(address) if address.sqlite_path is None else None
+        self._queries = PostgresQueries(address) if address.sqlite_path is None else None
         self._rereading = Rereading(address, store=store)
         self._build()
 
     def close(self) -> None:
         """Let the catalog go."""
         self._rereading.close()
-        if self._books is not None:
-            self._books.close()
+        if self._queries is not None:
+            self._queries.close()
         self._let_go()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
@@ -132,7 +132,7 @@ class DuckLakeCommitter:
             writer_only=self._writes_by == "catalog",
         )
         self._retention = Retention(
-            connection, token=token, store=store, fault=fault, books=self._books, writer=self._writer
+            connection, token=token, store=store, fault=fault, queries=self._queries, writer=self._writer
         )
         self._landing = Landing(connection, token=token, ddl=self._landing_ddl)
 

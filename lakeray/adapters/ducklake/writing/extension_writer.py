@@ -38,7 +38,7 @@ class FileRefused(Exception):
         self.cause = cause
 
 
-class DuckLakeCall:
+class ExtensionWriter:
     """Registers files inside a transaction of the caller's, and finds those that are refused."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, store: RawStore) -> None:

@@ -26,7 +26,7 @@ from lakeray.adapters.ducklake.catalog.attempts import (
     until_landed,
 )
 from lakeray.adapters.ducklake.duckdb_errors import first_line
-from lakeray.adapters.ducklake.writing.extension_writer import DuckLakeCall, FileRefused, RawStore, add_column
+from lakeray.adapters.ducklake.writing.extension_writer import ExtensionWriter, FileRefused, RawStore, add_column
 from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.adapters.ducklake.writing.forget import release
 from lakeray.adapters.ducklake.writing.statistics_repair import mend
@@ -73,7 +73,7 @@ class Registration:
         """
         self._connection = connection
         self._token = token
-        self._call = DuckLakeCall(connection, store=store)
+        self._call = ExtensionWriter(connection, store=store)
         self._fault = fault
         self._writer = writer
         self._writer_only = writer_only
@@ -143,7 +143,7 @@ class Registration:
         if any(item.new_columns for item in request.files):
             return False
         try:
-            writer.require_facts(request)
+            writer.require_statistics(request)
             self._require_contract(writer, request, [])
         except (NotProved, RequirementFailed, Conflict, CatalogFailed):
             return False  # `commit` finds the same, and says it
@@ -172,7 +172,7 @@ class Registration:
             raise CatalogError(f"{request.stream}: the commit failed and was rolled back", found=str(failure)) from None
 
     def _by_writer(self, writer: CatalogWriter, request: CommitRequest, *, at: datetime) -> Landed:
-        writer.require_facts(request)  # before the landing table is widened for it
+        writer.require_statistics(request)  # before the landing table is widened for it
         paths = [self._call.path(item) for item in request.files]
 
         def write() -> Landed:
@@ -247,7 +247,7 @@ class Registration:
                 self._require(cursor, request, requirement)
             for column in (column for item in request.files for column in item.new_columns):
                 add_column(cursor, request.stream.landing_table, column.name, str(column.type))
-            self._write_books(cursor, request, at=at)
+            self._write_bookkeeping(cursor, request, at=at)
             self._call.register(cursor, request)
             self._fault(FaultPoint.BEFORE_COMMIT)
         self._fault(FaultPoint.AFTER_COMMIT)
@@ -292,7 +292,7 @@ class Registration:
         if rows:
             raise PathsWait([path for path, _ in rows])
 
-    def _write_books(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, at: datetime) -> None:
+    def _write_bookkeeping(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, at: datetime) -> None:
         named: dict[str, Any] = {"source": request.stream.source, "stream": request.stream.stream}
         touched = [item.file.key for item in request.files] + [item.file.key for item in request.rejected]
         cursor.execute(sql.load("ducklake/delete_quarantine"), {**named, "keys": touched})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.backends.postgres.queries import PostgresBooks
+from lakeray.adapters.ducklake.backends.postgres.queries import PostgresQueries
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost, CatalogFailed, NotProved, until_landed
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.fenced import fenced
@@ -63,17 +63,17 @@ class Retention:
         token: int,
         store: DeletesRaw,
         fault: Fault,
-        books: PostgresBooks | None = None,
+        queries: PostgresQueries | None = None,
         writer: CatalogWriter | None = None,
     ) -> None:
         """Clean up.
 
         Args:
-            books: what Postgres answers by itself; None asks DuckLake everything.
+            queries: what Postgres answers by itself; None asks DuckLake everything.
             writer: takes files out of the catalog without reading them; None, and what it cannot, is for DuckLake.
         """
         self._writer = writer
-        self._books = books
+        self._queries = queries
         self._connection = connection
         self._token = token
         self._store = store
@@ -224,7 +224,7 @@ class Retention:
     def _rows(
         self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any] | dict[str, Any]
     ) -> list[tuple[Any, ...]]:
-        rows = None if self._books is None else self._books.rows(name, values)
+        rows = None if self._queries is None else self._queries.rows(name, values)
         return cursor.execute(sql.load(f"ducklake/{name}"), values).fetchall() if rows is None else rows
 
     def _clean_up(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:

@@ -55,7 +55,7 @@ QUERIES = frozenset(
 _TABLES = ("ledger", "removals", "quarantine", "batches", "feeder_cursors", "enriched_marks")
 
 
-class PostgresBooks:
+class PostgresQueries:
     """Answers the bookkeeping's queries on one connection, which it opens when the first of them comes.
 
     For any number of threads: they take turns.

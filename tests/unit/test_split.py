@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeray.steps.plan import batch_id
-from lakeray.steps.split import cut, leaves_of, projected
+from lakeray.steps.split import by_memory, leaves_of, projected
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import OversizeError
 from lakeray.values.memory import MIB
@@ -63,7 +63,7 @@ def batch_of(verdicts: list[Verdict]) -> Batch:
 
 def cut_up(verdicts: list[Verdict], *, policy: str = "spill", budget: Budget = BUDGET):
     checked = [(batch_of(verdicts), tuple(verdicts))]
-    return list(cut(checked, budget=budget, oversize_policy=policy, identify=batch_id))
+    return list(by_memory(checked, budget=budget, oversize_policy=policy, identify=batch_id))
 
 
 files = st.lists(st.tuples(st.integers(1, 30 * MIB), st.integers(0, 60_000), st.booleans()), min_size=1, max_size=12)

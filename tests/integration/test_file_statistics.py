@@ -6,7 +6,13 @@ import pickle
 
 import pyarrow as pa
 
-from lakeray.adapters.ducklake.values.file_statistics import STATISTICS, SUMMARY, Block, FileFacts, storable
+from lakeray.adapters.ducklake.values.file_statistics import (
+    STATISTICS,
+    SUMMARY,
+    FileStatistics,
+    SchemaStatistics,
+    storable,
+)
 
 FILES = 200
 
@@ -27,9 +33,9 @@ def statistics(files: int = FILES) -> pa.Table:
     return pa.table(values, schema=STATISTICS)
 
 
-def block(summary: pa.Table | None = None) -> Block:
+def block(summary: pa.Table | None = None) -> SchemaStatistics:
     """A block of these files."""
-    return Block(
+    return SchemaStatistics(
         columns=(("a",),),
         mapping=(),
         rows=(10,) * FILES,
@@ -53,7 +59,7 @@ def test_a_block_arrives_as_it_was_sent() -> None:
 
 def test_the_files_of_a_block_share_it_and_are_small() -> None:
     one = block()
-    sent = pickle.dumps([FileFacts(block=one, position=number) for number in range(FILES)])
+    sent = pickle.dumps([FileStatistics(block=one, position=number) for number in range(FILES)])
     arrived = pickle.loads(sent)
     assert all(facts.block is arrived[0].block for facts in arrived)
     assert len(sent) < one.statistics.nbytes / 2

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakeray.adapters.ducklake.statistics import scratch_lake
-from lakeray.adapters.ducklake.statistics.statistics_reader import CatalogFacts
-from lakeray.adapters.ducklake.values.file_statistics import FileFacts
+from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
+from lakeray.adapters.ducklake.values.file_statistics import FileStatistics
 from lakeray.adapters.parquet.footers import FileTail
 from lakeray.values.column_types import Scalar
 from lakeray.values.model import Column
@@ -36,12 +36,12 @@ def tail(folder: Path) -> FileTail:
 def test_a_failure_of_the_machine_rejects_no_file_and_is_over_with_it(
     tmp_path: Path, extension_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = CatalogFacts(extension_directory=extension_directory, temp=tmp_path / "temp")
+    facts = StatisticsReader(extension_directory=extension_directory, temp=tmp_path / "temp")
     with monkeypatch.context() as patched:
         patched.setattr(scratch_lake, "_MEMORY", "1KB")
         assert facts.of([tail(tmp_path)], columns=COLUMNS) == [None]
     (found,) = facts.of([tail(tmp_path)], columns=COLUMNS)
-    assert isinstance(found, FileFacts)
+    assert isinstance(found, FileStatistics)
     assert found.block.rows == (3,)
 
 
