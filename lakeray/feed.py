@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -16,10 +16,12 @@ from lakeray.ports.storage import ObjectStore
 from lakeray.ports.time import Clock
 from lakeray.steps import advance, clean, commit, discover, merge, plan, set_aside, split
 from lakeray.steps.progress import StreamProgress
+from lakeray.steps.work import lacks_columns
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import DataError, LakerayError, TransformError
 from lakeray.values.events import (
     BatchCommitted,
+    Event,
     FileRejected,
     FilesCleaned,
     LandingChanged,
@@ -28,6 +30,7 @@ from lakeray.values.events import (
     StreamFinished,
     StreamPlanned,
     StreamStarted,
+    TransformSplit,
     transformed,
 )
 from lakeray.values.faults import Fault, FaultPoint, no_fault
@@ -36,10 +39,13 @@ from lakeray.values.model import (
     Accepted,
     Batch,
     Budget,
+    BuildResult,
     Column,
+    CommitRequest,
     Contract,
     Cursor,
     Discovery,
+    Landed,
     ObjectPolicy,
     PendingTransform,
     Plan,
@@ -65,6 +71,14 @@ class Rules:
     """Whether the memory factor follows what the stream's merges were measured to need."""
     on_changed: ObjectPolicy = ObjectPolicy.REPORT
     on_vanished: ObjectPolicy = ObjectPolicy.REPORT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Days:
+    """A range of days, both inclusive."""
+
+    first: date
+    last: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,246 +148,321 @@ def horizon_of(rules: Rules, cursor: Cursor) -> date | None:
     return discover.horizon(cursor, lookback_days=rules.lookback_days, retention_days=rules.retention_days)
 
 
-def plan_replay(rules: Rules, ports: PlanningPorts, *, first: date, last: date) -> Plan:
-    """Plan what a replay takes in: new, too late or rejected files of the days ``first`` to ``last``, inclusive."""
+def plan_replay(rules: Rules, ports: PlanningPorts, *, days: Days) -> Plan:
+    """Plan what a replay takes in: new, too late or rejected files of the days."""
     found = discover.sort_out(
-        discover.list_since(ports.store, rules.stream, since=first),
-        known=ports.reader.known(rules.stream, since=first),
+        discover.list_since(ports.store, rules.stream, since=days.first),
+        known=ports.reader.known(rules.stream, since=days.first),
         quarantine=[entry for entry in ports.reader.quarantined(rules.stream) if entry.status == "ignored"],
         since=None,
-        looked_since=first,
+        looked_since=days.first,
     )
-    chosen = tuple(file for file in found.new if first <= file_day(file) <= last)
+    chosen = tuple(file for file in found.new if days.first <= file_day(file) <= days.last)
     return _packed(rules, ports, replace(found, new=chosen))
 
 
-def replay_stream(rules: Rules, ports: Ports, *, first: date, last: date) -> StreamReport:
-    """Take a range of days in again, on purpose: what was never taken in is; what was is merged again (P4, P11)."""
+class Stopped(Exception):
+    """The operator asked to stop; what was committed stays, the rest comes with the next run."""
 
-    def look_again() -> Plan:
-        taken = ports.reader.registered(rules.stream, first=first, last=last)
+
+class StreamFeed:
+    """One feed of one stream: ``run`` is the protocol. With ``replay``, the feed of a range of days, on purpose."""
+
+    def __init__(self, rules: Rules, ports: Ports, *, replay: Days | None = None) -> None:
+        self._rules = rules
+        self._ports = ports
+        self._replay = replay
+        self._progress = StreamProgress(rules.stream)
+        self._merging = merge_budget(rules, ports.events)
+        self._is_merged = False
+
+    def run(self) -> StreamReport:
+        """Take the stream in, once, to the end. A failure is reported, never raised: it stops no other stream."""
+        started_s = self._ports.clock.monotonic_s()
+        self._emit(StreamStarted(stream=str(self._rules.stream)))
+        error: dict[str, str] | None = None
+        try:
+            self._follow_protocol()
+            status = StreamStatus.OK if self._progress.worked else StreamStatus.NOTHING_NEW
+        except Stopped:
+            status = StreamStatus.INTERRUPTED
+        except LakerayError as failure:
+            status, error = StreamStatus.FAILED, failure.as_dict()
+        report = self._progress.report(status, seconds=self._ports.clock.monotonic_s() - started_s, error=error)
+        self._emit(_finished(report))
+        return report
+
+    def _follow_protocol(self) -> None:
+        self._rewind()  # P4, P11: what a replay takes in again
+        self._widen_landing()
+        self._settle_objects()  # P14: before dbt, which cannot read what has changed
+        self._finish_setting_aside()  # P6, P15
+        self._merge()  # P12: first what an earlier run left
+        planned = self._plan()  # P2, P3, P4, P5
+        with closing(self._validated(planned)) as checked:  # whatever ends this ends what is validated ahead
+            for batch, verdicts in self._fitting(checked):  # P5, P6
+                registered = self._commit(batch, verdicts)  # P1, P7–P11
+                self._merge_registered(registered)  # P11, P12
+        self._merge()  # P12: what a replay rewound
+        self._clean()  # P13
+
+    def _reached(self, point: FaultPoint) -> None:
+        """The one checkpoint: a test may end the process here, the operator the feed."""
+        self._ports.fault(point)
+        if self._ports.stop():
+            raise Stopped
+
+    def _rewind(self) -> None:
+        if self._replay is None:
+            return
+        stream, days = self._rules.stream, self._replay
+        taken = self._ports.reader.registered(stream, first=days.first, last=days.last)
         if taken:
-            ports.committer.rewind(rules.stream, to_snapshot=min(entry.snapshot for entry in taken) - 1)
-        return plan_replay(rules, ports.planning_ports(), first=first, last=last)
+            self._ports.committer.rewind(stream, to_snapshot=min(entry.snapshot for entry in taken) - 1)
 
-    return _reported(rules, ports, look_again)
+    def _look(self) -> Plan:
+        ports = self._ports.planning_ports()
+        if self._replay is None:
+            return plan_stream(self._rules, ports)
+        return plan_replay(self._rules, ports, days=self._replay)
 
+    def _widen_landing(self) -> None:
+        landing = self._ports.reader.landing_columns(self._rules.stream)
+        if lacks_columns(landing, self._rules.contract):
+            self._make_landing()
 
-def feed_stream(rules: Rules, ports: Ports) -> StreamReport:
-    """Take one stream in, once, to the end. A failure is reported, never raised: it stops no other stream."""
-    return _reported(rules, ports, lambda: plan_stream(rules, ports.planning_ports()))
+    def _make_landing(self) -> None:
+        for change in self._ports.committer.ensure_landing(self._rules.stream, self._rules.contract):
+            self._progress.worked = True
+            self._emit(LandingChanged(stream=str(self._rules.stream), change=change))
 
+    def _settle_objects(self) -> None:
+        """Handle registered objects that changed or vanished, by policy.
 
-def _reported(rules: Rules, ports: Ports, plan_now: Callable[[], Plan]) -> StreamReport:
-    started_s = ports.clock.monotonic_s()
-    ports.events.emit(StreamStarted(stream=str(rules.stream)))
-    tally = StreamProgress(rules.stream, budget=rules.budget, adaptive=rules.adaptive, events=ports.events)
-    try:
-        status = _take_in(rules, ports, tally, plan_now)
-        error = None
-    except LakerayError as failure:
-        status, error = StreamStatus.FAILED, failure.as_dict()
-    report = tally.report(status, seconds=ports.clock.monotonic_s() - started_s, error=error)
-    ports.events.emit(
-        StreamFinished(
-            stream=str(rules.stream),
-            status=status,
-            batches=report.batches,
-            files=report.files,
-            rows=report.rows,
-            quarantined=report.quarantined,
-            seconds=report.seconds,
-            error_kind=error["kind"] if error else "",
-            error=f"{error['about']}: {error['found']}" if error else "",
-        )
-    )
-    return report
+        Raises:
+            DataError: there are some, and the policy is to fail.
+        """
+        rules = self._rules
+        if {rules.on_changed, rules.on_vanished} == {ObjectPolicy.REPORT}:
+            return
+        planned = self._look()
+        self._settle(rules.on_changed, [change.file.key for change in planned.changed], what="changed")
+        self._settle(rules.on_vanished, list(planned.vanished), what="vanished")
 
-
-def _take_in(rules: Rules, ports: Ports, tally: StreamProgress, plan_now: Callable[[], Plan]) -> StreamStatus:
-    for change in ports.committer.ensure_landing(rules.stream, rules.contract):
-        ports.events.emit(LandingChanged(stream=str(rules.stream), change=change))
-    if _has_object_policy(rules):  # P14: before dbt, which cannot read what has changed
-        tally.worked |= _settle_objects(plan_now(), rules, ports)
-    set_aside.finish(rules.stream, reader=ports.reader, committer=ports.committer)  # P6, P15
-    tally.worked |= _transform(rules, ports, tally)  # P12: first what an earlier run left
-    planned = plan_now()  # P2, P3, P4
-    ports.fault(FaultPoint.AFTER_DISCOVER)
-    _tell_plan(planned, ports)
-    plan.refuse_oversize(planned, oversize_policy=rules.oversize_policy)  # P5
-    validated = ports.executor.validate(
-        planned.batches, contract=_effective_contract(rules, ports), ahead=rules.budget.max_in_flight
-    )
-    settled = ports.reader.pending_transform(rules.stream) is None  # else a replay has moved the mark back
-    with closing(validated) as checked:  # whatever ends this: what is validated ahead ends here, in this thread
-        for batch, verdicts in _fitting(checked, rules):  # P5, P6
-            ports.fault(FaultPoint.AFTER_VALIDATE)
-            registered = _commit(batch, verdicts, rules, ports, tally)  # P1, P7–P11
-            ports.fault(FaultPoint.AFTER_REGISTER)
-            if ports.stop():
-                return StreamStatus.INTERRUPTED
-            if registered is not None or not settled:
-                _transform(rules, ports, tally, registered=registered if settled else None)  # P11, P12
-                settled = True
-            ports.fault(FaultPoint.AFTER_ADVANCE)
-            if ports.stop():
-                return StreamStatus.INTERRUPTED
-    tally.worked |= _transform(rules, ports, tally)  # P12: what a replay rewound
-    _clean(rules, ports, tally)  # P13
-    return StreamStatus.OK if tally.worked else StreamStatus.NOTHING_NEW
-
-
-def _has_object_policy(rules: Rules) -> bool:
-    return rules.on_changed is not ObjectPolicy.REPORT or rules.on_vanished is not ObjectPolicy.REPORT
-
-
-def _settle_objects(planned: Plan, rules: Rules, ports: Ports) -> bool:
-    """Handle registered objects that changed or vanished, by policy; says whether any were dropped."""
-    dropped = False
-    for policy, keys, what in (
-        (rules.on_changed, [change.file.key for change in planned.changed], "changed"),
-        (rules.on_vanished, list(planned.vanished), "vanished"),
-    ):
+    def _settle(self, policy: ObjectPolicy, keys: Sequence[str], *, what: str) -> None:
         if not keys or policy is ObjectPolicy.REPORT:
-            continue
+            return
+        stream = self._rules.stream
         if policy is ObjectPolicy.FAIL:
             raise DataError(
-                f"{rules.stream}: {len(keys)} registered object(s) {what}; the first is {keys[0]}",
+                f"{stream}: {len(keys)} registered object(s) {what}; the first is {keys[0]}",
                 expected="the objects that were taken in",
                 todo=f"feed.on_{what} says fail; report lets the stream go on, drop takes their rows out of landing",
             )
-        entries = [entry for key in keys for entry in ports.reader.history(key) if entry.removed_at is None]
+        entries = [entry for key in keys for entry in self._ports.reader.history(key) if entry.removed_at is None]
         paths = [entry.registered_path for entry in entries]
-        rows = ports.committer.forget(rules.stream, paths=paths, entries=entries, reason=what)
-        ports.events.emit(ObjectsDropped(stream=str(rules.stream), what=what, files=len(paths), rows=rows))
-        dropped = True
-    return dropped
+        rows = self._ports.committer.forget(stream, paths=paths, entries=entries, reason=what)
+        self._progress.worked = True
+        self._emit(ObjectsDropped(stream=str(stream), what=what, files=len(paths), rows=rows))
 
+    def _finish_setting_aside(self) -> None:
+        set_aside.finish(self._rules.stream, reader=self._ports.reader, committer=self._ports.committer)
 
-def _fitting(checked: Iterator[split.Checked], rules: Rules) -> Iterator[split.Checked]:
-    return split.by_memory(checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id)
+    def _plan(self) -> Plan:
+        """What is to be taken in.
 
+        Raises:
+            OversizeError: a file does not fit, and the policy is to refuse it.
+        """
+        planned = self._look()
+        self._reached(FaultPoint.AFTER_DISCOVER)
+        self._emit(_planned(planned))
+        plan.refuse_oversize(planned, oversize_policy=self._rules.oversize_policy)
+        return planned
 
-def _commit(
-    batch: Batch, verdicts: tuple[Verdict, ...], rules: Rules, ports: Ports, tally: StreamProgress
-) -> PendingTransform | None:
-    """Register the batch's good files; says what dbt has to merge of them."""
-    cursor = ports.reader.cursor(rules.stream)
-    started_s = ports.clock.monotonic_s()
-    request = commit.prepare(
-        batch,
-        verdicts,
-        id=commit.commit_id(batch, at=ports.clock.now(), unique=ports.new_id()),
-        cursor=cursor,
-        cursor_path=advance.next_path(
-            cursor,
-            (item.file.key for item in verdicts if isinstance(item, Accepted)),
-            until=ports.clock.now().date() + timedelta(days=1),
-        ),
-        landing=ports.reader.landing_columns(rules.stream) or {},
-        token=ports.committer.token,
-    )
-    landed, read_back = commit.settle(ports.committer, request)
-    taken = landed.request or request
-    for rejected in taken.rejected:
-        ports.events.emit(
-            FileRejected(
-                stream=str(rules.stream), key=rejected.file.key, reason=rejected.reason, detail=rejected.detail
+    def _validated(self, planned: Plan) -> Generator[split.Checked, None, None]:
+        if planned.batches:
+            self._make_landing()
+        self._is_merged = self._ports.reader.pending_transform(self._rules.stream) is None
+        return self._ports.executor.validate(
+            planned.batches, contract=self._effective_contract(), ahead=self._rules.budget.max_in_flight
+        )
+
+    def _fitting(self, checked: Iterator[split.Checked]) -> Iterator[split.Checked]:
+        rules = self._rules
+        fitting = split.by_memory(
+            checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id
+        )
+        for batch, verdicts in fitting:
+            self._reached(FaultPoint.AFTER_VALIDATE)
+            yield batch, verdicts
+
+    def _commit(self, batch: Batch, verdicts: tuple[Verdict, ...]) -> PendingTransform | None:
+        """Register the batch's good files; says what dbt has to merge of them."""
+        started_s = self._ports.clock.monotonic_s()
+        request = self._request(batch, verdicts)
+        landed, read_back = commit.settle(self._ports.committer, request)
+        taken = landed.request or request
+        self._account(batch, taken, landed)
+        self._emit(
+            BatchCommitted(
+                stream=str(self._rules.stream),
+                batch_id=batch.id,
+                commit_id=request.commit_id,
+                snapshot=landed.snapshot,
+                files=len(taken.files),
+                rows=taken.rows,
+                size_bytes=taken.size_bytes,
+                seconds=self._ports.clock.monotonic_s() - started_s,
+                read_back=read_back,
+                registered_by=landed.registered_by,
             )
         )
-    for accepted in taken.files:
-        if accepted.ignored:
-            ports.events.emit(
-                Noted(message=f"{accepted.file.key}: no place in the landing table for {', '.join(accepted.ignored)}")
+        self._reached(FaultPoint.AFTER_REGISTER)
+        if not taken.files:
+            return None
+        return PendingTransform(stream=self._rules.stream, from_snapshot=landed.snapshot, to_snapshot=landed.snapshot)
+
+    def _request(self, batch: Batch, verdicts: tuple[Verdict, ...]) -> CommitRequest:
+        reader, now = self._ports.reader, self._ports.clock.now()
+        cursor = reader.cursor(self._rules.stream)
+        accepted = (item.file.key for item in verdicts if isinstance(item, Accepted))
+        return commit.prepare(
+            batch,
+            verdicts,
+            id=commit.commit_id(batch, at=now, unique=self._ports.new_id()),
+            cursor=cursor,
+            cursor_path=advance.next_path(cursor, accepted, until=now.date() + timedelta(days=1)),
+            landing=reader.landing_columns(self._rules.stream) or {},
+            token=self._ports.committer.token,
+        )
+
+    def _account(self, batch: Batch, taken: CommitRequest, landed: Landed) -> None:
+        stream = str(self._rules.stream)
+        for rejected in taken.rejected:
+            self._emit(
+                FileRejected(stream=stream, key=rejected.file.key, reason=rejected.reason, detail=rejected.detail)
             )
-    tally.add(files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected))
-    tally.merging.loads[landed.snapshot] = merge.MergeSize(
-        files=len(taken.files), rows=taken.rows, size_bytes=taken.size_bytes, projected_bytes=batch.projected_bytes
-    )
-    ports.events.emit(
-        BatchCommitted(
-            stream=str(rules.stream),
-            batch_id=batch.id,
-            commit_id=request.commit_id,
-            snapshot=landed.snapshot,
+        for accepted in taken.files:
+            if accepted.ignored:
+                names = ", ".join(accepted.ignored)
+                self._emit(Noted(message=f"{accepted.file.key}: no place in the landing table for {names}"))
+        self._progress.add(
+            files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected)
+        )
+        self._merging.loads[landed.snapshot] = merge.MergeSize(
             files=len(taken.files),
             rows=taken.rows,
             size_bytes=taken.size_bytes,
-            seconds=ports.clock.monotonic_s() - started_s,
-            read_back=read_back,
-            registered_by=landed.registered_by,
+            projected_bytes=batch.projected_bytes,
         )
-    )
-    if not taken.files:
-        return None
-    return PendingTransform(stream=rules.stream, from_snapshot=landed.snapshot, to_snapshot=landed.snapshot)
 
+    def _merge_registered(self, registered: PendingTransform | None) -> None:
+        if registered is not None or not self._is_merged:
+            self._merge(registered if self._is_merged else None)
+            self._is_merged = True
+        self._reached(FaultPoint.AFTER_ADVANCE)
 
-def _transform(
-    rules: Rules, ports: Ports, tally: StreamProgress, *, registered: PendingTransform | None = None
-) -> bool:
-    try:
-        done = merge.catch_up(
-            rules.stream,
-            marks=ports.reader,
-            committer=ports.committer,
-            merging=tally.merging,
+    def _merge(self, registered: PendingTransform | None = None) -> None:
+        """Merge what is registered and not merged; files that nobody can read are set aside first, if that is why."""
+        try:
+            done = self._caught_up(registered)
+        except TransformError as failed:
+            aside = self._set_aside(failed)
+            if not aside:
+                raise
+            self._progress.quarantined += aside
+            done = self._caught_up(None)
+        for event in (event for piece in done for event in transformed(*piece)):
+            self._progress.worked = True
+            self._emit(event)
+
+    def _caught_up(self, registered: PendingTransform | None) -> list[tuple[PendingTransform, BuildResult]]:
+        return merge.catch_up(
+            self._rules.stream,
+            marks=self._ports.reader,
+            committer=self._ports.committer,
+            merging=self._merging,
             registered=registered,
         )
-    except TransformError as failed:
-        aside = set_aside.set_aside(
-            rules.stream,
+
+    def _set_aside(self, failed: TransformError) -> int:
+        return set_aside.set_aside(
+            self._rules.stream,
             failed,
-            reader=ports.reader,
-            committer=ports.committer,
-            events=ports.events,
-            stop=ports.stop,
+            reader=self._ports.reader,
+            committer=self._ports.committer,
+            events=self._ports.events,
+            stop=self._ports.stop,
         )
-        if not aside:
-            raise
-        tally.quarantined += aside
-        done = merge.catch_up(rules.stream, marks=ports.reader, committer=ports.committer, merging=tally.merging)
-    for event in (event for piece in done for event in transformed(*piece)):
-        ports.events.emit(event)
-    return bool(done)
 
-
-def _clean(rules: Rules, ports: Ports, tally: StreamProgress) -> None:
-    planned = clean.plan_clean(
-        rules.stream,
-        cursor=ports.reader.cursor(rules.stream),
-        reader=ports.reader,
-        retention_days=rules.retention_days,
-    )
-    if not planned.files:
-        return
-    rows = ports.committer.remove(rules.stream, planned.files, reason="retention")
-    ports.events.emit(FilesCleaned(stream=str(rules.stream), files=len(planned.files), rows=rows, objects_deleted=0))
-    tally.cleaned += len(planned.files)
-    tally.worked = True
-
-
-def _effective_contract(rules: Rules, ports: Ports) -> Contract:
-    """The contract with the columns that earlier files added to the landing table."""
-    known = {column.name.lower() for column in rules.contract.columns}
-    landing = ports.reader.landing_columns(rules.stream) or {}
-    added = tuple(
-        Column(name=name, type=parse_type(kind)) for name, kind in landing.items() if name.lower() not in known
-    )
-    return replace(rules.contract, columns=rules.contract.columns + added)
-
-
-def _tell_plan(planned: Plan, ports: Ports) -> None:
-    ports.events.emit(
-        StreamPlanned(
-            stream=str(planned.stream),
-            batches=len(planned.batches),
-            files=planned.files,
-            size_bytes=planned.size_bytes,
-            too_late=len(planned.too_late),
-            skipped=len(planned.skipped),
-            changed=len(planned.changed),
-            vanished=len(planned.vanished),
-            oversize=len(planned.oversize),
+    def _clean(self) -> None:
+        stream, reader = self._rules.stream, self._ports.reader
+        planned = clean.plan_clean(
+            stream, cursor=reader.cursor(stream), reader=reader, retention_days=self._rules.retention_days
         )
+        if not planned.files:
+            return
+        rows = self._ports.committer.remove(stream, planned.files, reason="retention")
+        self._emit(FilesCleaned(stream=str(stream), files=len(planned.files), rows=rows, objects_deleted=0))
+        self._progress.cleaned += len(planned.files)
+        self._progress.worked = True
+
+    def _effective_contract(self) -> Contract:
+        """The contract with the columns that earlier files added to the landing table."""
+        contract = self._rules.contract
+        known = {column.name.lower() for column in contract.columns}
+        landing = self._ports.reader.landing_columns(self._rules.stream) or {}
+        added = tuple(
+            Column(name=name, type=parse_type(kind)) for name, kind in landing.items() if name.lower() not in known
+        )
+        return replace(contract, columns=contract.columns + added)
+
+    def _emit(self, event: Event) -> None:
+        self._ports.events.emit(event)
+
+
+def merge_budget(rules: Rules, events: EventSink) -> merge.MergeBudget:
+    """How the stream's merges are cut; a merge that ran out of memory is told to ``events``."""
+
+    def tell(piece: PendingTransform, then: str) -> None:
+        events.emit(
+            TransformSplit(
+                stream=str(piece.stream),
+                from_snapshot=piece.from_snapshot,
+                to_snapshot=piece.to_snapshot,
+                files=len(piece.paths),
+                then=then,
+            )
+        )
+
+    return merge.MergeBudget(budget=rules.budget, adaptive=rules.adaptive, tell=tell)
+
+
+def _finished(report: StreamReport) -> StreamFinished:
+    error = report.error
+    return StreamFinished(
+        stream=str(report.stream),
+        status=report.status,
+        batches=report.batches,
+        files=report.files,
+        rows=report.rows,
+        quarantined=report.quarantined,
+        seconds=report.seconds,
+        error_kind=error["kind"] if error else "",
+        error=f"{error['about']}: {error['found']}" if error else "",
+    )
+
+
+def _planned(planned: Plan) -> StreamPlanned:
+    return StreamPlanned(
+        stream=str(planned.stream),
+        batches=len(planned.batches),
+        files=planned.files,
+        size_bytes=planned.size_bytes,
+        too_late=len(planned.too_late),
+        skipped=len(planned.skipped),
+        changed=len(planned.changed),
+        vanished=len(planned.vanished),
+        oversize=len(planned.oversize),
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lakeray.feed import PlanningPorts, Ports, Rules, feed_stream, horizon_of, plan_stream
+from lakeray.feed import Days, PlanningPorts, Ports, Rules, StreamFeed, horizon_of, plan_replay, plan_stream
 from lakeray.ports.catalog import PlanningSnapshot, RunReader
 from lakeray.ports.committer import Committer, GroupCommitter
 from lakeray.ports.events import EventSink
@@ -20,10 +20,11 @@ from lakeray.settings.stream_budget import fitted
 from lakeray.settings.values import ExecutorChoice, Settings, StreamSettings
 from lakeray.steps.clean import clean_before
 from lakeray.steps.split import leaves_of
+from lakeray.steps.work import Standing, Work, work_of
 from lakeray.values.errors import LakerayError
 from lakeray.values.events import ExecutorChosen, FilesCleaned, ModelsEnriched, model_runs, worked
 from lakeray.values.faults import Fault, no_fault
-from lakeray.values.model import BuildResult, FeedReport, ObjectPolicy, Plan, StreamName, StreamReport, StreamStatus
+from lakeray.values.model import BuildResult, FeedReport, StreamName, StreamReport, StreamStatus
 
 NOTHING_BUILT = BuildResult(models=(), rows_affected=0, seconds=0.0)
 
@@ -42,7 +43,8 @@ class Lakeray:
     """Takes the lease; the committer is the caller's until the block ends."""
     open_executor: Callable[[], Executor]
     """Validation in this process."""
-    open_feeders: Callable[[ExecutorChoice], Feeders]
+    open_feeders: Callable[[ExecutorChoice, Days | None], Feeders]
+    """What feeds the streams, or replays a range of days of them."""
     new_id: Callable[[], str]
     """A short text, another one at each call, for commit ids."""
     fault: Fault = no_fault
@@ -122,11 +124,16 @@ def rules_for(settings: Settings, stream: StreamSettings) -> Rules:
 
 
 def feed_one(
-    app: Lakeray, stream: StreamName, committer: Committer, executor: Executor, stop: Callable[[], bool]
+    app: Lakeray,
+    replay: Days | None,
+    stream: StreamName,
+    committer: Committer,
+    executor: Executor,
+    stop: Callable[[], bool],
 ) -> StreamReport:
-    """Feed one stream: what a feeder runs, wherever it is."""
+    """Feed one stream, or replay days of it: what a feeder runs, wherever it is."""
     rules = app.rules(app.settings.streams[stream.slug])
-    return feed_stream(rules, app.ports(committer, executor, stop=stop))
+    return StreamFeed(rules, app.ports(committer, executor, stop=stop), replay=replay).run()
 
 
 def feed_all(app: Lakeray, *, stop: Callable[[], bool]) -> FeedReport:
@@ -137,23 +144,34 @@ def feed_all(app: Lakeray, *, stop: Callable[[], bool]) -> FeedReport:
         LakerayError: the catalog cannot be opened.
     """
     snapshot = app.planning_snapshot()
-    looked = [(stream, *_look(app, stream, snapshot)) for stream in app.streams()]
-    busy = [
-        stream for stream, planned, _ in looked if planned is not None and _has_work(app, stream, planned, snapshot)
-    ]
-    reports = {
-        stream.name: _idle(stream, error) for stream, _, error in looked if error is not None or stream not in busy
-    }
-    built: BuildResult | LakerayError = NOTHING_BUILT
-    failed = any(error is not None for _, _, error in looked)
+    looked = [_look(app, stream, snapshot) for stream in app.streams()]
+    busy = [found for found in looked if found.work]
+    reports = {found.stream.name: _idle(found) for found in looked if not found.work}
+    failed = any(found.error is not None for found in looked)
     if not busy and not failed and not stop() and _is_releasable(app, snapshot):
         with app.committer() as committer:
             _release(app, committer)
-    if busy or (app.reader.enriched_is_stale() and not stop()):
-        files = sum(planned.files for stream, planned, _ in looked if planned is not None and stream in busy)
-        fed = _feed(app, [stream.name for stream in busy], files=files, stop=stop)
-        reports.update({report.stream: report for report in fed.reports})
-        built = fed.built
+    if not busy and (stop() or not app.reader.enriched_is_stale()):
+        return _report(app, reports, NOTHING_BUILT)
+    files = sum(found.files for found in busy)
+    fed = _feed(app, [found.stream.name for found in busy], files=files, replay=None, stop=stop)
+    return _report(app, reports | {report.stream: report for report in fed.reports}, fed.built)
+
+
+def replay_all(app: Lakeray, *, days: Days, stop: Callable[[], bool]) -> FeedReport:
+    """Take a range of days of every stream in again, on purpose, then build what depends on them (P4, P11).
+
+    Raises:
+        LeaseHeldError: another committer works on the lake.
+        LakerayError: the catalog or the storage does not answer.
+    """
+    streams = app.streams()
+    files = sum(plan_replay(app.rules(stream), app.planning_ports(), days=days).files for stream in streams)
+    fed = _feed(app, [stream.name for stream in streams], files=files, replay=days, stop=stop)
+    return _report(app, {report.stream: report for report in fed.reports}, fed.built)
+
+
+def _report(app: Lakeray, reports: Mapping[StreamName, StreamReport], built: BuildResult | LakerayError) -> FeedReport:
     streams = tuple(reports[name] for name in sorted(reports))
     if isinstance(built, LakerayError):
         return FeedReport(streams=streams, enriched_error=built.as_dict())
@@ -193,10 +211,12 @@ def choose_executor(settings: Settings, *, files: int) -> tuple[ExecutorChoice, 
     return ExecutorChoice.INLINE, f"{files} files are fewer than ray.auto_files ({settings.ray.auto_files})"
 
 
-def _feed(app: Lakeray, streams: Sequence[StreamName], *, files: int, stop: Callable[[], bool]) -> Fed:
+def _feed(
+    app: Lakeray, streams: Sequence[StreamName], *, files: int, replay: Days | None, stop: Callable[[], bool]
+) -> Fed:
     choice, because = choose_executor(app.settings, files=files)
     app.events.emit(ExecutorChosen(executor=choice, because=because))
-    fed = app.open_feeders(choice).run(
+    fed = app.open_feeders(choice, replay).run(
         streams, finish=lambda committer: finished_by(committer, app, stop=stop), stop=stop
     )
     if fed.work is not None:
@@ -219,31 +239,46 @@ def _grace_until(app: Lakeray) -> datetime:
     return app.clock.now() - timedelta(days=app.settings.retention.snapshot_days)
 
 
-def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot) -> tuple[Plan | None, LakerayError | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """What looking at one stream found."""
+
+    stream: StreamSettings
+    files: int = 0
+    work: frozenset[Work] = frozenset()
+    error: LakerayError | None = None
+
+
+def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot) -> _Looked:
+    rules = app.rules(stream)
     try:
-        return plan_stream(app.rules(stream), PlanningPorts(store=app.store, reader=snapshot)), None
+        planned = plan_stream(rules, PlanningPorts(store=app.store, reader=snapshot))
     except LakerayError as error:
         if error.exit_code != 1:
             raise
-        return None, error
+        return _Looked(stream=stream, error=error)
+    work = work_of(
+        planned,
+        standing_of(rules, snapshot),
+        contract=rules.contract,
+        on_changed=rules.on_changed,
+        on_vanished=rules.on_vanished,
+    )
+    return _Looked(stream=stream, files=planned.files, work=work)
 
 
-def _has_work(app: Lakeray, stream: StreamSettings, planned: Plan, snapshot: PlanningSnapshot) -> bool:
-    rules = app.rules(stream)
-    if (planned.changed and rules.on_changed is not ObjectPolicy.REPORT) or (
-        planned.vanished and rules.on_vanished is not ObjectPolicy.REPORT
-    ):
-        return True
-    if planned.batches or planned.oversize or snapshot.pending_transform(stream.name) is not None:
-        return True
-    names = snapshot.landing_names(stream.name)
-    if names is not None and {name.lower() for name in stream.fields} - {name.lower() for name in names}:
-        return True
-    oldest = snapshot.oldest_merged_day(stream.name)
-    before = clean_before(snapshot.cursor(stream.name), retention_days=app.settings.retention.days)
-    return oldest is not None and before is not None and oldest < before
+def standing_of(rules: Rules, snapshot: PlanningSnapshot) -> Standing:
+    """Where the stream stands, as the bookkeeping says it."""
+    stream = rules.stream
+    return Standing(
+        landing=snapshot.landing_names(stream),
+        is_merged=snapshot.pending_transform(stream) is None,
+        oldest_merged_day=snapshot.oldest_merged_day(stream),
+        clean_before=clean_before(snapshot.cursor(stream), retention_days=rules.retention_days),
+    )
 
 
-def _idle(stream: StreamSettings, error: LakerayError | None) -> StreamReport:
-    status = StreamStatus.NOTHING_NEW if error is None else StreamStatus.FAILED
-    return StreamReport(stream=stream.name, status=status, error=None if error is None else error.as_dict())
+def _idle(found: _Looked) -> StreamReport:
+    status = StreamStatus.NOTHING_NEW if found.error is None else StreamStatus.FAILED
+    error = None if found.error is None else found.error.as_dict()
+    return StreamReport(stream=found.stream.name, status=status, error=error)

@@ -36,6 +36,7 @@ from lakeray.adapters.threads.committer import shared
 from lakeray.adapters.threads.executor import InlineExecutor
 from lakeray.adapters.threads.feeders import ThreadFeeders
 from lakeray.airbyte.columns import with_airbyte_columns
+from lakeray.feed import Days
 from lakeray.ports.committer import Committer, LeaseHolder, ServedCommitter
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor, Feeders
@@ -83,7 +84,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
             machine=machine(settings),
             open_committer=functools.partial(open_committer, settings),
             open_executor=functools.partial(inline_executor, settings),
-            open_feeders=lambda choice: feeders(app, choice),
+            open_feeders=lambda choice, replay: feeders(app, choice, replay),
             new_id=new_id,
             fault=fault_from_environment(),
         )
@@ -144,14 +145,14 @@ def open_shared_committer(settings: Settings) -> Iterator[ServedCommitter]:
         yield served
 
 
-def feeders(app: Lakeray, choice: ExecutorChoice) -> Feeders:
+def feeders(app: Lakeray, choice: ExecutorChoice, replay: Days | None) -> Feeders:
     """Feeders in this process, with the application's own ports, or on Ray."""
     settings = app.settings
     if choice is not ExecutorChoice.RAY:
         return ThreadFeeders(
             open_committer=app.open_committer,
             executor=app.open_executor(),
-            feed_one=functools.partial(run.feed_one, app),
+            feed_one=functools.partial(run.feed_one, app, replay),
             leave_at_once=leave_at_once,
         )
     from lakeray.adapters.ray.feeders import RayFeeders  # Ray takes 2 s to import: only plans that are worth it pay
@@ -160,7 +161,7 @@ def feeders(app: Lakeray, choice: ExecutorChoice) -> Feeders:
         address=settings.ray.address,
         num_cpus=settings.ray.num_cpus,
         open_committer=functools.partial(open_shared_committer, settings),
-        feed_one=functools.partial(feed_one, settings),
+        feed_one=functools.partial(feed_one, settings, replay),
         validator=batch_validator(settings),
         warm_up=import_validation,
     )
@@ -203,11 +204,16 @@ def lease_path(settings: Settings) -> Path:
 
 
 def feed_one(
-    settings: Settings, stream: StreamName, committer: Committer, executor: Executor, stop: Callable[[], bool]
+    settings: Settings,
+    replay: Days | None,
+    stream: StreamName,
+    committer: Committer,
+    executor: Executor,
+    stop: Callable[[], bool],
 ) -> StreamReport:
     """Feed one stream with ports of its own: what a Ray actor runs."""
     with opened(settings) as app:
-        return run.feed_one(app, stream, committer, executor, stop)
+        return run.feed_one(app, replay, stream, committer, executor, stop)
 
 
 def inline_executor(settings: Settings) -> InlineExecutor:

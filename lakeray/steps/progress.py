@@ -1,30 +1,15 @@
-"""What a feed has done so far, and what it knows of the batches that it registered."""
+"""What a feed has done so far."""
 
 from __future__ import annotations
 
-from lakeray.ports.events import EventSink
-from lakeray.steps import merge
-from lakeray.values.events import TransformSplit
-from lakeray.values.model import Budget, PendingTransform, StreamName, StreamReport, StreamStatus
+from lakeray.values.model import StreamName, StreamReport, StreamStatus
 
 
 class StreamProgress:
     """What the feed of one stream has done so far."""
 
-    def __init__(self, stream: StreamName, *, budget: Budget, adaptive: bool, events: EventSink) -> None:
-        def tell(piece: PendingTransform, then: str) -> None:
-            events.emit(
-                TransformSplit(
-                    stream=str(piece.stream),
-                    from_snapshot=piece.from_snapshot,
-                    to_snapshot=piece.to_snapshot,
-                    files=len(piece.paths),
-                    then=then,
-                )
-            )
-
+    def __init__(self, stream: StreamName) -> None:
         self.stream = stream
-        self.merging = merge.MergeBudget(budget=budget, adaptive=adaptive, tell=tell)
         self.worked = False
         self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = 0
 

@@ -145,7 +145,8 @@ def test_every_streams_key_and_cursor_are_among_its_fields() -> None:
 
 def test_composing_needs_none_of_the_heavy_libraries() -> None:
     program = (
-        "import sys; from lakeray.__main__ import parse, settings_of; settings_of(parse(['feed']));"
+        "import sys; from lakeray.cli.parse import parse; from lakeray.cli.compose import settings_of; "
+        "settings_of(parse(['feed']));"
         "print(sorted({'ray', 'dbt', 'duckdb', 'pyarrow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False)

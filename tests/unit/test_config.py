@@ -16,51 +16,7 @@ from lakeray.settings.conversion import batch_for, parse_size, settings_from
 from lakeray.settings.values import Secret, Settings, Size
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import OnNewColumn, OnTypeChange
-
-RAW: dict[str, Any] = {
-    "env": "local",
-    "output": "text",
-    "paths": {"root": ".lakeray"},
-    "storage": {"url": "file:///raw"},
-    "lake": {"catalog": "sqlite:/catalog.sqlite", "data_path": "/lake/"},
-    "batch": {"target_bytes": "64MB", "memory_bytes": "2GiB", "reserved_bytes": "300MB", "max_files": 500},
-    "feed": {"lookback_days": 3, "prefetch_batches": 2},
-    "retention": {"days": 7, "snapshot_days": 1},
-    "ray": {},
-    "dbt": {"project_dir": "dbt"},
-    "telemetry": {},
-    "sample": {
-        "first_day": "2026-01-01",
-        "days": 1,
-        "syncs_per_day": 1,
-        "files_per_day": 1,
-        "rows_per_file": 1,
-        "seed": 1,
-    },
-    "replay": {"from": None, "to": "2026-01-31"},
-    "clean": {},
-    "services": {},
-    "doctor": {},
-    "streams": {
-        "shop__orders": {
-            "source": "shop",
-            "stream": "orders",
-            "primary_key": "id",
-            "cursor_field": None,
-            "fields": {"id": "BIGINT", "name": "VARCHAR"},
-        }
-    },
-}
-
-
-def changed(path: str, value: Any) -> dict[str, Any]:
-    raw = copy.deepcopy(RAW)
-    *parents, last = path.split(".")
-    place = raw
-    for name in parents:
-        place = place[name]
-    place[last] = value
-    return raw
+from tests.support.fakes.settings import RAW, changed
 
 
 def without(path: str) -> dict[str, Any]:

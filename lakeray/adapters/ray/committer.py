@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from datetime import datetime
 from typing import Any
 
 import ray
@@ -12,19 +11,12 @@ from ray.exceptions import RayError, RayTaskError
 
 from lakeray.adapters.ray.answers import get
 from lakeray.ports.committer import ServedCommitter
+from lakeray.ports.forwarding import ForwardingCommitter
 from lakeray.values.errors import LakerayError
 from lakeray.values.model import (
-    BuildResult,
     CommitOutcome,
     CommitRequest,
     CommitterWork,
-    Contract,
-    Landed,
-    LedgerEntry,
-    Peak,
-    PendingTransform,
-    Rejected,
-    StreamName,
     Unknown,
 )
 
@@ -69,7 +61,7 @@ class CommitterActor:
         return getattr(self._committer, name)(*arguments, **named)
 
 
-class RayCommitter:
+class RayCommitter(ForwardingCommitter):
     """The ``Committer`` port, by messages to the committer actor."""
 
     def __init__(self, actor: Any) -> None:
@@ -80,9 +72,9 @@ class RayCommitter:
         """The fencing token."""
         return int(get(self._actor.token.remote()))
 
-    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
-        """See ``Committer``."""
-        return list(self._call("ensure_landing", stream, contract))
+    def forward(self, name: str, *arguments: Any, **named: Any) -> Any:
+        """Send the call, and wait for its answer."""
+        return get(self._actor.call.remote(name, arguments, named))
 
     def commit(self, request: CommitRequest) -> CommitOutcome:
         """See ``Committer``. An actor that dies in between leaves an unknown outcome (P9)."""
@@ -95,58 +87,3 @@ class RayCommitter:
         except RayError as error:
             return Unknown(commit_id=request.commit_id, cause=str(error).split("\n", 1)[0])
         return outcome
-
-    def read_back(self, commit_id: str) -> Landed | None:
-        """See ``Committer``."""
-        found: Landed | None = self._call("read_back", commit_id)
-        return found
-
-    def transform(self, pending: PendingTransform) -> BuildResult:
-        """See ``Committer``."""
-        built: BuildResult = self._call("transform", pending)
-        return built
-
-    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
-        """See ``Committer``."""
-        self._call("advance", pending, peaks=peaks)
-
-    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
-        """See ``Committer``."""
-        self._call("remember", stream, peaks)
-
-    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
-        """See ``Committer``."""
-        self._call("rewind", stream, to_snapshot=to_snapshot)
-
-    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
-        """See ``Committer``."""
-        return int(self._call("remove", stream, files, reason=reason))
-
-    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
-        """See ``Committer``."""
-        return int(self._call("forget", stream, paths=paths, entries=entries, reason=reason))
-
-    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
-        """See ``Committer``."""
-        why: str | None = self._call("unreadable", stream, entry)
-        return why
-
-    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
-        """See ``Committer``."""
-        self._call("quarantine", stream, rejected)
-
-    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
-        """See ``Committer``."""
-        return list(self._call("expire", older_than=older_than, dry_run=dry_run))
-
-    def enrich(self) -> BuildResult:
-        """See ``Committer``."""
-        built: BuildResult = self._call("enrich")
-        return built
-
-    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
-        """See ``Committer``."""
-        return list(self._call("set_quarantine", keys, status=status))
-
-    def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        return get(self._actor.call.remote(name, arguments, named))

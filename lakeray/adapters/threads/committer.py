@@ -11,24 +11,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from threading import Lock
 from typing import Any, TypeVar
 
 from lakeray.ports.committer import GroupCommitter
+from lakeray.ports.forwarding import ForwardingCommitter
 from lakeray.values.model import (
     BuildResult,
     CommitOutcome,
     CommitRequest,
     CommitterWork,
-    Contract,
-    Landed,
-    LedgerEntry,
     Merged,
     Peak,
     PendingTransform,
-    Rejected,
-    StreamName,
 )
 
 Item = TypeVar("Item")
@@ -51,7 +46,7 @@ class _Group:
     groups: int = 0
 
 
-class SharedCommitter:
+class SharedCommitter(ForwardingCommitter):
     """The ``Committer`` port, for several threads."""
 
     def __init__(self, committer: GroupCommitter, thread: ThreadPoolExecutor) -> None:
@@ -94,52 +89,9 @@ class SharedCommitter:
         """See ``Committer``."""
         self._together(self._marks, Merged(pending=pending, peaks=tuple(peaks)), self._committer.advance_group)
 
-    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
-        """See ``Committer``."""
-        self._alone(lambda: self._committer.remember(stream, peaks))
-
-    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
-        """See ``Committer``."""
-        return self._alone(lambda: self._committer.ensure_landing(stream, contract))
-
-    def read_back(self, commit_id: str) -> Landed | None:
-        """See ``Committer``."""
-        return self._alone(lambda: self._committer.read_back(commit_id))
-
-    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
-        """See ``Committer``."""
-        self._alone(lambda: self._committer.rewind(stream, to_snapshot=to_snapshot))
-
-    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
-        """See ``Committer``."""
-        return self._alone(lambda: self._committer.remove(stream, files, reason=reason))
-
-    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
-        """See ``Committer``."""
-        return self._alone(lambda: self._committer.forget(stream, paths=paths, entries=entries, reason=reason))
-
-    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
-        """See ``Committer``."""
-        return self._alone(lambda: self._committer.unreadable(stream, entry))
-
-    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
-        """See ``Committer``."""
-        self._alone(lambda: self._committer.quarantine(stream, rejected))
-
-    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
-        """See ``Committer``."""
-        return self._alone(lambda: self._committer.expire(older_than=older_than, dry_run=dry_run))
-
-    def enrich(self) -> BuildResult:
-        """See ``Committer``."""
-        return self._alone(self._committer.enrich)
-
-    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
-        """See ``Committer``."""
-        return self._alone(lambda: self._committer.set_quarantine(keys, status=status))
-
-    def _alone(self, work: Callable[[], Answer]) -> Answer:
-        return self._thread.submit(self._timed, work).result()
+    def forward(self, name: str, *arguments: Any, **named: Any) -> Any:
+        """Do the call alone, when its turn comes."""
+        return self._thread.submit(self._timed, lambda: getattr(self._committer, name)(*arguments, **named)).result()
 
     def _together(self, group: _Group, item: Item, work: Callable[[Sequence[Item]], Sequence[Any]]) -> Any:
         answer: Future[Any] = Future()

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Table, human_bytes
+from lakeray.feed import merge_budget
 from lakeray.ports.committer import Committer
 from lakeray.ports.storage import RawStore
 from lakeray.run import Lakeray
@@ -15,7 +16,6 @@ from lakeray.settings.values import Settings, StreamSettings
 from lakeray.steps.audit import Finding, FindingKind, audit, leftovers
 from lakeray.steps.discover import list_since
 from lakeray.steps.merge import catch_up
-from lakeray.steps.progress import StreamProgress
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import SourceFile, StreamName
 
@@ -39,21 +39,16 @@ LEFT_AFTER = timedelta(days=1)
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Print versions, places, the lease's holder and every disagreement; exits 1 when data is at stake."""
     with wiring.opened(settings) as app:
-        findings = [finding for stream in app.streams() for finding in examine(app, stream)]
-        findings += left_behind(app)
-        catalog_version = app.reader.catalog_version()
-        if settings.repair is not None:
-            return repair(app, findings, kind=settings.repair, out=out)
-        facts = {
-            **app.machine.versions(),
-            "DuckLake catalog": catalog_version or "not made yet",
-            "free disk under paths.root": human_bytes(app.machine.free_bytes()),
-            "lease": app.machine.lease_holder() or "free",
-            **{
-                f"clock, ahead of that of {name}": f"{ahead_s:+.1f} s"
-                for name, ahead_s in app.machine.clock_skews(now=app.clock.now()).items()
-            },
-        }
+        return show(app, out)
+
+
+def show(app: Lakeray, out: Output) -> int:
+    """The same, of an application that is open."""
+    findings = [finding for stream in app.streams() for finding in examine(app, stream)]
+    findings += left_behind(app)
+    if app.settings.repair is not None:
+        return repair(app, findings, kind=app.settings.repair, out=out)
+    facts = facts_of(app)
     document = {
         "facts": facts,
         "findings": [
@@ -66,6 +61,18 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         tables.append(Table(title="Findings", columns=("kind", "stream", "path", "detail"), rows=rows))
     out.result(document, tables, text="" if findings else "Storage, ledger and catalog agree.")
     return 1 if any(item.kind not in _HARMLESS for item in findings) else 0
+
+
+def facts_of(app: Lakeray) -> dict[str, str]:
+    """Versions, places, who holds the lease, and how far the clocks are apart."""
+    skews = app.machine.clock_skews(now=app.clock.now())
+    return {
+        **app.machine.versions(),
+        "DuckLake catalog": app.reader.catalog_version() or "not made yet",
+        "free disk under paths.root": human_bytes(app.machine.free_bytes()),
+        "lease": app.machine.lease_holder() or "free",
+        **{f"clock, ahead of that of {name}": f"{ahead_s:+.1f} s" for name, ahead_s in skews.items()},
+    }
 
 
 def examine(app: Lakeray, stream: StreamSettings) -> Sequence[Finding]:
@@ -135,8 +142,8 @@ def _mend_all(app: Lakeray, committer: Committer, findings: Sequence[Finding]) -
         _forget(app, committer, stream, found)
     waiting = {item.stream for item in findings if item.kind is FindingKind.NOT_TRANSFORMED}
     for rules in (app.rules(stream) for stream in app.streams() if stream.name in waiting):
-        tally = StreamProgress(rules.stream, budget=rules.budget, adaptive=rules.adaptive, events=app.events)
-        catch_up(rules.stream, marks=app.reader, committer=committer, merging=tally.merging)
+        merging = merge_budget(rules, app.events)
+        catch_up(rules.stream, marks=app.reader, committer=committer, merging=merging)
     if any(item.kind is FindingKind.LEFTOVER for item in findings):
         _delete_leftovers(app)
 

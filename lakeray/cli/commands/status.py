@@ -18,8 +18,13 @@ from lakeray.values.errors import LakerayError
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Print the state of every stream and the sizes of the enriched tables; exits 1 when a storage did not answer."""
     with wiring.opened(settings) as app:
-        states = [state_of(app, stream) for stream in app.streams()]
-        enriched = {name: app.reader.table_rows("main", name) for name in enriched_models(settings)}
+        return show(app, out)
+
+
+def show(app: Lakeray, out: Output) -> int:
+    """The same, of an application that is open."""
+    states = [state_of(app, stream) for stream in app.streams()]
+    enriched = {name: app.reader.table_rows("main", name) for name in enriched_models(app.settings)}
     errors = [f"{state.stream}: {state.error}" for state in states if state.error is not None]
     tables = status_tables(states, enriched=enriched)
     out.result(status_json(states, enriched=enriched), tables, text="\n".join(errors))

@@ -19,13 +19,18 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Tell where the file is in its life. Exits 0 also for a file that nobody knows."""
     if len(arguments) != 1:
         raise UsageError("why", expected="one path", found=f"{len(arguments)}", todo="lakeray why shopify/orders/…")
-    key = relative_key(settings, arguments[0])
     with wiring.opened(settings) as app:
-        listed = app.store.head(key)
-        entries = app.reader.history(key)
-        rejected = next((entry for entry in app.reader.quarantined(None) if entry.key == key), None)
-        cursor = _cursor(app, key)
-        since = horizon(cursor, lookback_days=settings.feed.lookback_days, retention_days=settings.retention.days)
+        return show(app, relative_key(settings, arguments[0]), out)
+
+
+def show(app: Lakeray, key: str, out: Output) -> int:
+    """The same of one key, of an application that is open."""
+    listed = app.store.head(key)
+    entries = app.reader.history(key)
+    rejected = next((entry for entry in app.reader.quarantined(None) if entry.key == key), None)
+    cursor = _cursor(app, key)
+    days, retention = app.settings.feed.lookback_days, app.settings.retention.days
+    since = horizon(cursor, lookback_days=days, retention_days=retention)
     verdict = why_verdict(
         listed=listed,
         entries=entries,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, assert_never
+from typing import Any, Self, assert_never
 
 from lakeray.ports.catalog import Known
 from lakeray.ports.time import Clock
@@ -13,6 +13,7 @@ from lakeray.values.column_types import keeps_fields, parse_type, same_type
 from lakeray.values.errors import (
     ContractError,
     DamageError,
+    LakerayError,
     LeaseLostError,
     StorageError,
     TransformError,
@@ -34,10 +35,12 @@ from lakeray.values.model import (
     LeaseIs,
     LedgerEntry,
     LedgerLacks,
+    Merged,
     Peak,
     PendingTransform,
     QuarantineEntry,
     Refused,
+    RegisteredPath,
     Rejected,
     RejectReason,
     Requirement,
@@ -116,6 +119,12 @@ class MemoryCatalog:
         self.snapshots[state.snapshot] = state
         return state
 
+    def frozen(self) -> MemoryCatalog:
+        """What it shows at this moment."""
+        copy = MemoryCatalog(at=self.head.at)
+        copy.snapshots = dict(self.snapshots)
+        return copy
+
     def forget_processed(self, stream: StreamName) -> None:
         """The processed table loses its rows."""
         self.commit(self.head.at, processed={**self.head.processed, stream: {}})
@@ -127,6 +136,13 @@ class MemoryCatalog:
             raise Crash(point)
 
 
+def _answer(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except LakerayError as error:
+        return error
+
+
 class MemoryLake:
     """The ``CatalogReader`` and ``Committer`` ports of one process. A new one fences the older ones (P10)."""
 
@@ -136,6 +152,13 @@ class MemoryLake:
         self._clock = clock
         self._token = catalog.head.token + 1
         catalog.commit(clock.now(), token=self._token)
+
+    @classmethod
+    def reading(cls, catalog: MemoryCatalog, *, store: MemoryStore, clock: Clock) -> Self:
+        """A reader: it takes no token, and so writes nothing."""
+        lake = cls.__new__(cls)
+        lake.catalog, lake._store, lake._clock, lake._token = catalog, store, clock, -1
+        return lake
 
     # ---- reading ---------------------------------------------------------------------------------------------------
 
@@ -206,7 +229,63 @@ class MemoryLake:
         """Whether a processed table moved since the enriched models were last built."""
         return self._marks() != dict(self.catalog.head.built_from)
 
+    def planning_snapshot(
+        self, streams: Sequence[StreamName], *, since_of: Callable[[Cursor], date | None]
+    ) -> MemorySnapshot:
+        """The bookkeeping at this moment: later commits do not show in it."""
+        return MemorySnapshot.reading(self.catalog.frozen(), store=self._store, clock=self._clock)
+
+    def releasable(self, *, older_than: datetime, keep_from: int | None) -> bool:
+        """Whether clean-up has something to release: a snapshot that alone shows a file, or a deletion cut off."""
+        kept_from = min(keep_from if keep_from is not None else 2**62, self.catalog.head.snapshot)
+        gone = [s for n, s in self.catalog.snapshots.items() if n < kept_from and s.at < older_than]
+        kept = {file.path for state in self.catalog.snapshots.values() if state not in gone for file in state.files}
+        return bool(self.catalog.scheduled) or any(file.path not in kept for state in gone for file in state.files)
+
+    def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
+        """The live data files of the landing table."""
+        paths = [file.path for file in self._files(stream)]
+        rows = {file.path: file.rows for file in self._files(stream)}
+        return [
+            RegisteredPath(path=path, times=paths.count(path), rows=rows[path] * paths.count(path))
+            for path in dict.fromkeys(paths)
+        ]
+
+    def data_file_paths(self) -> Sequence[str]:
+        """Every path that a snapshot shows, or that waits for its deletion."""
+        shown = {file.path for state in self.catalog.snapshots.values() for file in state.files}
+        return sorted(shown.union(self.catalog.scheduled))
+
+    def catalog_version(self) -> str | None:
+        """No catalog format: this one is in memory."""
+        return "in memory"
+
+    def table_rows(self, schema: str, table: str) -> int | None:
+        """How many rows a landing or processed table has; None when there is no such table."""
+        head = self.catalog.head
+        if schema == "staging":
+            found = next((name for name in head.tables if name.landing_table == table), None)
+            return None if found is None else sum(file.rows for file in self._files(found))
+        merged = next((name for name in head.processed if name.processed_table == table), None)
+        return None if merged is None else len(head.processed[merged])
+
+    def all_peaks(self) -> Sequence[tuple[str, Peak]]:
+        """Every merge that is on record."""
+        return [(str(name), peak) for name, peak in self.catalog.head.peaks]
+
     # ---- writing ---------------------------------------------------------------------------------------------------
+
+    def commit_group(self, requests: Sequence[CommitRequest]) -> Sequence[CommitOutcome | LakerayError]:
+        """Register the batches, one after the other."""
+        return [_answer(lambda item=item: self.commit(item)) for item in requests]
+
+    def transform_group(self, pending: Sequence[PendingTransform]) -> Sequence[BuildResult | LakerayError]:
+        """Merge exactly these rows, one stream after the other."""
+        return [_answer(lambda item=item: self.transform(item)) for item in pending]
+
+    def advance_group(self, merged: Sequence[Merged]) -> Sequence[LakerayError | None]:
+        """Move the streams' marks, one after the other."""
+        return [_answer(lambda item=item: self.advance(item.pending, peaks=item.peaks)) for item in merged]
 
     @property
     def token(self) -> int:
@@ -569,6 +648,24 @@ class MemoryLake:
             registered_path=self._path(item),
             taken_at=now,
         )
+
+
+class MemorySnapshot(MemoryLake):
+    """The ``PlanningSnapshot`` port: the lake as it stood; nothing is written through it."""
+
+    def landing_names(self, stream: StreamName) -> frozenset[str] | None:
+        """The names of the landing table's columns."""
+        columns = self.landing_columns(stream)
+        return None if columns is None else frozenset(columns)
+
+    def oldest_waiting(self) -> int | None:
+        """The oldest snapshot that a transform of any stream still has to read."""
+        waiting = [self.pending_transform(name) for name in self.catalog.head.cursors]
+        return min((item.from_snapshot for item in waiting if item is not None), default=None)
+
+    def oldest_merged_day(self, stream: StreamName) -> date | None:
+        """The oldest day whose rows are live and merged."""
+        return min((entry.day for entry in self.cleanable(stream, before=date.max)), default=None)
 
 
 def _refused(requirement: Requirement, expected: str, found: str) -> Refused:

@@ -1,0 +1,96 @@
+"""The committer's port as calls by name: what passes calls on writes down only what it changes."""
+
+# mypy: disable-error-code="no-any-return"
+# What is passed on is typed where it is made and where it is used; in between it is whatever the committer answered.
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from lakeray.values.model import (
+    BuildResult,
+    CommitOutcome,
+    CommitRequest,
+    Contract,
+    Landed,
+    LedgerEntry,
+    Peak,
+    PendingTransform,
+    Rejected,
+    StreamName,
+)
+
+
+class ForwardingCommitter(ABC):
+    """The ``Committer`` port; every call goes through ``forward`` unless a transport overrides it.
+
+    A call that the port gains is added here once. A test compares the two, name by name and argument by argument.
+    """
+
+    @abstractmethod
+    def forward(self, name: str, *arguments: Any, **named: Any) -> Any:
+        """Call the committer's method of this name, and give back what it answers."""
+
+    @property
+    @abstractmethod
+    def token(self) -> int:
+        """The fencing token."""
+
+    def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
+        """See ``Committer``."""
+        return self.forward("ensure_landing", stream, contract)
+
+    def commit(self, request: CommitRequest) -> CommitOutcome:
+        """See ``Committer``."""
+        return self.forward("commit", request)
+
+    def read_back(self, commit_id: str) -> Landed | None:
+        """See ``Committer``."""
+        return self.forward("read_back", commit_id)
+
+    def transform(self, pending: PendingTransform) -> BuildResult:
+        """See ``Committer``."""
+        return self.forward("transform", pending)
+
+    def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
+        """See ``Committer``."""
+        self.forward("advance", pending, peaks=peaks)
+
+    def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
+        """See ``Committer``."""
+        self.forward("remember", stream, peaks)
+
+    def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
+        """See ``Committer``."""
+        self.forward("rewind", stream, to_snapshot=to_snapshot)
+
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+        """See ``Committer``."""
+        return self.forward("remove", stream, files, reason=reason)
+
+    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+        """See ``Committer``."""
+        return self.forward("forget", stream, paths=paths, entries=entries, reason=reason)
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        """See ``Committer``."""
+        return self.forward("unreadable", stream, entry)
+
+    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+        """See ``Committer``."""
+        self.forward("quarantine", stream, rejected)
+
+    def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
+        """See ``Committer``."""
+        return self.forward("expire", older_than=older_than, dry_run=dry_run)
+
+    def enrich(self) -> BuildResult:
+        """See ``Committer``."""
+        return self.forward("enrich")
+
+    def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
+        """See ``Committer``."""
+        return self.forward("set_quarantine", keys, status=status)

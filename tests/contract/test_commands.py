@@ -1,0 +1,97 @@
+"""Commands that read hold ports: they show the in-memory lake as they show a real one."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+
+from lakeray.cli.commands import doctor, status, why
+from lakeray.cli.terminal import Output
+from lakeray.run import feed_all
+from tests.support.fakes.application import MemoryApplication
+from tests.support.fakes.feeds import key_for
+from tests.support.fakes.records import STREAM, row
+
+DAY = date(2026, 3, 30)
+KEY = key_for(DAY)
+
+
+@pytest.fixture
+def lake() -> MemoryApplication:
+    return MemoryApplication()
+
+
+def never() -> bool:
+    return False
+
+
+def always() -> bool:
+    return True
+
+
+def fed(lake: MemoryApplication) -> MemoryApplication:
+    report = feed_all(lake.open(), stop=never)
+    assert not report.failed, report
+    return lake
+
+
+def document(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_status_shows_the_lake_that_it_is_given(lake: MemoryApplication, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake)
+    lake.world.put(key_for(DAY, "part_1.parquet"), row(2))
+    assert status.show(lake.open(), Output(as_json=True)) == 0
+    (shown,) = document(capsys)["streams"]  # type: ignore[misc]
+    assert (shown["registered_files"], shown["pending_files"], shown["cursor_path"]) == (1, 1, KEY)
+    assert (shown["landing_rows"], shown["processed_rows"], shown["error"]) == (1, 1, None)
+
+
+def test_status_of_a_storage_that_does_not_answer_says_so_and_fails(
+    lake: MemoryApplication, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.world.store.fail_after = 0
+    assert status.show(lake.open(), Output(as_json=True)) == 1
+    (shown,) = document(capsys)["streams"]  # type: ignore[misc]
+    assert shown["pending_files"] is None and "failed" in shown["error"]
+
+
+def test_why_tells_one_files_life(lake: MemoryApplication, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.world.put(KEY, row(1))
+    assert why.show(lake.open(), KEY, Output(as_json=True)) == 0
+    assert "pending" in str(document(capsys)["verdict"])
+    fed(lake)
+    assert why.show(lake.open(), KEY, Output(as_json=True)) == 0
+    shown = document(capsys)
+    assert "and merged" in str(shown["verdict"]) and len(shown["taken_in"]) == 1  # type: ignore[arg-type]
+
+
+def test_doctor_compares_storage_ledger_and_catalog(
+    lake: MemoryApplication, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake)
+    lake.machine.holder, lake.machine.skews = "ada@host, process 1", {"storage": 1.25}
+    assert doctor.show(lake.open(), Output(as_json=True)) == 0
+    facts = document(capsys)["facts"]
+    assert facts["lease"] == "ada@host, process 1"  # type: ignore[index]
+    assert facts["clock, ahead of that of storage"] == "+1.2 s"  # type: ignore[index]
+    lake.world.store.delete(KEY)
+    assert doctor.show(lake.open(), Output(as_json=True)) == 1
+    assert [item["kind"] for item in document(capsys)["findings"]] == ["registered_but_gone"]  # type: ignore[attr-defined]
+
+
+def test_doctor_repairs_what_it_is_told_to(lake: MemoryApplication, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake)
+    lake.world.store.delete(KEY)
+    lake.configure(repair="registered_but_gone")
+    assert doctor.show(lake.open(), Output(as_json=True)) == 0
+    assert document(capsys)["mended"] == [{"kind": "registered_but_gone", "stream": str(STREAM), "path": KEY}]
+    lake.configure(repair=None)
+    assert doctor.show(lake.open(), Output(as_json=True)) == 0

@@ -1,0 +1,108 @@
+"""A run over all streams, on the in-memory lake."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from lakeray.feed import Days
+from lakeray.run import choose_executor, feed_all, replay_all
+from lakeray.settings.values import ExecutorChoice
+from lakeray.values.model import StreamStatus
+from tests.support.fakes.application import MemoryApplication
+from tests.support.fakes.feeds import key_for
+from tests.support.fakes.records import STREAM, row
+from tests.support.fakes.settings import settings
+
+DAY = date(2026, 3, 30)
+KEY = key_for(DAY)
+
+
+@pytest.fixture
+def lake() -> MemoryApplication:
+    return MemoryApplication()
+
+
+def never() -> bool:
+    return False
+
+
+def always() -> bool:
+    return True
+
+
+def fed(lake: MemoryApplication) -> MemoryApplication:
+    report = feed_all(lake.open(), stop=never)
+    assert not report.failed, report
+    return lake
+
+
+def test_a_run_without_work_takes_no_lease_and_says_nothing_new(lake: MemoryApplication) -> None:
+    (report,) = feed_all(lake.open(), stop=never).streams
+    assert (report.status, lake.opened_committers, lake.chosen) == (StreamStatus.NOTHING_NEW, 0, [])
+
+
+def test_a_run_feeds_builds_the_enriched_models_and_then_rests(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1, "first"))
+    report = feed_all(lake.open(), stop=never)
+    assert (report.streams[0].status, report.streams[0].files, report.enriched) == (StreamStatus.OK, 1, ("fct_sales",))
+    assert lake.world.sink.names()[-1] == "models_enriched"
+    opened = lake.opened_committers
+    again = feed_all(lake.open(), stop=never)
+    assert (again.streams[0].status, again.enriched, lake.opened_committers) == (StreamStatus.NOTHING_NEW, (), opened)
+
+
+def test_a_stream_that_cannot_be_listed_fails_and_the_report_says_why(lake: MemoryApplication) -> None:
+    lake.world.store.fail_after = 0
+    report = feed_all(lake.open(), stop=never)
+    assert report.failed
+    assert (report.streams[0].status, (report.streams[0].error or {})["kind"]) == (StreamStatus.FAILED, "storage")
+
+
+def test_snapshots_whose_grace_is_over_are_released_by_a_run_without_work(lake: MemoryApplication) -> None:
+    old = date(2026, 3, 1)
+    lake.world.put(key_for(old), row(1))
+    fed(lake)
+    lake.world.put(KEY, row(2))
+    fed(lake)
+    assert lake.world.lake.registered(STREAM, first=old, last=old) == []  # it left landing behind the cursor
+    assert key_for(old) in lake.world.store.keys()  # noqa: SIM118
+    lake.world.clock.move(days=2)
+    (report,) = feed_all(lake.open(), stop=never).streams
+    assert (report.status, lake.world.store.keys()) == (StreamStatus.NOTHING_NEW, [KEY])
+    assert lake.world.sink.names()[-1] == "files_cleaned"
+
+
+def test_a_run_that_is_asked_to_stop_takes_nothing_in(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    report = feed_all(lake.open(), stop=always)
+    assert report.streams[0].status is StreamStatus.INTERRUPTED
+    assert lake.world.lake.totals(STREAM) == (0, None)
+
+
+def test_a_replay_is_a_run_like_any_other_and_may_go_on_ray(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake)
+    late = key_for(date(2026, 3, 2))
+    lake.world.put(late, row(2))
+    days = Days(first=date(2026, 3, 1), last=date(2026, 3, 30))
+    lake.configure(ray=settings(ray__auto_files=1).ray)
+    report = replay_all(lake.open(), days=days, stop=never)
+    assert (report.streams[0].status, report.streams[0].files) == (StreamStatus.OK, 1)
+    assert lake.chosen[-1] == (ExecutorChoice.RAY, days)
+    assert sorted(lake.world.lake.processed_rows(STREAM)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("asked", "files", "wanted"),
+    [
+        ("inline", 10**6, ExecutorChoice.INLINE),
+        ("ray", 0, ExecutorChoice.RAY),
+        ("auto", 19_999, ExecutorChoice.INLINE),
+        ("auto", 20_000, ExecutorChoice.RAY),
+    ],
+)
+def test_where_validation_runs_follows_the_setting_or_the_plan(asked: str, files: int, wanted: ExecutorChoice) -> None:
+    choice, because = choose_executor(settings(feed__executor=asked), files=files)
+    assert choice is wanted and because
