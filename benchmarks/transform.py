@@ -28,6 +28,7 @@ from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
 from lakeray.streams.generated import StreamSpec, generated_files, landing_ddl
 from lakeray.values.column_types import parse_type
+from lakeray.values.errors import LakerayError
 from lakeray.values.model import Column, Contract, PendingTransform, StreamName
 
 _MEMORY_BYTES = 4 * 2**30 - 400_000_000
@@ -167,7 +168,12 @@ class Bench:
         if token[0] == 0:
             self.lake.execute("INSERT INTO lakehouse.meta.committer VALUES (1, 'benchmark', now(), 0)")
         pending = PendingTransform(stream=stream, from_snapshot=row[0], to_snapshot=row[0])
-        return Cost.of(lambda: self.runner.run_processed(pending, by_rowscan=False, token=1))
+        return Cost.of(lambda: self._merge(pending))
+
+    def _merge(self, pending: PendingTransform) -> None:
+        (outcome,) = self.runner.run_group([pending], by_rowscan=[], token=1)
+        if isinstance(outcome, LakerayError):
+            raise outcome
 
     def copy(self, files: list[str]) -> Cost:
         """What a plain copy takes: read, cast, write."""

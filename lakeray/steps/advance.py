@@ -27,10 +27,5 @@ def next_path(cursor: Cursor, keys: Iterable[str], *, until: date = date.max) ->
     return best
 
 
-def next_mark(current_snapshot: int, reached_snapshot: int) -> int:
-    """transformed_through after a transform that ended at ``reached_snapshot``; never back."""
-    return max(current_snapshot, reached_snapshot)
-
-
 def _rank(key: str) -> tuple[date, tuple[tuple[int, int | str], ...], str]:
     return day_of(key, otherwise=date.min), natural_order(key), key

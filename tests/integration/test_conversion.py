@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakeray.adapters.parquet.conversion import convert
-from lakeray.adapters.parquet.footers import read_footer
 from lakeray.adapters.storage.object_store import ObstoreStore, open_store
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
 from lakeray.steps import validate
@@ -17,6 +16,7 @@ from lakeray.values.column_types import parse_type
 from lakeray.values.errors import StorageError, TryAgainError
 from lakeray.values.model import Accepted, Column, Contract, Rejected, RejectReason, StreamName
 from tests.support.real.disk import tiny
+from tests.support.real.parquet import read_footer
 
 STREAM = StreamName("shop", "orders")
 KEY = "shop/orders/year=2026/month=01/day=01/part_0.parquet"

@@ -10,7 +10,7 @@ import pytest
 
 from lakeray.adapters.dbt.runner import DbtProject, DbtRunner
 from lakeray.adapters.ducklake.writing.merge_records import set_row_group
-from lakeray.values.errors import ModelTestError, TransformError, TransformMemoryError
+from lakeray.values.errors import LakerayError, ModelTestError, TransformError, TransformMemoryError
 from lakeray.values.memory import row_group_bytes
 from lakeray.values.model import BuildResult, PendingTransform, StreamName
 from tests.integration.dbt_lake import DBT, DbtLake, Project, environment
@@ -40,7 +40,10 @@ def runner(lake: DbtLake, *, tests: bool = False, memory: str = "1GB", spill: st
 def merge(dbt: DbtRunner, first: int, last: int | None = None) -> BuildResult:
     pending = PendingTransform(stream=METRICS, from_snapshot=first, to_snapshot=last or first)
     with patch.dict(os.environ):
-        return dbt.run_processed(pending, by_rowscan=False, token=7)
+        (outcome,) = dbt.run_group([pending], by_rowscan=[], token=7)
+    if isinstance(outcome, LakerayError):
+        raise outcome
+    return outcome
 
 
 def many(lake: DbtLake, rows: int) -> int:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakeray.adapters.parquet.arrow_types import KnownSchemas, file_columns
-from lakeray.adapters.parquet.footers import MAX_COLUMNS, read_footer
+from lakeray.adapters.parquet.footers import MAX_COLUMNS
 from lakeray.adapters.parquet.validation import BatchValidator
 from lakeray.adapters.storage.object_store import open_store
 from lakeray.steps import validate
@@ -24,6 +24,7 @@ from lakeray.values.model import Accepted, Batch, Rejected, RejectReason, Source
 from tests.robustness.corpus import corpus, good, written
 from tests.robustness.judge import CONTRACT
 from tests.support.real.lake import PROJECT, Lake
+from tests.support.real.parquet import read_footer
 
 GREW_MB = 200
 """What judging one file may take of memory beyond what the process had; 16 MB of footer is the worst that is read."""

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.steps.advance import next_mark, next_path
+from lakeray.steps.advance import next_path
 from lakeray.values.keys import day_of
 from lakeray.values.model import Cursor, StreamName
 
@@ -68,9 +68,3 @@ def test_a_key_of_a_day_to_come_never_moves_the_cursor() -> None:
 def test_a_key_without_a_day_never_moves_the_cursor() -> None:
     assert moved(None, f"{STREAM}/loose.parquet") is None
     assert moved(key(0), f"{STREAM}/zzz.parquet") == key(0)
-
-
-@given(st.integers(0, 10**6), st.integers(0, 10**6))
-def test_the_mark_never_goes_back(current: int, reached: int) -> None:
-    assert next_mark(current, reached) >= current
-    assert next_mark(current, reached) in (current, reached)

@@ -79,18 +79,6 @@ class DbtRunner:
 
             DuckDBConnectionManager.close_all_connections()
 
-    def run_processed(self, pending: PendingTransform, *, by_rowscan: bool, token: int) -> BuildResult:
-        """Merge exactly the rows of ``pending`` into the stream's processed table.
-
-        Raises:
-            TransformError: a model failed, or the stream has no model; or what failed around it.
-        """
-        streams = [pending.stream] if by_rowscan else []
-        (outcome,) = self.run_group([pending], by_rowscan=streams, token=token)
-        if isinstance(outcome, LakerayError):
-            raise outcome
-        return outcome
-
     def run_group(
         self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
     ) -> list[BuildResult | LakerayError]:

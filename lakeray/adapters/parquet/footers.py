@@ -105,17 +105,12 @@ class FooterReader:
         least, most = _TAILS_BYTES
         return min(most, max(least, self._longest_bytes + self._longest_bytes // 8))
 
-    def read(self, file: SourceFile) -> Footer | Rejected:
-        """The file's footer, or why it has none that can be used.
+    def read_tail(self, file: SourceFile) -> tuple[Footer, FileTail] | Rejected:
+        """The file's footer with the bytes that were read, or why it has none that can be used.
 
         Raises:
             StorageError: the object store failed; that says nothing about the file.
         """
-        found = self.read_tail(file)
-        return found if isinstance(found, Rejected) else found[0]
-
-    def read_tail(self, file: SourceFile) -> tuple[Footer, FileTail] | Rejected:
-        """As ``read``, with the bytes that were read."""
         found = self.fetch(file, leave=lambda _: False)
         assert not isinstance(found, Fetched)
         return found
@@ -215,11 +210,6 @@ def _columns(footer: bytes, fragment: ds.ParquetFileFragment, schemas: KnownSche
 
 
 _Read = tuple[Footer, FileTail]
-
-
-def read_footer(store: ObjectStore, file: SourceFile) -> Footer | Rejected:
-    """The footer of one file; see ``FooterReader.read``."""
-    return FooterReader(store).read(file)
 
 
 def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | Rejected:

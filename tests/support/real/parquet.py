@@ -11,6 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakeray.adapters.parquet.footers import FooterReader
+from lakeray.ports.storage import ObjectStore
+from lakeray.values.model import Footer, Rejected, SourceFile
+
 TIMES = pa.timestamp("us", tz="UTC")
 METADATA: dict[str, pa.DataType] = {
     "_airbyte_raw_id": pa.string(),
@@ -37,6 +41,12 @@ def write(path: Path, *records: Mapping[str, Any], types: Mapping[str, pa.DataTy
     staged.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), staged)
     return staged.replace(path)
+
+
+def read_footer(store: ObjectStore, file: SourceFile) -> Footer | Rejected:
+    """The footer of one file, or why it has none that can be used."""
+    found = FooterReader(store).read_tail(file)
+    return found if isinstance(found, Rejected) else found[0]
 
 
 def _delivered(item: Mapping[str, Any]) -> dict[str, Any]:
