@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,11 +31,7 @@ def compose(call: Call) -> Any:
     Raises:
         UsageError: an override names no setting, or a stream that is not configured.
     """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.errors import HydraException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
     OmegaConf.register_new_resolver("absolute", _absolute, replace=True)
     OmegaConf.register_new_resolver("file_url", _file_url, replace=True)
@@ -50,6 +47,39 @@ def compose(call: Call) -> Any:
         overrides.append(f"hydra.searchpath=[file://{_absolute(call.config_dir)}]")
     # A stream is appended to the defaults: its settings exist only after it, so overrides of them come last.
     overrides.sort(key=lambda word: _key(word).startswith("streams."))
+    return _composed(call, overrides)
+
+
+def default_of(key: str) -> str:
+    """What the config says of a setting when nobody overrides it, as the config writes it: ``256MB``, ``null``.
+
+    Raises:
+        UsageError: the config cannot be composed.
+        KeyError: there is no such setting.
+    """
+    value = _defaults()
+    for part in key.split("."):
+        value = value[part]
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return str(value)
+
+
+@cache
+def _defaults() -> Any:
+    from omegaconf import OmegaConf
+
+    nothing = Call(command="", arguments=(), overrides=(), config_dir=None, show_config=False)
+    # Without the streams, which take longer to compose than all the rest.
+    return OmegaConf.to_container(_composed(nothing, []), resolve=False)
+
+
+def _composed(call: Call, overrides: list[str]) -> Any:
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
         with initialize_config_dir(config_dir=str(PROJECT / "conf"), version_base="1.3"):
             return hydra_compose(config_name="config", overrides=overrides)

@@ -1,9 +1,22 @@
-"""What ``--help`` teaches."""
+"""What ``--help`` teaches. The defaults that it names are the settings', asked for when they are shown."""
 
 from __future__ import annotations
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "feed": (
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Topic(NamedTuple):
+    """What there is to say of one command."""
+
+    summary: str
+    body: str
+    settings: tuple[tuple[str, str], ...] = ()
+    """The settings that people change with it, and what each does."""
+
+
+COMMANDS: dict[str, Topic] = {
+    "feed": Topic(
         "take new files in, exactly once, to the end",
         """lakeray feed                                       all configured streams
 lakeray feed +stream=shopify/orders                one stream
@@ -11,71 +24,89 @@ lakeray feed +stream=[shopify/orders,klaviyo/events]
 lakeray feed feed.watch=true feed.poll_s=60        keep polling
 
 What happens: discover, plan, validate, commit, transform with dbt, advance, clean. Run it again whenever you like,
-after a crash too: nothing is taken in twice, nothing is lost.
-
-feed.executor=auto      auto | ray | inline: where footers are read
-feed.lookback_days=3    how far behind the cursor late files are looked for, at least
-feed.max_batches=null   stop a stream after so many batches
-feed.prefetch_batches=2 validated batches that may wait for the committer
-batch.target_bytes=256MB, batch.max_files=1000, batch.memory_bytes=4GiB
-retention.days=7        what the clean-up at the end leaves behind the cursor""",
+after a crash too: nothing is taken in twice, nothing is lost.""",
+        (
+            ("feed.executor", "auto | ray | inline: where footers are read"),
+            ("feed.lookback_days", "how far behind the cursor late files are looked for, at least"),
+            ("feed.max_batches", "stop a stream after so many batches"),
+            ("feed.prefetch_batches", "validated batches that may wait for the committer"),
+            ("batch.target_bytes", "compressed size of a batch, at most"),
+            ("batch.max_files", "files of a batch, at most"),
+            ("batch.memory_bytes", "what the rows of a batch may use in one process"),
+            ("retention.days", "what the clean-up at the end leaves behind the cursor"),
+        ),
     ),
-    "plan": (
+    "plan": Topic(
         "what a feed would do; writes nothing",
         "lakeray plan +stream=shopify/orders\n\nBatches, bytes, projected memory, oversize and late files, rejected "
         "files, estimated time.",
     ),
-    "status": ("where every stream stands", "lakeray status [output=json]\n\nWorks while a feed runs."),
-    "why": (
+    "status": Topic("where every stream stands", "lakeray status [output=json]\n\nWorks while a feed runs."),
+    "why": Topic(
         "everything known about one raw file",
         "lakeray why shopify/orders/year=2026/month=01/day=02/part_0.parquet\n\nThe path may be a key, or an address "
         "under storage.url.",
     ),
-    "reconcile": ("landing DDL to tables: create, add columns", "lakeray reconcile\n\nRefuses to narrow a column."),
-    "enrich": ("build the enriched models whose inputs changed", "lakeray enrich"),
-    "clean": (
-        "retention, through the catalog",
-        "lakeray clean clean.dry_run=true\nlakeray clean retention.days=7 retention.snapshot_days=1",
+    "reconcile": Topic(
+        "landing DDL to tables: create, add columns", "lakeray reconcile\n\nRefuses to narrow a column."
     ),
-    "replay": (
+    "enrich": Topic("build the enriched models whose inputs changed", "lakeray enrich"),
+    "clean": Topic(
+        "retention, through the catalog",
+        "lakeray clean clean.dry_run=true          what would leave landing; writes nothing",
+        (
+            ("retention.days", "raw files and landing rows stay so long behind the cursor's day"),
+            ("retention.snapshot_days", "DuckLake snapshots stay so long"),
+        ),
+    ),
+    "replay": Topic(
         "take a range of days in again, without doubling",
         "lakeray replay +stream=shopify/orders replay.from=2026-01-01 replay.to=2026-01-31\n\nFiles that were too late "
         "are taken in; rows that are registered are merged again.",
     ),
-    "quarantine": (
+    "quarantine": Topic(
         "the record of rejected files",
         "lakeray quarantine\nlakeray quarantine retry PATH…     the next feed looks again\nlakeray quarantine ignore "
         "PATH…    never look again, until the file changes",
     ),
-    "doctor": (
+    "doctor": Topic(
         "do storage, ledger and catalog agree?",
         "lakeray doctor                                      reads only; exits 1 when something is wrong\n"
         "lakeray doctor repair=all doctor.dry_run=true       what would be mended\n"
         "lakeray doctor repair=registered_but_gone           mend one kind of finding",
     ),
-    "generate": (
+    "generate": Topic(
         "landing DDL and models from the stream configs",
         "lakeray generate          write what drifted\n"
         "lakeray generate check    only tell; exits 1 when something drifted",
     ),
-    "services": (
+    "services": Topic(
         "real SeaweedFS and Postgres on this machine, for env=dev",
         "lakeray services up env=dev\nlakeray services status env=dev\nlakeray services down env=dev\n\nData, logs "
-        "and credentials are under paths.root; services.s3_port and services.postgres_port choose ports, 0 a free one.",
+        "and credentials are under paths.root.",
+        (
+            ("services.s3_port", "SeaweedFS's S3; 0 takes a free port, once"),
+            ("services.postgres_port", "Postgres; 0 takes a free port, once"),
+        ),
     ),
-    "sample": (
+    "sample": Topic(
         "write realistic Airbyte-shaped Parquet",
-        "lakeray sample sample.days=3 sample.files_per_day=4 sample.rows_per_file=200 sample.seed=42\n\n"
-        "The same settings write the same files. A file that is there is kept.",
+        "lakeray sample sample.days=30\n\nThe same settings write the same files. A file that is there is kept.",
+        (
+            ("sample.days", "days of syncs"),
+            ("sample.files_per_day", "files per stream and day"),
+            ("sample.rows_per_file", "rows of the largest streams; small ones get fewer"),
+            ("sample.seed", "another seed, another shop"),
+        ),
     ),
-    "demo": ("sample, feed, enrich and status in one go", "lakeray demo\n\nKill it half-way and run it again."),
+    "demo": Topic("sample, feed, enrich and status in one go", "lakeray demo\n\nKill it half-way and run it again."),
 }
 
 
 def overview() -> str:
     """``lakeray --help``."""
     width = max(len(name) for name in COMMANDS)
-    lines = [f"  {name:<{width}}  {text}" for name, (text, _) in COMMANDS.items()]
+    lines = [f"  {name:<{width}}  {topic.summary}" for name, topic in COMMANDS.items()]
     return "\n".join(
         [
             "lakeray takes the Parquet files that Airbyte keeps landing on object storage into DuckLake tables,",
@@ -92,7 +123,15 @@ def overview() -> str:
     )
 
 
-def command_help(name: str) -> str:
-    """``lakeray COMMAND --help``."""
-    text, body = COMMANDS[name]
-    return f"lakeray {name}: {text}\n\n{body}"
+def command_help(name: str, *, default_of: Callable[[str], str]) -> str:
+    """``lakeray COMMAND --help``.
+
+    Args:
+        default_of: what the config says of a setting, ``batch.max_files``; asked of the command's settings alone.
+    """
+    topic = COMMANDS[name]
+    text = f"lakeray {name}: {topic.summary}\n\n{topic.body}"
+    words = [(f"{key}={default_of(key)}", meaning) for key, meaning in topic.settings]
+    width = max((len(word) for word, _ in words), default=0)
+    lines = [f"{word:<{width}}  {meaning}" for word, meaning in words]
+    return "\n".join([text, "", "Settings, with their defaults:", *lines] if lines else [text])

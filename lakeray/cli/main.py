@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lakeray.cli.compose import settings_of, shown
+from lakeray.cli.compose import default_of, settings_of, shown
 from lakeray.cli.help import COMMANDS, command_help, overview
 from lakeray.cli.parse import Call, parse
 from lakeray.cli.terminal import Output
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"command {words[0]}", expected="a command", found="none of this name", todo=nearest(words[0], COMMANDS)
             )
         if "--help" in words or "-h" in words:
-            print(command_help(words[0]))
+            print(command_help(words[0], default_of=default_of))
             return 0
         return _run(parse(words))
     except LakerayError as error:
