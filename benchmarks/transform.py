@@ -22,7 +22,8 @@ from unittest.mock import patch
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
 from benchmarks.report import ROOT, keep, spread
-from lakeray.adapters.dbt.runner import DbtProject, DbtRunner
+from lakeray.adapters.dbt.python import DbtProject, PythonDbt
+from lakeray.adapters.dbt.transformer import DbtTransformer
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
@@ -122,7 +123,7 @@ class Bench:
         self.lake.execute(sql.load("ducklake/meta_schema"))
         for stream in self.streams.values():
             self.lake.execute(landing_ddl(stream, _CONTRACT))
-        self.runner = DbtRunner(self._project())
+        self.runner = DbtTransformer(dbt=PythonDbt(self._project()))
 
     def _project(self) -> DbtProject:
         folder = self.root / "dbt"

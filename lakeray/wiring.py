@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lakeray import run
-from lakeray.adapters.dbt.runner import DbtProject, DbtRunner
+from lakeray.adapters.dbt.python import DbtProject, PythonDbt
+from lakeray.adapters.dbt.transformer import DbtTransformer
 from lakeray.adapters.ducklake.backends.connection import LakeAddress, S3Access
 from lakeray.adapters.ducklake.backends.postgres import catalog as postgres_catalog
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
@@ -117,7 +118,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
         address = lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch))
         if address.sqlite_path is None:
             postgres_catalog.make_schema(address)
-        transformer = DbtRunner(dbt_project(settings))
+        transformer = open_transformer(settings)
         committer = DuckLakeCommitter(
             address,
             holder=holder_name(),
@@ -320,6 +321,16 @@ def s3_access(settings: Settings) -> S3Access | None:
     )
 
 
+def open_transformer(settings: Settings) -> DbtTransformer:
+    """What merges and builds: dbt, by its Python runner."""
+    streams = settings.streams.items()
+    return DbtTransformer(
+        dbt=PythonDbt(dbt_project(settings)),
+        threads=stream_budget.threads(settings.batch),
+        stream_threads={slug: run.rules_for(settings, stream).budget.threads for slug, stream in streams},
+    )
+
+
 def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project, and the environment that its profile reads."""
     address = lake_address(settings, memory_bytes=0)
@@ -340,10 +351,6 @@ def dbt_project(settings: Settings) -> DbtProject:
             **object_storage,
         },
         tests=settings.dbt.tests,
-        threads=threads,
-        stream_threads={
-            slug: run.rules_for(settings, stream).budget.threads for slug, stream in settings.streams.items()
-        },
     )
 
 

@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.adapters.dbt.runner import DbtProject, DbtRunner
+from lakeray.adapters.dbt.python import DbtProject, PythonDbt
+from lakeray.adapters.dbt.transformer import DbtTransformer
 from lakeray.adapters.ducklake.writing.merge_records import set_row_group
 from lakeray.values.errors import LakerayError, ModelTestError, TransformError, TransformMemoryError
 from lakeray.values.memory import row_group_bytes
@@ -29,15 +30,16 @@ def lake(tmp_path: Path, project: Project) -> DbtLake:
     return DbtLake(tmp_path / "lake", project)
 
 
-def runner(lake: DbtLake, *, tests: bool = False, memory: str = "1GB", spill: str | None = None) -> DbtRunner:
+def runner(lake: DbtLake, *, tests: bool = False, memory: str = "1GB", spill: str | None = None) -> DbtTransformer:
     more = {"LAKERAY_DBT_MEMORY_LIMIT": memory}
     if spill is not None:
         more["LAKERAY_DBT_TEMP_DIRECTORY"] = spill
     variables = {**environment(lake.catalog, lake.root, lake.project.extensions), **more}
-    return DbtRunner(DbtProject(project_dir=DBT, target_dir=lake.root / "target", environment=variables, tests=tests))
+    project = DbtProject(project_dir=DBT, target_dir=lake.root / "target", environment=variables, tests=tests)
+    return DbtTransformer(dbt=PythonDbt(project))
 
 
-def merge(dbt: DbtRunner, first: int, last: int | None = None) -> BuildResult:
+def merge(dbt: DbtTransformer, first: int, last: int | None = None) -> BuildResult:
     pending = PendingTransform(stream=METRICS, from_snapshot=first, to_snapshot=last or first)
     with patch.dict(os.environ):
         (outcome,) = dbt.run_group([pending], by_rowscan=[], token=7)

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.adapters.dbt import runner as dbt_runner
+from lakeray.adapters.dbt import python as python_dbt
 from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 from lakeray.adapters.ducklake.values.file_statistics import FileStatistics
@@ -133,7 +133,7 @@ def test_dbt_works_on_another_duckdb_after_some_runs(tmp_path: Path, tmp_path_fa
 
     lake = DbtLake(tmp_path / "lake", Project.parse(tmp_path_factory.mktemp("renewal")))
     seen = set()
-    with patch.object(dbt_runner, "_RENEW_AFTER", 3), patch.dict(os.environ):
+    with patch.object(python_dbt, "_RENEW_AFTER", 3), patch.dict(os.environ):
         dbt = runner(lake)
         for number in range(8):
             assert merge(dbt, lake.land("klaviyo__metrics", {"id": str(number)})).rows_affected == 1

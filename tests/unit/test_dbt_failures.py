@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from lakeray.adapters.dbt.failures import failure
+from lakeray.ports.transformer import Node, NodeResult
 
 
-@dataclass
-class Node:
-    """The node of a result."""
-
-    name: str = "int_shop__orders"
-    resource_type: str = "model"
+def node(name: str = "int_shop__orders", kind: str = "model") -> Node:
+    return Node(id=f"{kind}.lakeray.{name}", name=name, kind=kind, tags=frozenset(), parents=())
 
 
-@dataclass
-class Result:
-    """The part of dbt's result that is read."""
-
-    message: str
-    status: str = "error"
-    node: Node = field(default_factory=Node)
+def result(message: str, status: str = "error", of: Node | None = None) -> NodeResult:
+    return NodeResult(node=of or node(), status=status, message=message, rows=0, seconds=0.0)
 
 
 @pytest.mark.parametrize(
@@ -47,21 +37,21 @@ class Result:
     ],
 )
 def test_the_kind_follows_from_what_duckdb_says(message: str, kind: str) -> None:
-    error = failure("shop/orders", [Result(message)], None)
+    error = failure("shop/orders", [result(message)], None)
     assert error.kind == kind
     assert error.about.startswith("shop/orders: ") and error.todo
     assert kind == "lease_lost" or "int_shop__orders" in error.found
 
 
 def test_a_failed_test_is_told_from_a_failed_model() -> None:
-    test = Result("Got 2 results, configured to fail if != 0", "fail", Node("unique_int_shop__orders_id", "test"))
+    test = result("Got 2 results, configured to fail if != 0", "fail", node("unique_int_shop__orders_id", "test"))
     assert failure("shop/orders", [test], None).kind == "test_failed"
-    skipped = Result("", "skipped", Node("fct_sales"))
+    skipped = result("", "skipped", node("fct_sales"))
     assert failure("shop/orders", [test, skipped], None).kind == "test_failed"
-    assert failure("shop/orders", [test, Result("Parser Error: syntax")], None).kind == "transform"
+    assert failure("shop/orders", [test, result("Parser Error: syntax")], None).kind == "transform"
 
 
 def test_dbt_that_never_got_to_the_models_says_why() -> None:
-    error = failure("shop/orders", [], RuntimeError("the profile is missing\nsecond\nthird\nfourth"))
+    error = failure("shop/orders", [], "the profile is missing\nsecond\nthird\nfourth")
     assert (error.kind, error.found) == ("transform", "the profile is missing second third")
     assert failure("shop/orders", [], None).found == "no reason given"

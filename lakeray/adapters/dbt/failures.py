@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
+from lakeray.ports.transformer import NodeResult
 from lakeray.values.errors import (
     CatalogError,
     LakerayError,
@@ -33,17 +33,17 @@ _CATALOG = re.compile(
 )
 
 
-def failure(about: str, failed: Sequence[Any], exception: BaseException | None) -> LakerayError:
+def failure(about: str, failed: Sequence[NodeResult], problem: str | None) -> LakerayError:
     """The error for the results of a dbt command that are no success.
 
     Args:
         about: the stream, or what else was built.
         failed: dbt's results of the models and tests that failed.
-        exception: what dbt itself ended with, when it did not get to the models.
+        problem: what dbt itself ended with, when it did not get to the models.
     """
-    messages = [str(item.message) for item in failed if item.message]
-    text = "\n".join(messages) or ("" if exception is None else str(exception))
-    found = _found(failed, messages, exception)
+    messages = [item.message for item in failed if item.message]
+    text = "\n".join(messages) or problem or ""
+    found = _found(failed, messages, problem)
     if _FENCED in text:
         return LeaseLostError(
             f"{about}: the lease is lost; dbt wrote nothing",
@@ -63,7 +63,7 @@ def failure(about: str, failed: Sequence[Any], exception: BaseException | None) 
         return StorageError(f"{about}: the storage failed while dbt read or wrote; {_STAYS}", found=found, todo=again)
     if _CATALOG.search(text):
         return CatalogError(f"{about}: the catalog failed while dbt ran; {_STAYS}", found=found, todo=again)
-    if failed and all(item.node.resource_type == "test" or str(item.status) == "skipped" for item in failed):
+    if failed and all(item.node.kind == "test" or item.status == "skipped" for item in failed):
         return ModelTestError(
             f"{about}: a dbt test failed; the rows are merged, transformed_through stays where it was",
             expected="every test of the touched models to pass",
@@ -82,8 +82,8 @@ def first_lines(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())
 
 
-def _found(failed: Sequence[Any], messages: Sequence[str], exception: BaseException | None) -> str:
+def _found(failed: Sequence[NodeResult], messages: Sequence[str], problem: str | None) -> str:
     if not failed:
-        return "no reason given" if exception is None else first_lines(str(exception))
+        return first_lines(problem or "") or "no reason given"
     names = ", ".join(item.node.name for item in failed)
     return f"{names}: {' | '.join(first_lines(message) for message in messages)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ from lakeray.adapters.ducklake.writing.merge_records import insert_peaks, set_ro
 from lakeray.adapters.ducklake.writing.registration import Registration, quarantine_rows
 from lakeray.adapters.ducklake.writing.retention import DeletesRaw, Retention
 from lakeray.ports.time import Clock
+from lakeray.ports.transformer import Transformer
 from lakeray.values.errors import CatalogError, LakerayError
 from lakeray.values.faults import Fault, FaultPoint, no_fault
 from lakeray.values.model import (
@@ -54,18 +55,6 @@ _ADVANCE = (
 
 class Store(RawStore, DeletesRaw, ReadsRaw, Protocol):
     """The part of the object store that the committer needs."""
-
-
-class Transformer(Protocol):
-    """Runs the dbt models."""
-
-    def run_group(
-        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
-    ) -> Sequence[BuildResult | LakerayError]:
-        """Merge exactly these rows, in one invocation."""
-
-    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
-        """Build the enriched models that depend on the moved streams and whose inputs all exist."""
 
 
 class DuckLakeCommitter:

@@ -1,0 +1,144 @@
+"""Merges and enriched models by dbt: what to select, with which marks, and what came of it (P12)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from lakeray.adapters.dbt.failures import failure
+from lakeray.ports.transformer import Dbt, Node, NodeResult, Ran
+from lakeray.values.errors import LakerayError, LeaseLostError, TransformError, TransformMemoryError
+from lakeray.values.model import BuildResult, ModelRun, PendingTransform, StreamName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DbtTransformer:
+    """The ``Transformer`` port."""
+
+    dbt: Dbt
+    threads: int = 2
+    """DuckDB's, when it builds the enriched models."""
+    stream_threads: Mapping[str, int] = field(default_factory=dict)
+    """DuckDB's for each stream, by slug: a wide one gets fewer."""
+
+    def close(self) -> None:
+        """See ``Transformer``."""
+        self.dbt.close()
+
+    def run_group(
+        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
+    ) -> list[BuildResult | LakerayError]:
+        """See ``Transformer``. One invocation for all; a stream that failed in company is tried again alone, once:
+        what one model does to a shared process must not be held against another.
+        """
+        outcomes = self._merge(pending, by_rowscan=by_rowscan, token=token)
+        if len(pending) == 1:
+            return outcomes
+        return [
+            self._merge([asked], by_rowscan=by_rowscan, token=token)[0] if _is_worth_a_try(outcome) else outcome
+            for asked, outcome in zip(pending, outcomes, strict=True)
+        ]
+
+    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
+        """See ``Transformer``."""
+        models = enriched_models(self.dbt.manifest(), moved=_tables(moved), processed=_tables(processed))
+        if not models:
+            return BuildResult(models=(), rows_affected=0, seconds=0.0)
+        ran = self.dbt.run(models, {"lakeray_token": token, "lakeray_threads": self.threads})
+        return _built(ran, about="enriched", select=" ".join(models))
+
+    def _merge(
+        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
+    ) -> list[BuildResult | LakerayError]:
+        marks = {asked.stream.slug: _marks(asked, by_rowscan=asked.stream in by_rowscan) for asked in pending}
+        threads = min(self._threads(asked) for asked in pending)
+        variables = {"lakeray_marks": marks, "lakeray_token": token, "lakeray_threads": threads}
+        try:
+            ran = self.dbt.run([f"tag:{slug}" for slug in marks], variables)
+        except LakerayError as error:
+            return [error] * len(pending)
+        return [self._outcome_of(asked.stream, ran) for asked in pending]
+
+    def _threads(self, asked: PendingTransform) -> int:
+        return 1 if asked.spill else self.stream_threads.get(asked.stream.slug, self.threads)
+
+    def _outcome_of(self, stream: StreamName, ran: Ran) -> BuildResult | LakerayError:
+        nodes = self.dbt.manifest()
+        own = tuple(item for item in ran.results if stream.slug in tags_of(nodes, item.node))
+        try:
+            return _built(replace(ran, results=own), about=str(stream), select=f"tag:{stream.slug}")
+        except LakerayError as error:
+            return error
+
+
+def enriched_models(nodes: Mapping[str, Node], *, moved: Collection[str], processed: Collection[str]) -> list[str]:
+    """The names of the enriched models that depend on a moved table, and whose processed tables all exist, sorted."""
+    chosen = []
+    for node in nodes.values():
+        if node.kind != "model" or "enriched" not in node.tags:
+            continue
+        tables = {parent.name for parent in _ancestors(nodes, node) if "processed" in parent.tags}
+        if tables & set(moved) and tables <= set(processed):
+            chosen.append(node.name)
+    return sorted(chosen)
+
+
+def tags_of(nodes: Mapping[str, Node], node: Node) -> frozenset[str]:
+    """A model's tags, or those of the models that a test is about."""
+    if node.kind == "model":
+        return node.tags
+    return node.tags.union(*(nodes[parent].tags for parent in node.parents if parent in nodes))
+
+
+def _ancestors(nodes: Mapping[str, Node], node: Node) -> list[Node]:
+    found: dict[str, Node] = {}
+    waiting = list(node.parents)
+    while waiting:
+        parent = waiting.pop()
+        if parent not in found and parent in nodes:
+            found[parent] = nodes[parent]
+            waiting.extend(nodes[parent].parents)
+    return list(found.values())
+
+
+def _built(ran: Ran, *, about: str, select: str) -> BuildResult:
+    failed = [item for item in ran.results if item.failed]
+    if failed or ran.problem is not None:
+        raise failure(about, failed, ran.problem)
+    models = [item for item in ran.results if item.node.kind == "model"]
+    if not models:
+        raise TransformError(
+            f"{about}: dbt selected no model",
+            expected=f"models for {select}",
+            found="none",
+            todo="Is the stream's model in dbt/models/processed? `lakeray generate` writes it",
+        )
+    return BuildResult(
+        models=tuple(item.node.name for item in models),
+        rows_affected=sum(item.rows for item in models),
+        seconds=sum(item.seconds for item in models),
+        runs=tuple(_model_run(item) for item in ran.results),
+        peak_bytes=max((item.peak_bytes for item in models if item.peak_bytes is not None), default=None),
+    )
+
+
+def _model_run(item: NodeResult) -> ModelRun:
+    return ModelRun(name=item.node.name, kind=item.node.kind, status=item.status, rows=item.rows, seconds=item.seconds)
+
+
+def _is_worth_a_try(outcome: BuildResult | LakerayError) -> bool:
+    # One model is run after the other: what did not fit in company does not fit alone either.
+    return isinstance(outcome, LakerayError) and not isinstance(outcome, LeaseLostError | TransformMemoryError)
+
+
+def _marks(asked: PendingTransform, *, by_rowscan: bool) -> dict[str, object]:
+    marks: dict[str, object] = {"from": asked.from_snapshot, "to": asked.to_snapshot}
+    if by_rowscan:
+        marks["by"] = "rowscan"
+    if asked.paths:
+        marks["paths"] = list(asked.paths)
+    return marks
+
+
+def _tables(streams: Sequence[str]) -> set[str]:
+    return {"int_" + stream.replace("/", "__") for stream in streams}

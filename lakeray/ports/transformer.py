@@ -1,0 +1,97 @@
+"""Who merges and builds: asked for rows and models, answers with results. And what that asks of dbt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lakeray.values.errors import LakerayError
+from lakeray.values.model import BuildResult, PendingTransform, StreamName
+
+
+class Transformer(Protocol):
+    """Merges registered rows and builds the enriched models."""
+
+    def run_group(
+        self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
+    ) -> Sequence[BuildResult | LakerayError]:
+        """Merge exactly these rows, of several streams, each once.
+
+        Args:
+            by_rowscan: the streams whose DuckLake snapshots have expired by now.
+            token: the committer's fencing token, without which a model writes nothing (P10).
+
+        Returns:
+            For each of ``pending`` what was done, or why it failed.
+        """
+
+    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
+        """Build the enriched models that depend on a moved stream, and whose processed tables all exist.
+
+        Raises:
+            TransformError: a model failed.
+        """
+
+    def close(self) -> None:
+        """Let go of what it keeps open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A model or a test of the project, as dbt's manifest has it."""
+
+    id: str
+    """``model.lakeray.int_shopify__orders``: unique in the project."""
+    name: str
+    kind: str
+    """dbt's ``resource_type``: ``model``, ``test`` …"""
+    tags: frozenset[str]
+    parents: tuple[str, ...]
+    """The ids of the nodes that it depends on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeResult:
+    """What dbt did with a node, as its run results have it."""
+
+    node: Node
+    status: str
+    """dbt's own word: ``success``, ``pass``, ``warn``, ``error``, ``fail`` or ``skipped``."""
+    message: str
+    rows: int
+    """Rows written, where the model counts them; else 0."""
+    seconds: float
+    peak_bytes: int | None = None
+    """Resident memory at its highest while it ran; None when it was not measured."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is no success."""
+        return self.status not in ("success", "pass", "warn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What one run of dbt came to."""
+
+    results: tuple[NodeResult, ...]
+    problem: str | None = None
+    """What it said when it ended before the models, whole; None when the results say all."""
+
+
+class Dbt(Protocol):
+    """One way to have dbt run. Its Python runner is one; a dbt without it runs as a process (ADR 0031)."""
+
+    def manifest(self) -> Mapping[str, Node]:
+        """The project's nodes, by id; parsed once.
+
+        Raises:
+            TransformError: the project cannot be parsed.
+        """
+
+    def run(self, select: Sequence[str], variables: Mapping[str, object]) -> Ran:
+        """Run the selected models, each after what it depends on, and their tests where the settings say so."""
+
+    def close(self) -> None:
+        """Let go of what it keeps open."""
