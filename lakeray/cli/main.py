@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from lakeray.cli.compose import default_of, settings_of, shown
+from lakeray.cli.crash import caught
 from lakeray.cli.help import COMMANDS, command_help, overview
 from lakeray.cli.parse import Call, parse
 from lakeray.cli.terminal import Output
@@ -25,14 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     as_json = any(word.lstrip("+") == "output=json" for word in words)
     try:
-        if words[0] not in COMMANDS:
-            raise UsageError(
-                f"command {words[0]}", expected="a command", found="none of this name", todo=nearest(words[0], COMMANDS)
-            )
-        if "--help" in words or "-h" in words:
-            print(command_help(words[0], default_of=default_of))
-            return 0
-        return _run(parse(words))
+        return _command(words)
     except LakerayError as error:
         _complain(error, as_json=as_json)
         return error.exit_code
@@ -42,6 +36,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has enough
         return 0
+    except Exception as error:  # noqa: BLE001 - the net below everything: nobody should meet a traceback
+        unexpected = caught(error, words=words)
+        _complain(unexpected, as_json=as_json)
+        return unexpected.exit_code
+
+
+def _command(words: Sequence[str]) -> int:
+    if words[0] not in COMMANDS:
+        raise UsageError(
+            f"command {words[0]}", expected="a command", found="none of this name", todo=nearest(words[0], COMMANDS)
+        )
+    if "--help" in words or "-h" in words:
+        print(command_help(words[0], default_of=default_of))
+        return 0
+    return _run(parse(words))
 
 
 def _run(call: Call) -> int:

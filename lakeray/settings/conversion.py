@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -11,7 +12,9 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
+from lakeray.settings.ranges import require_ranges
 from lakeray.settings.values import BatchSettings, Secret, Settings, Size, StreamSettings
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import (
@@ -19,6 +22,7 @@ from lakeray.values.model import (
 )
 
 _T = TypeVar("_T")
+_EXPORTERS = ("none", "console", "otlp")
 
 
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*((?:[kmgt]i?)?b?)\s*$", re.IGNORECASE)
@@ -34,7 +38,7 @@ LEAST_MEMORY_BYTES = 64 * 10**6
 """Below it DuckDB merges nothing: one thread with row groups of 8 MiB takes 35 MB before a row is read (memory.py)."""
 
 
-_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def settings_from(raw: Mapping[str, Any]) -> Settings:
@@ -57,29 +61,22 @@ def batch_for(settings: Settings, stream: StreamSettings) -> BatchSettings:
     if not stream.batch:
         return settings.batch
     base = {item.name: getattr(settings.batch, item.name) for item in dataclasses.fields(settings.batch)}
-    return build(BatchSettings, {**base, **stream.batch}, at=f"streams.{stream.name.slug}.batch")
+    at = f"streams.{stream.name.slug}.batch"
+    made = build(BatchSettings, {**base, **stream.batch}, at=at)
+    try:
+        require_ranges(made, at="batch")
+    except UsageError as error:
+        raise UsageError(
+            f"streams.{stream.name.slug}.{error.about}", expected=error.expected, found=error.found
+        ) from None
+    return made
 
 
 def _check(settings: Settings) -> None:
     if settings.output not in ("text", "json"):
         raise UsageError("output", expected="text or json", found=repr(settings.output))
-    for at, value, least in (
-        ("batch.max_files", settings.batch.max_files, 1),
-        ("batch.target_bytes", settings.batch.target_bytes, 1),
-        ("feed.prefetch_batches", settings.feed.prefetch_batches, 1),
-        ("feed.max_batches", 1 if settings.feed.max_batches is None else settings.feed.max_batches, 1),
-        ("feed.lookback_days", settings.feed.lookback_days, 0),
-        ("storage.concurrency", settings.storage.concurrency, 1),
-        ("retention.days", settings.retention.days, 0),
-        ("retention.snapshot_days", settings.retention.snapshot_days, 0),
-        ("dbt.threads", settings.dbt.threads, 1),
-        ("sample.days", settings.sample.days, 1),
-        ("sample.syncs_per_day", settings.sample.syncs_per_day, 1),
-        ("sample.files_per_day", settings.sample.files_per_day, 1),
-        ("sample.rows_per_file", settings.sample.rows_per_file, 1),
-    ):
-        if value < least:
-            raise UsageError(at, expected=f"at least {least}", found=str(value))
+    require_ranges(settings)
+    _check_places(settings)
     if settings.batch.memory_bytes < LEAST_MEMORY_BYTES:
         raise UsageError(
             "batch.memory_bytes",
@@ -88,10 +85,45 @@ def _check(settings: Settings) -> None:
         )
     for slug, stream in settings.streams.items():
         for part in (stream.source, stream.stream):
-            if _NAME.match(part) is None:
+            if _NAME.fullmatch(part) is None:
                 raise UsageError(
                     f"streams.{slug}", expected="lower-case names of letters, digits and _", found=repr(part)
                 )
+
+
+def _check_places(settings: Settings) -> None:
+    if settings.telemetry.exporter not in _EXPORTERS:
+        choices = " or ".join(_EXPORTERS)
+        raise UsageError("telemetry.exporter", expected=choices, found=repr(settings.telemetry.exporter))
+    if not settings.lake.data_path.strip():
+        raise UsageError("lake.data_path", expected="a folder or s3://bucket/prefix", found="an empty text")
+    _check_address("storage.url", settings.storage.url)
+    if settings.storage.endpoint_url is not None:
+        scheme = _split("storage.endpoint_url", settings.storage.endpoint_url).scheme
+        if scheme not in ("http", "https"):
+            raise UsageError("storage.endpoint_url", expected="http://… or https://…", found=f"the scheme {scheme!r}")
+
+
+def _check_address(at: str, url: str) -> None:
+    parts = _split(at, url)
+    if parts.scheme == "file" and (parts.netloc not in ("", "localhost") or not parts.path.startswith("/")):
+        raise UsageError(
+            at,
+            expected="file:///folder, with three slashes: a folder of this machine",
+            found=f"the host {parts.netloc!r}",
+            todo=f"file:///{parts.netloc}{parts.path} is the folder /{parts.netloc}{parts.path}",
+        )
+    if parts.scheme not in ("file", "s3") or (parts.scheme == "s3" and not parts.netloc):
+        raise UsageError(at, expected="file:///folder or s3://bucket/prefix", found=f"the scheme {parts.scheme!r}")
+
+
+def _split(at: str, url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise UsageError(at, expected="an address", found=str(error)) from None
+    return parts
 
 
 def build(cls: type[_T], raw: object, *, at: str) -> _T:
@@ -164,16 +196,29 @@ def _scalar(hint: Any, value: Any, *, at: str) -> Any:
         return value if isinstance(value, Secret) else Secret(str(value))
     if hint is Size:
         return parse_size(value, at=at)
+    if isinstance(value, str | Path) and "\0" in str(value):
+        raise UsageError(at, expected="a text without NUL", found="one with NUL")
     if hint is Path and isinstance(value, str | Path):
-        return Path(value).expanduser()
+        return _path(value, at=at)
     if hint is date:
         return _date(value, at=at)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < 2**53 else math.inf
+    if hint is float and isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(at, expected="a finite number", found=repr(value))
     if (isinstance(value, bool) and hint is not bool) or not isinstance(value, hint):
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
         raise UsageError(at, expected=names.get(hint, str(hint)), found=_shown(value))
     return value
+
+
+def _path(value: str | Path, *, at: str) -> Path:
+    if not str(value).strip():
+        raise UsageError(at, expected="a path", found="an empty text")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~somebody, and there is no such user
+        raise UsageError(at, expected="a path", found=str(error)) from None
 
 
 def _date(value: object, *, at: str) -> date:
@@ -197,4 +242,7 @@ def parse_size(value: object, *, at: str) -> Size:
     if match is None:
         raise UsageError(at, expected="a size such as 500MB or 2GiB", found=repr(value))
     unit = match[2].lower().removesuffix("b")
-    return Size(float(match[1]) * (_BINARY_UNITS.get(unit) or _UNITS[unit]))
+    try:
+        return Size(float(match[1]) * (_BINARY_UNITS.get(unit) or _UNITS[unit]))
+    except OverflowError:
+        raise UsageError(at, expected="a size such as 500MB or 2GiB", found="one beyond all disks") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
-from lakeray.values.column_types import parse_type
+from lakeray.values.column_types import ColumnType, parse_type, unlandable
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import (
     Budget,
@@ -276,12 +276,7 @@ class StreamSettings:
         """
         columns = list(AIRBYTE_COLUMNS)
         for name, text in self.fields.items():
-            try:
-                columns.append(Column(name=name, type=parse_type(text)))
-            except ValueError as error:
-                raise UsageError(
-                    f"streams.{self.name.slug}.fields.{name}", expected="a DuckDB type", found=str(error)
-                ) from error
+            columns.append(Column(name=name, type=self._type(name, text)))
         self._check_deletes()
         missing = [key for key in self.primary_key if key not in self.fields]
         if missing or not self.primary_key:
@@ -297,6 +292,17 @@ class StreamSettings:
             on_type_change=self.contract.on_type_change,
             on_missing_column=self.contract.on_missing_column,
         )
+
+    def _type(self, name: str, text: str) -> ColumnType:
+        at = f"streams.{self.name.slug}.fields.{name}"
+        try:
+            kind = parse_type(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(at, expected="a DuckDB type", found=str(error)) from error
+        refused = unlandable(kind)
+        if refused is not None:
+            raise UsageError(at, expected="a type that a DuckLake table can have", found=refused)
+        return kind
 
     def _check_deletes(self) -> None:
         if self.deleted_column is None and self.on_delete is OnDelete.FLAG:

@@ -68,10 +68,41 @@ class MapOf:
 
 ColumnType = Scalar | Struct | ListOf | MapOf
 
+LANDABLE = frozenset(
+    {
+        *("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
+        *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "DATE", "TIME", "TIMESTAMP", "INTERVAL"),
+        *("TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIME WITH TIME ZONE"),
+        *("VARCHAR", "BLOB", "UUID", "JSON"),
+    }
+)
+"""The scalars that a table of DuckLake's catalog format 1.0 can have (its specification, Data Types)."""
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+
 
 def quoted(identifier: str) -> str:
     """``identifier`` as a quoted SQL identifier. The one place where identifiers are quoted."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def unlandable(kind: ColumnType) -> str | None:
+    """The part of the type that no DuckLake table can have; None when it can have all of it."""
+    match kind:
+        case Struct(fields=parts):
+            names = [name.lower() for name, _ in parts]
+            if len(set(names)) < len(names):
+                return f"{kind}: two fields of one name"
+            return next((found for _, part in parts if (found := unlandable(part))), None)
+        case ListOf(item=item):
+            return unlandable(item)
+        case MapOf(key=key, value=value):
+            return unlandable(key) or unlandable(value)
+        case Scalar(name=name):
+            decimal = _DECIMAL.fullmatch(name)
+            if decimal is not None:
+                precision, scale = int(decimal[1]), int(decimal[2])
+                return None if 1 <= precision <= 38 and scale <= precision else name
+            return None if name in LANDABLE else name
 
 
 @lru_cache(maxsize=4096)
