@@ -14,6 +14,7 @@ from lakeray.values.events import (
     StreamFinished,
     StreamPlanned,
 )
+from lakeray.values.keys import shown
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -69,4 +70,4 @@ class ProgressSink:
             self._progress.update(self._tasks[stream], description=text)
 
     def _say(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(shown(text), markup=False, highlight=False)

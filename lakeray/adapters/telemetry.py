@@ -189,4 +189,5 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if " " in text or "\n" in text or "=" in text else text
+    is_plain = text.isprintable() and " " not in text and "=" not in text
+    return text if is_plain else json.dumps(text, ensure_ascii=False)

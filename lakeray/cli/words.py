@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lakeray.values.keys import shown
 from lakeray.values.model import (
     Cursor,
     FeedReport,
     LastBatch,
     LedgerEntry,
+    Oversize,
     Plan,
     QuarantineEntry,
     SourceFile,
@@ -224,7 +226,7 @@ def quarantine_table(entries: Sequence[QuarantineEntry]) -> Table:
     return Table(
         title="Quarantine",
         columns=("file", "reason", "detail", "status"),
-        rows=tuple((entry.key, entry.reason, entry.detail, entry.status) for entry in entries),
+        rows=tuple((shown(entry.key), entry.reason, entry.detail, entry.status) for entry in entries),
     )
 
 
@@ -393,9 +395,16 @@ def _plan_json(item: Plan) -> dict[str, Any]:
 def _attention(item: Plan) -> list[tuple[str, str, str]]:
     stream = str(item.stream)
     return (
-        [(stream, "too late", file.key) for file in item.too_late]
-        + [(stream, "quarantined", file.key) for file in item.skipped]
-        + [(stream, "changed since it was taken in", change.file.key) for change in item.changed]
-        + [(stream, "vanished", key) for key in item.vanished]
-        + [(stream, f"oversize, {human_bytes(big.projected_bytes)} projected", big.file.key) for big in item.oversize]
+        [(stream, "too late", shown(file.key)) for file in item.too_late]
+        + [(stream, "quarantined", shown(file.key)) for file in item.skipped]
+        + [(stream, "changed since it was taken in", shown(change.file.key)) for change in item.changed]
+        + [(stream, "vanished", shown(key)) for key in item.vanished]
+        + [
+            (stream, f"oversize, {human_bytes(big.projected_bytes)} projected", shown(big.file.key))
+            for big in item.oversize
+        ]
     )
+
+
+def _oversize(big: Oversize) -> str:
+    return f"oversize, {human_bytes(big.projected_bytes)} projected"

@@ -40,6 +40,9 @@ class ObjectStore(Protocol):
     def read_range(self, key: str, *, start: int, length: int) -> bytes:
         """Bytes ``start`` (inclusive) to ``start + length`` (exclusive)."""
 
+    def is_addressable(self, key: str) -> bool:
+        """Whether DuckDB can open ``url(key)``; else a copy under a plain name is registered in the object's place."""
+
     def url(self, key: str) -> str:
         """What DuckDB opens, and what is registered: a path or ``s3://`` address."""
 

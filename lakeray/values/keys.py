@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from lakeray.values.model import SourceFile
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SOURCE_FILE = re.compile(r"\.parquet(-\d+)?$")
 _HIVE_DAY = re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})(?:/|$)")
 _FLAT_DAY = re.compile(r"(?:^|/)(\d{4})_(\d{2})_(\d{2})_\d+_[^/]*$")
@@ -23,6 +24,11 @@ def is_source_file(key: str) -> bool:
     return _SOURCE_FILE.search(segments[-1]) is not None and not any(
         segment.startswith("__airbyte") for segment in segments
     )
+
+
+def shown(key: str) -> str:
+    """The key for people: control characters percent-encoded, so that no terminal obeys them."""
+    return _CONTROL.sub(lambda found: f"%{ord(found[0]):02X}", key)
 
 
 def day_of(key: str, *, otherwise: date) -> date:

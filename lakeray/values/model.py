@@ -50,6 +50,8 @@ class SourceFile:
     etag: str
     size_bytes: int
     last_modified: datetime
+    problem: str = ""
+    """Why nobody can ask for the object by its name; empty for all but a few, whose key is shown percent-encoded."""
 
     @property
     def identity(self) -> tuple[str, str, int]:
@@ -248,6 +250,7 @@ class RejectReason(StrEnum):
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     VANISHED = "vanished"
+    NAME = "name"
     CHANGED = "changed"
     MISSING_KEY_COLUMN = "missing_key_column"
     MISSING_COLUMN = "missing_column"

@@ -31,6 +31,10 @@ NAMES = [
     "g*.parquet",
     "{curly}~`^|<>.parquet",
     "back\\slash.parquet",
+    "tab\tline\nreturn\r.parquet",
+    "del\x7f-bell\x07.parquet",
+    "nel\x85-sep\u2028.parquet",
+    "replaced\ufffd.parquet",
 ]
 ODD = [f"shop/orders/year=2026/month=01/day=01/{name}" for name in NAMES]
 
@@ -152,3 +156,26 @@ def test_a_folder_store_works_in_another_process(tmp_path: Path) -> None:
 def test_an_address_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         open_store(url)
+
+
+def test_a_name_that_is_no_text_is_listed_percent_encoded_with_the_reason(tmp_path: Path) -> None:
+    store = open_store((tmp_path / "raw").as_uri())
+    folder = tmp_path / "raw" / "shop" / "orders"
+    folder.mkdir(parents=True)
+    (folder / "good.parquet").write_bytes(b"x")
+    with open(bytes(folder) + b"/bad\xff.parquet", "wb") as file:  # noqa: PTH123
+        file.write(b"y")
+    for listed in (list(store.list_files("shop/orders/")), list(store.list_level("shop/orders/").files)):
+        found = {file.key: file.problem for file in listed}
+        assert found.keys() == {"shop/orders/good.parquet", "shop/orders/bad%FF.parquet"}
+        assert found["shop/orders/good.parquet"] == "" and "UTF-8" in found["shop/orders/bad%FF.parquet"]
+
+
+def test_a_folder_has_the_same_etags_however_it_was_listed(tmp_path: Path) -> None:
+    store = open_store((tmp_path / "raw").as_uri())
+    (tmp_path / "raw" / "s").mkdir(parents=True)
+    (tmp_path / "raw" / "s" / "a.parquet").write_bytes(b"123")
+    (plain,) = store.list_files("s/")
+    (tmp_path / "raw" / "s" / "b\n.parquet").write_bytes(b"1")
+    exact = {file.key: file for file in store.list_files("s/")}
+    assert exact["s/a.parquet"] == plain

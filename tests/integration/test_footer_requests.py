@@ -53,11 +53,10 @@ def footer_bytes(requests: Requests) -> int:
 def test_a_footer_takes_one_request_once_the_first_ones_are_known(requests: Requests) -> None:
     reader = FooterReader(requests)  # type: ignore[arg-type]
     size = len(requests._content)
-    read: list[Any] = [
-        reader.read(SourceFile(key=str(at), etag="e", size_bytes=size, last_modified=datetime(2026, 1, 1, tzinfo=UTC)))
-        for at in range(FILES)
-    ]
-    assert all(isinstance(footer, Footer) for footer in read) and len({footer.rows for footer in read}) == 1
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    files = [SourceFile(key=str(number), etag="e", size_bytes=size, last_modified=at) for number in range(FILES)]
+    read: list[Any] = [reader.read_tail(file) for file in files]
+    assert all(isinstance(footer, Footer) for footer, _ in read) and len({footer.rows for footer, _ in read}) == 1
     settled = requests.lengths[-(FILES - 10) :]
     assert len(requests.lengths) <= FILES + 8
     assert len(set(settled)) == 1

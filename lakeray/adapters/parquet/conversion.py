@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
@@ -37,6 +37,8 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO
 def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: ObjectStore, temp: Path) -> Verdict:
     """Write the copy and say where it is, or reject the file whose values do not fit.
 
+    Without casts the copy is the same, byte for byte.
+
     Raises:
         StorageError: the storage failed.
         TryAgainError: the temporary folder takes no copy.
@@ -46,7 +48,8 @@ def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: O
         temp.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=temp) as folder:
             path = Path(folder) / "copy.parquet"
-            rejected = _converted_or_rejected(accepted, raw=raw, path=path)
+            write = _write if accepted.casts else _write_as_it_is
+            rejected = _written_or_rejected(accepted, raw=raw, path=path, write=write)
             if rejected is not None:
                 return rejected
             lake.put_file(key, path)
@@ -59,9 +62,11 @@ def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: O
     return replace(accepted, registered_path=lake.url(key))
 
 
-def _converted_or_rejected(accepted: Accepted, *, raw: ObjectStore, path: Path) -> Rejected | None:
+def _written_or_rejected(
+    accepted: Accepted, *, raw: ObjectStore, path: Path, write: Callable[..., None]
+) -> Rejected | None:
     try:
-        _write(accepted, raw=raw, path=path)
+        write(accepted, raw=raw, path=path)
     except FileNotFoundError:
         detail = "expected the object that was validated, found none"
         return Rejected(file=accepted.file, reason=RejectReason.VANISHED, detail=detail)
@@ -73,6 +78,13 @@ def _converted_or_rejected(accepted: Accepted, *, raw: ObjectStore, path: Path) 
         detail = f"expected values that convert without loss, found: {str(error).splitlines()[0][:200]}"
         return Rejected(file=accepted.file, reason=RejectReason.TYPE_CHANGED, detail=detail)
     return None
+
+
+def _write_as_it_is(accepted: Accepted, *, raw: ObjectStore, path: Path) -> None:
+    file = accepted.file
+    with path.open("wb") as copy:
+        for start in range(0, file.size_bytes, _PIECE_BYTES):
+            copy.write(raw.read_range(file.key, start=start, length=min(_PIECE_BYTES, file.size_bytes - start)))
 
 
 def copy_key(stream: StreamName, file: SourceFile) -> str:

@@ -81,14 +81,17 @@ class BatchValidator:
         return tuple(verdicts)
 
     def _one(self, batch: Batch, file: SourceFile, footers: FooterReader, judged: _Judged) -> _Found:
-        found = footers.fetch(file, leave=judged.is_plain)
+        if file.problem:
+            return Rejected(file=file, reason=RejectReason.NAME, detail=file.problem), None
+        addressable = self.raw.is_addressable(file.key)
+        found = footers.fetch(file, leave=judged.is_plain if addressable else _never)
         if isinstance(found, Fetched):
             return found
         if isinstance(found, Rejected):
             return found, None
         footer, tail = found
         verdict = judged.verdict(file, footer)
-        if isinstance(verdict, Accepted) and verdict.casts:
+        if isinstance(verdict, Accepted) and (verdict.casts or not addressable):
             converted = convert(verdict, stream=batch.stream, raw=self.raw, lake=self.lake, temp=self.temp)
             return converted, self._tail_of_copy(batch, converted)
         return verdict, tail
@@ -114,6 +117,10 @@ class BatchValidator:
             for number, found in zip(numbers, worked_out, strict=True):
                 verdicts[number] = _completed(verdicts[number], found)
         return verdicts
+
+
+def _never(_columns: tuple[Column, ...]) -> bool:
+    return False
 
 
 def _slabs(files: Sequence[SourceFile], footers: FooterReader) -> Iterator[list[SourceFile]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
+from lakeray.adapters.storage.exact import REPLACED, ExactBucket, ExactFolder, ExactKeys, has_control_characters, is_odd
 from lakeray.ports.storage import Level
 from lakeray.values.errors import StorageError, UsageError
 from lakeray.values.model import SourceFile
@@ -29,6 +31,9 @@ _RETRIES: Any = {
 _CUT_OFF = "list response body"
 """What obstore says of a listing whose body was cut off: the one thing that it does not try again by itself."""
 _LISTINGS = 5
+_ASKED_OR_XML = frozenset("?&<>")
+_INVALID_PATH = "invalid path"
+"""What obstore says of a listing that holds a key which it cannot say."""
 
 
 class ObstoreStore:
@@ -37,10 +42,11 @@ class ObstoreStore:
     Make it with ``open_store``. Picklable: a worker opens its own connection.
     """
 
-    def __init__(self, store: LocalStore | S3Store, *, prefix: str, base_url: str) -> None:
+    def __init__(self, store: LocalStore | S3Store, *, prefix: str, base_url: str, exact: ExactKeys) -> None:
         self._store = store
         self._prefix = prefix
         self._base_url = base_url
+        self._exact = exact
 
     def list_level(self, prefix: str) -> Level:
         """What is directly under ``prefix``."""
@@ -51,7 +57,11 @@ class ObstoreStore:
                     found = obstore.list_with_delimiter(self._store, prefix=self._prefix + prefix)
                 break
             except StorageError as error:
+                if _is_unsayable(error):
+                    return self._exact.list_level(prefix)
                 cut_off = _counted(error, cut_off)
+        if any(REPLACED in item for item in found["common_prefixes"]) or _has_replaced(found["objects"]):
+            return self._exact.list_level(prefix)
         return Level(
             prefixes=tuple(sorted(self._key(item) + "/" for item in found["common_prefixes"])),
             files=tuple(self._file(meta) for meta in found["objects"]),
@@ -67,16 +77,24 @@ class ObstoreStore:
                 with _storage(f"listing {prefix}"):
                     page = next(pages, None)
             except StorageError as error:
+                if _is_unsayable(error):
+                    yield from self._exact.list_files(prefix, start_after=start_after)  # again from the start
+                    return
                 after, cut_off = last, _counted(error, cut_off)
                 pages = self._pages(prefix, after)  # S3 lists by name: what comes after the last key was not seen yet
                 continue
             if page is None:
+                return
+            if _has_replaced(page):
+                yield from self._exact.list_files(prefix, start_after=start_after)
                 return
             yield from (self._file(meta) for meta in page if meta["path"] > after)
             last, cut_off = page[-1]["path"], 0
 
     def head(self, key: str) -> SourceFile | None:
         """The object, or None."""
+        if is_odd(key):
+            return self._exact.head(key)
         try:
             with _storage(f"looking up {key}"):
                 return self._file(obstore.head(self._store, self._prefix + key))
@@ -89,6 +107,10 @@ class ObstoreStore:
 
     def put_file(self, key: str, path: Path) -> None:
         """Write a local file as the object: staged and renamed, or one upload, so nobody sees half of it."""
+        if is_odd(key):
+            with _storage(f"writing {key}"):
+                self._exact.put_file(key, path)
+            return
         with _storage(f"writing {key}"):
             obstore.put(self._store, self._prefix + key, path)
 
@@ -100,7 +122,7 @@ class ObstoreStore:
             StorageError: fewer bytes came than were asked for, or none.
         """
         with _storage(f"reading {key}"):
-            data = bytes(obstore.get_range(self._store, self._prefix + key, start=start, length=length))
+            data = self._range(key, start, length)
         if len(data) != length:
             raise StorageError(
                 f"reading {key} failed",
@@ -112,6 +134,9 @@ class ObstoreStore:
 
     def delete(self, key: str) -> None:
         """Delete one object; one that is gone already is no error."""
+        if is_odd(key):
+            self._exact.delete(key)
+            return
         try:
             with _storage(f"deleting {key}"):
                 obstore.delete(self._store, self._prefix + key)
@@ -121,6 +146,19 @@ class ObstoreStore:
     def url(self, key: str) -> str:
         """What DuckDB opens and what is registered."""
         return f"{self._base_url}/{key}"
+
+    def is_addressable(self, key: str) -> bool:
+        """Whether DuckDB can open ``url(key)`` and delete it.
+
+        On S3 a ``?`` begins DuckDB's own parameters. What it asks to be deleted it writes as XML and escapes nothing:
+        one such key makes the server refuse all of a request's, so that nothing was ever cleaned up again.
+        """
+        return isinstance(self._store, LocalStore) or not (_ASKED_OR_XML & set(key) or has_control_characters(key))
+
+    def _range(self, key: str, start: int, length: int) -> bytes:
+        if is_odd(key):
+            return self._exact.read_range(key, start=start, length=length)
+        return bytes(obstore.get_range(self._store, self._prefix + key, start=start, length=length))
 
     def _pages(self, prefix: str, after: str) -> Iterator[Any]:
         offset = _just_before(after) if after else None
@@ -161,7 +199,7 @@ def open_store(
     if parts.scheme == "file":
         folder = Path(unquote(parts.path))
         folder.mkdir(parents=True, exist_ok=True)
-        return ObstoreStore(LocalStore(folder), prefix="", base_url=str(folder))
+        return ObstoreStore(LocalStore(folder), prefix="", base_url=str(folder), exact=ExactFolder(folder))
     if parts.scheme == "s3" and parts.netloc:
         prefix = parts.path.strip("/")
         options: dict[str, Any] = {
@@ -177,8 +215,47 @@ def open_store(
             retry_config=_RETRIES,
             **{name: value for name, value in options.items() if value is not None},
         )
-        return ObstoreStore(store, prefix=f"{prefix}/" if prefix else "", base_url=url.rstrip("/"))
+        inside = f"{prefix}/" if prefix else ""
+        connect = functools.partial(_client, **{**options, "timeout_s": timeout_s})
+        exact = ExactBucket(parts.netloc, prefix=inside, connect=connect)
+        return ObstoreStore(store, prefix=inside, base_url=url.rstrip("/"), exact=exact)
     raise UsageError("storage.url", expected="file:///folder or s3://bucket/prefix", found=url)
+
+
+def _client(
+    *,
+    endpoint: str | None,
+    region: str | None,
+    access_key_id: str | None,
+    secret_access_key: str | None,
+    session_token: str | None,
+    timeout_s: float,
+) -> Any:
+    import boto3  # 0.3 s, and only odd keys need it
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region or "us-east-1",
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key=secret_access_key,
+        aws_session_token=session_token,
+        config=Config(
+            connect_timeout=5,
+            read_timeout=timeout_s,
+            retries={"max_attempts": 10, "mode": "standard"},
+            s3={"addressing_style": "path" if endpoint else "auto"},
+        ),
+    )
+
+
+def _is_unsayable(error: StorageError) -> bool:
+    return _INVALID_PATH in str(error.__cause__)
+
+
+def _has_replaced(page: Sequence[Any]) -> bool:
+    return any(REPLACED in meta["path"] for meta in page)
 
 
 def _just_before(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from lakeray import wiring
 from lakeray.cli.commands.why import relative_key
@@ -37,6 +38,7 @@ def _mark(settings: Settings, action: str, paths: Sequence[str], out: Output) ->
     keys = [relative_key(settings, path) for path in paths]
     with wiring.opened(settings) as app:
         known = {entry.key for entry in app.reader.quarantined(None)}
+        keys = [key if key in known else unquote(key) for key in keys]  # control characters are shown percent-encoded
         unknown = [key for key in keys if key not in known]
         if unknown:
             raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from lakeray import wiring
 from lakeray.cli.terminal import Output
@@ -11,7 +12,7 @@ from lakeray.run import Lakeray
 from lakeray.settings.values import Settings
 from lakeray.steps.discover import horizon
 from lakeray.values.errors import UsageError
-from lakeray.values.keys import file_day
+from lakeray.values.keys import file_day, shown
 from lakeray.values.model import Cursor, LedgerEntry, StreamName
 
 
@@ -20,7 +21,15 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     if len(arguments) != 1:
         raise UsageError("why", expected="one path", found=f"{len(arguments)}", todo="lakeray why shopify/orders/…")
     with wiring.opened(settings) as app:
-        return show(app, relative_key(settings, arguments[0]), out)
+        return show(app, meant(app, relative_key(settings, arguments[0])), out)
+
+
+def meant(app: Lakeray, key: str) -> str:
+    """The key, or the one that is shown like this: control characters are shown percent-encoded."""
+    plain = unquote(key)
+    if plain == key or app.reader.history(key) or app.store.exists(key):
+        return key
+    return plain if app.reader.history(plain) or app.store.exists(plain) else key
 
 
 def show(app: Lakeray, key: str, out: Output) -> int:
@@ -39,7 +48,7 @@ def show(app: Lakeray, key: str, out: Output) -> int:
         transformed_snapshot=cursor.transformed_snapshot,
     )
     document = why_json(key, listed=listed, entries=entries, rejected=rejected, verdict=verdict)
-    out.result(document, text=f"{key}\n  {verdict}{_details(entries)}")
+    out.result(document, text=f"{shown(key)}\n  {verdict}{_details(entries)}")
     return 0
 
 

@@ -95,6 +95,10 @@ class MemoryStore:
         """Delete one object; one that is gone already is no error."""
         self._objects.pop(key, None)
 
+    def is_addressable(self, key: str) -> bool:
+        """Every key is."""
+        return True
+
     def url(self, key: str) -> str:
         """What is registered."""
         return _BASE + key

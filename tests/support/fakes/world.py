@@ -77,6 +77,8 @@ class PlainExecutor:
 
     def judge(self, file: SourceFile, contract: Contract) -> Verdict:
         """One file's verdict, from what the store holds now."""
+        if file.problem:
+            return Rejected(file=file, reason=RejectReason.NAME, detail=file.problem)
         try:
             footer = footer_of(self._store.read(file.key))
         except FileNotFoundError:
