@@ -13,7 +13,6 @@ from lakeray.values.model import (
     FeedReport,
     LastBatch,
     LedgerEntry,
-    Oversize,
     Plan,
     QuarantineEntry,
     SourceFile,
@@ -404,7 +403,3 @@ def _attention(item: Plan) -> list[tuple[str, str, str]]:
             for big in item.oversize
         ]
     )
-
-
-def _oversize(big: Oversize) -> str:
-    return f"oversize, {human_bytes(big.projected_bytes)} projected"
