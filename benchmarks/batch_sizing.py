@@ -238,7 +238,7 @@ def _put(cell: Cell, day: Path, numbers: range) -> None:
 
 
 def _feed(rules: feed.Rules, ports: feed.Ports, *, files: int) -> Any:
-    report = feed.StreamFeed(rules, ports).run()
+    report = feed.StreamFeed(rules, ports).report()
     if report.files != files or report.error:
         raise RuntimeError(f"{report.files} of {files} files were taken in: {report.error}")
     return report

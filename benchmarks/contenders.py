@@ -156,7 +156,7 @@ def feed_of(place: Configured, files: int, *, words: Sequence[str] = ()) -> Took
             stop=lambda: False,
         )
         ports = replace(ports, reader=_LandedOnly(app.reader))  # type: ignore[arg-type]
-        report = feed.StreamFeed(rules, ports).run()
+        report = feed.StreamFeed(rules, ports).report()
     if report.files != files:
         raise RuntimeError(f"lakeray took {report.files} of {files} files: {report.error}")
     return Took(files=files, seconds=timing.landed_s, serialized_s=timing.commit_s, phases_s=timing.phases())

@@ -176,23 +176,13 @@ class StreamFeed:
         self._merging = merge_budget(rules, ports.events)
         self._is_merged = False
 
-    def run(self) -> StreamReport:
-        """Take the stream in, once, to the end. A failure is reported, never raised: it stops no other stream."""
-        started_s = self._ports.clock.monotonic_s()
-        self._emit(StreamStarted(stream=str(self._rules.stream)))
-        error: dict[str, str] | None = None
-        try:
-            self._follow_protocol()
-            status = StreamStatus.OK if self._progress.worked else StreamStatus.NOTHING_NEW
-        except Stopped:
-            status = StreamStatus.INTERRUPTED
-        except LakerayError as failure:
-            status, error = StreamStatus.FAILED, failure.as_dict()
-        report = self._progress.report(status, seconds=self._ports.clock.monotonic_s() - started_s, error=error)
-        self._emit(_finished(report))
-        return report
+    def run(self) -> None:
+        """The protocol: take the stream in, once, to the end.
 
-    def _follow_protocol(self) -> None:
+        Raises:
+            Stopped: the operator asked to stop.
+            LakerayError: something failed; what was committed stays.
+        """
         self._rewind()  # P4, P11: what a replay takes in again
         self._widen_landing()
         self._settle_objects()  # P14: before dbt, which cannot read what has changed
@@ -205,6 +195,22 @@ class StreamFeed:
                 self._merge_registered(registered)  # P11, P12
         self._merge()  # P12: what a replay rewound
         self._clean()  # P13
+
+    def report(self) -> StreamReport:
+        """Run, and say how it went. A failure is reported, never raised: it stops no other stream."""
+        started_s = self._ports.clock.monotonic_s()
+        self._emit(StreamStarted(stream=str(self._rules.stream)))
+        error: dict[str, str] | None = None
+        try:
+            self.run()
+            status = StreamStatus.OK if self._progress.worked else StreamStatus.NOTHING_NEW
+        except Stopped:
+            status = StreamStatus.INTERRUPTED
+        except LakerayError as failure:
+            status, error = StreamStatus.FAILED, failure.as_dict()
+        report = self._progress.report(status, seconds=self._ports.clock.monotonic_s() - started_s, error=error)
+        self._emit(_finished(report))
+        return report
 
     def _reached(self, point: FaultPoint) -> None:
         """The one checkpoint: a test may end the process here, the operator the feed."""

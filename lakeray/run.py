@@ -133,7 +133,7 @@ def feed_one(
 ) -> StreamReport:
     """Feed one stream, or replay days of it: what a feeder runs, wherever it is."""
     rules = app.rules(app.settings.streams[stream.slug])
-    return StreamFeed(rules, app.ports(committer, executor, stop=stop), replay=replay).run()
+    return StreamFeed(rules, app.ports(committer, executor, stop=stop), replay=replay).report()
 
 
 def feed_all(app: Lakeray, *, stop: Callable[[], bool]) -> FeedReport:

@@ -171,7 +171,7 @@ class Lake:
 
     def feed(self, *, snapshot_days: float = 1.0, **changes: Any) -> StreamReport:
         """Feed the stream once, and let old snapshots go, as the command does at its end."""
-        report = feed.StreamFeed(replace(self.rules, **changes), self.ports()).run()
+        report = feed.StreamFeed(replace(self.rules, **changes), self.ports()).report()
         if report.status is StreamStatus.OK:
             self.committer.expire(older_than=self.ports().clock.now() - timedelta(days=snapshot_days))
         return report

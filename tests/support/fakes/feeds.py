@@ -75,7 +75,7 @@ class FeedWorld:
 
     def feed(self, **changes: object) -> StreamReport:
         """Feed the stream once, and let old snapshots go, as the command does at its end."""
-        report = feed.StreamFeed(replace(self.rules, **changes), self.ports()).run()  # type: ignore[arg-type]
+        report = feed.StreamFeed(replace(self.rules, **changes), self.ports()).report()  # type: ignore[arg-type]
         if report.status is StreamStatus.OK:
             self.expire()
         return report
@@ -86,7 +86,7 @@ class FeedWorld:
 
     def replay(self, first: date, last: date) -> StreamReport:
         """Replay a range of days."""
-        return feed.StreamFeed(self.rules, self.ports(), replay=feed.Days(first=first, last=last)).run()
+        return feed.StreamFeed(self.rules, self.ports(), replay=feed.Days(first=first, last=last)).report()
 
     def committer_rewinds(self, snapshot: int) -> None:
         """Move the stream's mark back, as a replay does."""
