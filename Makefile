@@ -37,7 +37,7 @@ bench-batch-sizing: env
 
 # From the descriptions alone: needs no lake, and opens none. dbt wants the variables of its profile all the same.
 dbt-docs: export LAKERAY_DBT_CATALOG = none
-dbt-docs: export LAKERAY_DBT_DATA_PATH = none
+dbt-docs: export LAKERAY_DBT_ATTACH_OPTIONS = {}
 dbt-docs: export LAKERAY_DBT_EXTENSION_DIRECTORY = none
 dbt-docs: export LAKERAY_DBT_TEMP_DIRECTORY = none
 dbt-docs: env

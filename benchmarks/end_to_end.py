@@ -100,7 +100,7 @@ def _lakeray(place: Place, *, target_bytes: int) -> dict[str, Any]:
 def _plain(place: Place, *, target_bytes: int) -> dict[str, Any]:
     settings = place.settings()
     stream, services = stream_of(settings), place.stack.state
-    project = wiring.dbt_project(settings)
+    project = wiring.dbt_project(settings, lake=wiring.backend(settings))
     address = f"{place.conninfo} password={services.postgres_password}"
     order = {
         "bucket": seaweedfs.BUCKET,

@@ -14,8 +14,6 @@ import psycopg
 
 from benchmarks.stack import Place
 from lakeray import wiring
-from lakeray.adapters.ducklake.backends.postgres import catalog
-from lakeray.settings.stream_budget import BOOKKEEPING_BYTES
 
 FILES_PER_DAY = 125
 _BATCH = 1000
@@ -156,7 +154,7 @@ def fill(place: Place, *, files: int, had: int, newest: date, cleaned: bool = Fa
 
 def settle(place: Place) -> None:
     """Make lakeray's indexes, and do what autovacuum would: neither may run while something is measured."""
-    catalog.make_indexes(wiring.lake_address(place.settings(), memory_bytes=BOOKKEEPING_BYTES))
+    wiring.backend(place.settings()).add_indexes()
     with place.stack.sql() as connection:
         connection.execute(f'SET search_path TO "{place.schema}"')
         names = _names(connection)

@@ -40,12 +40,17 @@ _STORAGE_MS = 30
 _POSTGRES_MS = 1
 _ATTACH = """
 import sys
+from functools import partial
 from pathlib import Path
-from lakeray.adapters.ducklake.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.backends.backend import LakePlace
+from lakeray.adapters.ducklake.backends.connection import connect
+from lakeray.adapters.ducklake.backends.sqlite.backend import SqliteBackend
+from lakeray.adapters.lease.file import FileLease
 root = Path(sys.argv[1])
-address = LakeAddress(catalog=f"sqlite:{root}/catalog.sqlite", data_path=f"{root}/lake/", memory_bytes=2**29, threads=2,
-                      extension_directory=root / "extensions", temp_directory=root / "tmp")
-connect(address, read_only=True).execute("SELECT count(*) FROM lakehouse.meta.ledger").fetchall()
+place = LakePlace(data_path=f"{root}/lake/", memory_bytes=2**29, threads=2, extension_directory=root / "extensions",
+                  temp_directory=root / "tmp")
+backend = SqliteBackend(f"{root}/catalog.sqlite", place=place, lease=partial(FileLease, root / "lease"))
+connect(backend, read_only=True).execute("SELECT count(*) FROM lakehouse.meta.ledger").fetchall()
 """
 
 

@@ -24,7 +24,6 @@ from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.cli.commands.status import state_of
 from lakeray.feed import PlanningPorts, plan_stream
 from lakeray.run import Lakeray
-from lakeray.settings.stream_budget import BOOKKEEPING_BYTES
 from lakeray.steps.clean import plan_clean
 
 STREAM = "klaviyo/metrics"
@@ -207,8 +206,7 @@ def _last_batch(lake: Lake) -> str:
 
 def _answered(lake: Lake, statement: str) -> float:
     """Seconds of a statement on a connection as lakeray opens it."""
-    address = wiring.lake_address(lake.place.settings(), memory_bytes=BOOKKEEPING_BYTES)
-    connection = connect(address, read_only=True)
+    connection = connect(wiring.backend(lake.place.settings()), read_only=True)
     try:
         connection.execute("SELECT count(*) FROM lakehouse.meta.feeder_cursors").fetchall()
         return timed(lambda: connection.execute(statement).fetchall())

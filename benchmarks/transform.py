@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from unittest.mock import patch
@@ -25,7 +26,11 @@ from benchmarks.report import ROOT, keep, spread
 from lakeray.adapters.dbt.python import DbtProject, PythonDbt
 from lakeray.adapters.dbt.transformer import DbtTransformer
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.backends.backend import LakePlace
+from lakeray.adapters.ducklake.backends.connection import connect
+from lakeray.adapters.ducklake.backends.sqlite.backend import SqliteBackend
+from lakeray.adapters.ducklake.duckdb_errors import failed_around
+from lakeray.adapters.lease.file import FileLease
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
 from lakeray.streams.generated import StreamSpec, generated_files, landing_ddl
 from lakeray.values.column_types import parse_type
@@ -111,19 +116,20 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.streams = {name: StreamName("bench", name) for name in ("unique", "repeated", "big", "small")}
-        self.address = LakeAddress(
-            catalog=f"sqlite:{self.root}/catalog.sqlite",
+        place = LakePlace(
             data_path=f"{self.root}/lake/",
             extension_directory=self.root / "extensions",
             temp_directory=self.root / "tmp",
             memory_bytes=_MEMORY_BYTES,
             threads=2,
         )
-        self.lake = connect(self.address, read_only=False)
+        own_lease = partial(FileLease, self.root / "lease")
+        self.backend = SqliteBackend(f"{self.root}/catalog.sqlite", place=place, lease=own_lease)
+        self.lake = connect(self.backend, read_only=False)
         self.lake.execute(sql.load("ducklake/meta_schema"))
         for stream in self.streams.values():
             self.lake.execute(landing_ddl(stream, _CONTRACT))
-        self.runner = DbtTransformer(dbt=PythonDbt(self._project()))
+        self.runner = DbtTransformer(dbt=PythonDbt(self._project()), failed_around=failed_around)
 
     def _project(self) -> DbtProject:
         folder = self.root / "dbt"
@@ -136,10 +142,7 @@ class Bench:
             project_dir=folder,
             target_dir=self.root / "target",
             environment={
-                "LAKERAY_DBT_CATALOG": self.address.attach_path,
-                "LAKERAY_DBT_DATA_PATH": self.address.data_path,
-                "LAKERAY_DBT_EXTENSION_DIRECTORY": str(self.address.extension_directory),
-                "LAKERAY_DBT_TEMP_DIRECTORY": str(self.address.temp_directory),
+                **self.backend.dbt_environment(),
                 "LAKERAY_DBT_MEMORY_LIMIT": f"{_MEMORY_BYTES}B",
             },
         )

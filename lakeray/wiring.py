@@ -15,10 +15,12 @@ from urllib.parse import unquote, urlsplit
 from lakeray import run
 from lakeray.adapters.dbt.python import DbtProject, PythonDbt
 from lakeray.adapters.dbt.transformer import DbtTransformer
-from lakeray.adapters.ducklake.backends.connection import LakeAddress, S3Access
-from lakeray.adapters.ducklake.backends.postgres import catalog as postgres_catalog
+from lakeray.adapters.ducklake import duckdb_errors
+from lakeray.adapters.ducklake.backends.backend import Backend, LakePlace, S3Access
+from lakeray.adapters.ducklake.backends.postgres.backend import PostgresBackend
+from lakeray.adapters.ducklake.backends.sqlite.backend import SqliteBackend
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
-from lakeray.adapters.lease.file import FileLease, holder_of
+from lakeray.adapters.lease.file import FileLease
 from lakeray.adapters.lease.postgres import PostgresLease
 from lakeray.adapters.machine import ThisMachine
 from lakeray.adapters.storage.clock_skew import of_endpoint
@@ -38,11 +40,10 @@ from lakeray.adapters.threads.executor import InlineExecutor
 from lakeray.adapters.threads.feeders import ThreadFeeders
 from lakeray.airbyte.columns import with_airbyte_columns
 from lakeray.feed import Days
-from lakeray.ports.committer import Committer, LeaseHolder, ServedCommitter
+from lakeray.ports.committer import Committer, ServedCommitter
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor, Feeders
 from lakeray.ports.services import Services
-from lakeray.ports.time import Clock
 from lakeray.run import Lakeray
 from lakeray.sample import SampleSettings, SampleStream, sample_files
 from lakeray.settings import stream_budget
@@ -74,7 +75,8 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
     )
     sink = own or events
     assert sink is not None
-    reader = DuckLakeReader(lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch)))
+    lake = backend(settings)
+    reader = DuckLakeReader(lake)
     try:
         app = Lakeray(
             settings=settings,
@@ -82,7 +84,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
             reader=reader,
             clock=SystemClock(),
             events=sink,
-            machine=machine(settings),
+            machine=machine(settings, lake=lake),
             open_committer=functools.partial(open_committer, settings),
             open_executor=functools.partial(inline_executor, settings),
             open_feeders=lambda choice, replay: feeders(app, choice, replay),
@@ -114,13 +116,11 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
     )
 
     clock = SystemClock()
-    with lease(settings, clock=clock).hold():
-        address = lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch))
-        if address.sqlite_path is None:
-            postgres_catalog.make_schema(address)
-        transformer = open_transformer(settings)
+    lake = backend(settings)
+    with lake.lease(holder=holder_name(), since=clock.now(), wait_s=settings.lake.lease_wait_s).hold():
+        transformer = open_transformer(settings, lake=lake)
         committer = DuckLakeCommitter(
-            address,
+            lake,
             holder=holder_name(),
             clock=clock,
             store=raw_store(settings),
@@ -131,8 +131,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
             row_group_bytes=stream_budget.row_groups(settings.batch),
         )
         try:
-            if address.sqlite_path is None:
-                postgres_catalog.make_indexes(address)
+            lake.add_indexes()
             yield committer
         finally:
             transformer.close()
@@ -171,37 +170,6 @@ def feeders(app: Lakeray, choice: ExecutorChoice, replay: Days | None) -> Feeder
 def import_validation() -> None:
     """Import what a validation needs: 1.5 s, which a worker can spend before there is work."""
     importlib.import_module("lakeray.adapters.ducklake.statistics.scratch_lake")
-
-
-def lease(settings: Settings, *, clock: Clock) -> LeaseHolder:
-    """The lease of the lake."""
-    if settings.lake.catalog.reveal().startswith("postgres:"):
-        return postgres_lease(settings)
-    return FileLease(lease_path(settings), holder=holder_name(), since=clock.now(), wait_s=settings.lake.lease_wait_s)
-
-
-def postgres_lease(settings: Settings) -> PostgresLease:
-    """The lease of a lake whose catalog is in Postgres."""
-    address = lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch))
-    return PostgresLease(
-        postgres_catalog.conninfo(address),
-        password=address.password,
-        name=f"{address.schema} {address.data_path}",
-        holder=holder_name(),
-        wait_s=settings.lake.lease_wait_s,
-    )
-
-
-def lease_holder(settings: Settings) -> str | None:
-    """Who holds the lease; None when nobody does."""
-    if settings.lake.catalog.reveal().startswith("postgres:"):
-        return postgres_lease(settings).holder()
-    return holder_of(lease_path(settings))
-
-
-def lease_path(settings: Settings) -> Path:
-    """The embedded lake's lease file."""
-    return absolute(settings.paths.root) / "lease"
 
 
 def feed_one(
@@ -288,20 +256,31 @@ def lake_store(settings: Settings) -> ObstoreStore:
     return _store(settings, path if "://" in path else Path(path).as_uri())
 
 
-def lake_address(settings: Settings, *, memory_bytes: int) -> LakeAddress:
-    """Where the lake is, and what DuckDB may use."""
-    catalog, password = settings.lake.catalog.reveal(), None
-    if catalog.startswith("postgres:"):
-        catalog, password = postgres_catalog.without_password(catalog)
-    return LakeAddress(
-        catalog=catalog,
+def backend(settings: Settings) -> Backend:
+    """The catalog: the one place that asks in which kind of database it is.
+
+    Raises:
+        UsageError: there is no such kind, or it cannot have what another setting asks of it.
+    """
+    scheme, _, address = settings.lake.catalog.reveal().partition(":")
+    place = lake_place(settings)
+    schema, password = settings.lake.schema, _revealed(settings.lake.password)
+    if scheme == "sqlite":
+        own_lease = functools.partial(FileLease, absolute(settings.paths.root) / "lease")
+        return SqliteBackend(address, place=place, lease=own_lease, schema=schema)
+    if scheme == "postgres":
+        return PostgresBackend(address, place=place, lease=PostgresLease, schema=schema, password=password)
+    raise UsageError("lake.catalog", expected="sqlite:/path or postgres:…", found="another scheme")
+
+
+def lake_place(settings: Settings) -> LakePlace:
+    """Where the lake's files are, and what DuckDB may use for the bookkeeping."""
+    return LakePlace(
         data_path=settings.lake.data_path,
         extension_directory=absolute(settings.paths.root) / "extensions",
         temp_directory=temp_directory(settings),
-        memory_bytes=memory_bytes,
+        memory_bytes=stream_budget.bookkeeping_bytes(settings.batch),
         threads=2,
-        schema=settings.lake.schema,
-        password=_revealed(settings.lake.password) or password,
         s3=s3_access(settings),
     )
 
@@ -321,73 +300,53 @@ def s3_access(settings: Settings) -> S3Access | None:
     )
 
 
-def open_transformer(settings: Settings) -> DbtTransformer:
+def open_transformer(settings: Settings, *, lake: Backend) -> DbtTransformer:
     """What merges and builds: dbt, by its Python runner."""
     streams = settings.streams.items()
     return DbtTransformer(
-        dbt=PythonDbt(dbt_project(settings)),
+        dbt=PythonDbt(dbt_project(settings, lake=lake)),
+        failed_around=duckdb_errors.failed_around,
         threads=stream_budget.threads(settings.batch),
         stream_threads={slug: run.rules_for(settings, stream).budget.threads for slug, stream in streams},
     )
 
 
-def dbt_project(settings: Settings) -> DbtProject:
+def dbt_project(settings: Settings, *, lake: Backend) -> DbtProject:
     """The dbt project, and the environment that its profile reads."""
-    address = lake_address(settings, memory_bytes=0)
-    object_storage = {} if address.s3 is None else _dbt_object_storage(address.s3, address)
     allowed = int(settings.batch.memory_bytes)
     threads = stream_budget.threads(settings.batch)
     return DbtProject(
         project_dir=absolute(settings.dbt.project_dir),
         target_dir=absolute(settings.paths.root) / "dbt",
         environment={
-            "LAKERAY_DBT_CATALOG": address.attach_path,
-            "LAKERAY_DBT_DATA_PATH": address.data_path,
-            "LAKERAY_DBT_EXTENSION_DIRECTORY": str(address.extension_directory),
-            "LAKERAY_DBT_TEMP_DIRECTORY": str(address.temp_directory),
+            **lake.dbt_environment(),
             "LAKERAY_DBT_MEMORY_LIMIT": f"{memory.duckdb_limit_bytes(allowed)}B",
             "LAKERAY_DBT_DUCKDB_THREADS": str(threads),
             "LAKERAY_DBT_THREADS": str(settings.dbt.threads),
-            **object_storage,
         },
         tests=settings.dbt.tests,
     )
 
 
-def _dbt_object_storage(access: S3Access, address: LakeAddress) -> dict[str, str]:
-    environment = {
-        "LAKERAY_DBT_TARGET": "object_storage",
-        "LAKERAY_DBT_METADATA_SCHEMA": address.schema,
-        "LAKERAY_DBT_S3_REGION": access.region,
-        "LAKERAY_DBT_S3_URL_STYLE": "path" if access.host else "vhost",
-        "LAKERAY_DBT_S3_USE_SSL": "true" if access.use_ssl else "false",
-        "DBT_ENV_SECRET_LAKERAY_S3_KEY_ID": access.access_key_id or "",
-        "DBT_ENV_SECRET_LAKERAY_S3_SECRET": access.secret_access_key or "",
-        "DBT_ENV_SECRET_LAKERAY_S3_TOKEN": access.session_token or "",
-    }
-    if access.host is not None:
-        environment["LAKERAY_DBT_S3_ENDPOINT"] = access.host
-    if address.password is not None:
-        environment["PGPASSWORD"] = address.password
-    return environment
-
-
-def machine(settings: Settings) -> ThisMachine:
+def machine(settings: Settings, *, lake: Backend) -> ThisMachine:
     """What ``doctor`` asks."""
-    address = lake_address(settings, memory_bytes=stream_budget.bookkeeping_bytes(settings.batch))
-    clocks: dict[str, Callable[[datetime], float | None]] = {}
-    if address.sqlite_path is None:
-        clocks["Postgres"] = lambda now: (now - postgres_catalog.time_of(address)).total_seconds()
+    clocks: dict[str, Callable[[datetime], float | None]] = {
+        server: functools.partial(_ahead_of, time_of) for server, time_of in lake.clocks().items()
+    }
     endpoint = settings.storage.endpoint_url
     if endpoint is not None and settings.storage.url.startswith("s3://"):
         clocks["storage"] = lambda now: of_endpoint(endpoint, now=now)
     return ThisMachine(
         root=absolute(settings.paths.root),
-        holder=lambda: lease_holder(settings),
+        holder=lambda: lake.lease(holder=holder_name(), since=SystemClock().now(), wait_s=0).holder(),
         clocks=clocks,
         open_lake=lambda: lake_store(settings),
         open_temporary=lambda: open_store(temp_directory(settings).as_uri()),
     )
+
+
+def _ahead_of(time_of: Callable[[], datetime], now: datetime) -> float:
+    return (now - time_of()).total_seconds()
 
 
 def temp_directory(settings: Settings) -> Path:

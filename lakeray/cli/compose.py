@@ -23,6 +23,8 @@ PROJECT = Path(os.environ.get("LAKERAY_HOME") or Path(__file__).resolve().parent
 
 
 _SECRET = re.compile(r"secret|password|access_key|token|catalog$", re.IGNORECASE)
+_ONLY_A_PATH = re.compile(r"^\w+:/(?!/)")
+"""An address that holds no credentials, whatever its scheme."""
 
 
 def compose(call: Call) -> Any:
@@ -138,7 +140,7 @@ def redacted(value: Any, *, key: str = "") -> Any:
         return {name: item if name == "streams" else redacted(item, key=str(name)) for name, item in value.items()}
     if isinstance(value, list):
         return [redacted(item, key=key) for item in value]
-    if isinstance(value, str) and _SECRET.search(key) and not value.startswith("sqlite:"):
+    if isinstance(value, str) and _SECRET.search(key) and not _ONLY_A_PATH.match(value):
         return HIDDEN
     return without_secrets(value) if isinstance(value, str) else value
 

@@ -123,3 +123,10 @@ class LeaseHolder(Protocol):
         Raises:
             LeaseHeldError: another process has it; the message names it.
         """
+
+    def holder(self) -> str | None:
+        """Who has the lease, and since when; None when nobody has it, or nobody knows.
+
+        Raises:
+            CatalogError: who keeps the lease does not answer.
+        """

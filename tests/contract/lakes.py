@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeray import feed
-from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.backends.backend import Backend
+from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
 from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
@@ -52,6 +53,7 @@ from tests.support.fakes.lake import MemoryCatalog, MemoryLake
 from tests.support.fakes.records import COLUMNS, CONTRACT, STREAM, Row, content
 from tests.support.fakes.store import MemoryStore
 from tests.support.fakes.world import FakeClock, PlainExecutor, RecordingSink
+from tests.support.real import catalogs
 
 EVER = datetime(2100, 1, 1, tzinfo=UTC)
 """Later than every snapshot of a test."""
@@ -236,16 +238,9 @@ class OnDisk(Lake):
         self._stack = ExitStack()
         self._root = root
         (root / "tmp").mkdir(parents=True)
-        self.address = LakeAddress(
-            catalog=f"sqlite:{root / 'catalog.sqlite'}",
-            data_path=f"{root / 'lake'}/",
-            extension_directory=extension_directory,
-            temp_directory=root / "tmp",
-            memory_bytes=256 * 1024 * 1024,
-            threads=2,
-        )
+        self.backend = catalogs.sqlite(root, extension_directory=extension_directory)
         self.store = open_store((root / "raw").as_uri())
-        self.transformer = SqlTransformer(self.address)
+        self.transformer = SqlTransformer(self.backend)
         self._stack.callback(self.transformer.close)
         self.validator = BatchValidator(
             raw=self.store,
@@ -259,7 +254,7 @@ class OnDisk(Lake):
         )
         self.executor = InlineExecutor(self.validator)
         self.committer = self.reopen()
-        self.reader: DuckLakeReader = DuckLakeReader(self.address)
+        self.reader: DuckLakeReader = DuckLakeReader(self.backend)
         self._stack.callback(self.reader.close)
 
     def close(self) -> None:
@@ -295,7 +290,7 @@ class OnDisk(Lake):
     def reopen(self) -> DuckLakeCommitter:
         """See ``Lake``."""
         committer = DuckLakeCommitter(
-            self.address,
+            self.backend,
             holder="a test",
             clock=self.clock,
             store=self.store,
@@ -327,8 +322,8 @@ class OnDisk(Lake):
 class SqlTransformer:
     """Merges by SQL on a connection of its own, as dbt does; dbt itself is tested elsewhere."""
 
-    def __init__(self, address: LakeAddress) -> None:
-        self._address = address
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._connection: duckdb.DuckDBPyConnection | None = None
         self.fails = False
         self.by_rowscan: list[bool] = []
@@ -341,7 +336,7 @@ class SqlTransformer:
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows of a statement; an absent table has none."""
         if self._connection is None:
-            self._connection = connect(self._address, read_only=False)
+            self._connection = connect(self._backend, read_only=False)
         try:
             return self._connection.execute(statement).fetchall()
         except duckdb.CatalogException:

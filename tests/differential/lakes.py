@@ -11,7 +11,8 @@ from typing import Any
 
 import duckdb
 
-from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
+from lakeray.adapters.ducklake.backends.backend import Backend
+from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
 from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
@@ -24,6 +25,7 @@ from lakeray.values.faults import Fault, no_fault
 from lakeray.values.model import Accepted, Batch, CommitOutcome, CommitRequest, Contract, Landed, SourceFile, StreamName
 from tests.contract.lakes import SqlTransformer
 from tests.support.fakes.world import FakeClock
+from tests.support.real import catalogs
 
 CATALOG = "__ducklake_metadata_lakehouse"
 WRITERS = ("extension", "catalog")
@@ -35,7 +37,7 @@ class WrittenLake:
     """A lake and its one writer."""
 
     writer: str
-    address: LakeAddress
+    backend: Backend
     raw: ObstoreStore
     folder: Path
     extension_directory: Path
@@ -46,10 +48,10 @@ class WrittenLake:
 
     def __post_init__(self) -> None:
         """Open it."""
-        self.transformer = SqlTransformer(self.address)
+        self.transformer = SqlTransformer(self.backend)
         self.committer = self.reopen()
-        self.reader = DuckLakeReader(self.address)
-        self.connection = connect(self.address, read_only=False)
+        self.reader = DuckLakeReader(self.backend)
+        self.connection = connect(self.backend, read_only=False)
         for item in (self.transformer, self.reader, self.connection):
             self._stack.callback(item.close)
         facts = StatisticsReader(extension_directory=self.extension_directory, temp=self.folder / "tmp")
@@ -65,7 +67,7 @@ class WrittenLake:
     def reopen(self) -> DuckLakeCommitter:
         """The next process' committer, with the next token."""
         committer = DuckLakeCommitter(
-            self.address,
+            self.backend,
             holder="a test",
             clock=self.clock,
             store=self.raw,
@@ -169,18 +171,20 @@ def twins(root: Path, *, extension_directory: Path, postgres: str | None, passwo
         for writer in WRITERS:
             folder = root / writer
             (folder / "tmp").mkdir(parents=True)
-            address = LakeAddress(
-                catalog=f"sqlite:{folder / 'catalog.sqlite'}" if postgres is None else f"postgres:{postgres}",
-                data_path=f"{folder / 'lake'}/",
-                extension_directory=extension_directory,
-                temp_directory=folder / "tmp",
-                memory_bytes=256 * 1024 * 1024,
-                threads=1,
-                schema="public" if postgres is None else f"{root.name}_{writer}".lower().replace("-", "_"),
-                password=password,
-            )
+            backend: Backend
+            if postgres is None:
+                backend = catalogs.sqlite(folder, extension_directory=extension_directory, threads=1)
+            else:
+                backend = catalogs.postgres(
+                    postgres,
+                    folder,
+                    schema=f"{root.name}_{writer}".lower().replace("-", "_"),
+                    password=password,
+                    extension_directory=extension_directory,
+                    threads=1,
+                )
             lakes[writer] = WrittenLake(
-                writer=writer, address=address, raw=raw, folder=folder, extension_directory=extension_directory
+                writer=writer, backend=backend, raw=raw, folder=folder, extension_directory=extension_directory
             )
         yield Twins(root=root, lakes=lakes)
     finally:

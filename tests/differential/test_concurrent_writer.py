@@ -22,7 +22,7 @@ class Other(Thread):
         super().__init__(daemon=True)
         self.commits, self.error = 0, ""
         self.begun, self.enough = Event(), Event()
-        self._connection = connect(lake.address, read_only=False)
+        self._connection = connect(lake.backend, read_only=False)
 
     def run(self) -> None:
         try:

@@ -163,7 +163,7 @@ def environment(catalog: str, root: Path, extension_directory: Path) -> dict[str
     """What the project's profile reads."""
     return {
         "LAKERAY_DBT_CATALOG": catalog,
-        "LAKERAY_DBT_DATA_PATH": f"{root}/data/",
+        "LAKERAY_DBT_ATTACH_OPTIONS": repr({"DATA_PATH": f"'{root}/data/'"}),
         "LAKERAY_DBT_EXTENSION_DIRECTORY": str(extension_directory),
         "LAKERAY_DBT_TEMP_DIRECTORY": f"{root}/temp",
     }

@@ -10,6 +10,7 @@ import pytest
 
 from lakeray.adapters.dbt.python import DbtProject, PythonDbt
 from lakeray.adapters.dbt.transformer import DbtTransformer
+from lakeray.adapters.ducklake.duckdb_errors import failed_around
 from lakeray.adapters.ducklake.writing.merge_records import set_row_group
 from lakeray.values.errors import LakerayError, ModelTestError, TransformError, TransformMemoryError
 from lakeray.values.memory import row_group_bytes
@@ -36,7 +37,7 @@ def runner(lake: DbtLake, *, tests: bool = False, memory: str = "1GB", spill: st
         more["LAKERAY_DBT_TEMP_DIRECTORY"] = spill
     variables = {**environment(lake.catalog, lake.root, lake.project.extensions), **more}
     project = DbtProject(project_dir=DBT, target_dir=lake.root / "target", environment=variables, tests=tests)
-    return DbtTransformer(dbt=PythonDbt(project))
+    return DbtTransformer(dbt=PythonDbt(project), failed_around=failed_around)
 
 
 def merge(dbt: DbtTransformer, first: int, last: int | None = None) -> BuildResult:

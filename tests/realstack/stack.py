@@ -124,13 +124,14 @@ class Stack:
         self.state = seaweedfs.start(self.root, self.state)
         state.write(self.root, self.state)
 
-    def sql(self, statement: str, *values: Any) -> list[Row]:
-        """The rows of a query by Postgres itself, as its superuser."""
+    def sql(self, statement: str, *values: Any, dbname: str = "ducklake") -> list[Row]:
+        """The rows of a statement by Postgres itself, as its superuser; none of what makes or changes something."""
         folder = postgres._sockets(self.root)
         with psycopg.connect(
-            host=str(folder), port=self.state.postgres_port, user="postgres", dbname="ducklake", autocommit=True
+            host=str(folder), port=self.state.postgres_port, user="postgres", dbname=dbname, autocommit=True
         ) as connection:
-            return connection.execute(statement, list(values) or None).fetchall()  # type: ignore[arg-type]
+            done = connection.execute(statement, list(values) or None)  # type: ignore[arg-type]
+            return done.fetchall() if done.description else []
 
     def _seaweedfs(self) -> psutil.Process:
         process = self.state.seaweedfs()

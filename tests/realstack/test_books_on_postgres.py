@@ -14,12 +14,12 @@ import pytest
 
 from lakeray import wiring
 from lakeray.adapters.ducklake import sql
+from lakeray.adapters.ducklake.backends.backend import Backend
 from lakeray.adapters.ducklake.backends.postgres.catalog import INDEXES
-from lakeray.adapters.ducklake.backends.postgres.queries import QUERIES, PostgresQueries
+from lakeray.adapters.ducklake.backends.postgres.queries import QUERIES
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
-from lakeray.settings.stream_budget import BOOKKEEPING_BYTES
 from lakeray.values.model import StreamName
 from tests.realstack.stack import RealLake, Stack
 
@@ -52,13 +52,13 @@ def lake(stack: Stack) -> RealLake:
 
 @pytest.fixture
 def reader(lake: RealLake) -> Iterator[DuckLakeReader]:
-    found = DuckLakeReader(_address(lake))
+    found = DuckLakeReader(_backend(lake))
     yield found
     found.close()
 
 
-def _address(lake: RealLake) -> Any:
-    return wiring.lake_address(settings_of(parse(["feed", *lake.settings])), memory_bytes=BOOKKEEPING_BYTES)
+def _backend(lake: RealLake) -> Backend:
+    return wiring.backend(settings_of(parse(["feed", *lake.settings])))
 
 
 def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
@@ -94,7 +94,7 @@ def _wanted(since: date) -> dict[str, Any]:
 
 
 def test_every_question_has_the_same_answer_both_ways(lake: RealLake, reader: DuckLakeReader) -> None:
-    books = PostgresQueries(_address(lake))
+    books = _backend(lake).queries()
     answered = set()
     for name, values in _questions(reader):
         by_ducklake = reader._fetch(sql.load(f"ducklake/{name}"), values)
@@ -119,7 +119,7 @@ def test_rows_are_counted_by_the_files_as_ducklake_counts_them(reader: DuckLakeR
 
 
 def test_keys_are_looked_up_by_the_index_of_keys_whatever_the_planner_knows(lake: RealLake, stack: Stack) -> None:
-    books = PostgresQueries(_address(lake))
+    books = _backend(lake).queries()
     asked = {"source": "klaviyo", "stream": "lists", "keys": ["klaviyo/lists/none.parquet"]}
     assert books.rows("known_among", asked) == []
     assert books._connection is not None
@@ -143,12 +143,12 @@ def test_a_lake_whose_bookkeeping_is_kept_otherwise_is_read_through_ducklake(lak
     (table_id,) = stack.sql(f'SELECT table_id FROM "{lake.schema}".ducklake_table WHERE table_name = %s', "ledger")[0]
     change = f"INSERT INTO {place} VALUES ({table_id}, 'another', 99)"
     with _changed(stack, change, f"DELETE FROM {place} WHERE table_name = 'another'"):
-        assert PostgresQueries(_address(lake)).rows("totals", LISTS) is None
-    assert PostgresQueries(_address(lake)).rows("totals", LISTS) is not None
+        assert _backend(lake).queries().rows("totals", LISTS) is None
+    assert _backend(lake).queries().rows("totals", LISTS) is not None
 
 
 def test_a_connection_that_was_lost_is_opened_again(lake: RealLake, stack: Stack) -> None:
-    books = PostgresQueries(_address(lake))
+    books = _backend(lake).queries()
     before = books.rows("totals", LISTS)
     assert books._connection is not None
     stack.sql("SELECT pg_terminate_backend(%s)", books._connection.info.backend_pid)

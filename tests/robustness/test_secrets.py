@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest.mock import patch
 
+import duckdb
 import psutil
 import pytest
 
@@ -242,14 +243,15 @@ def test_the_password_leaves_the_catalogs_string_before_anyone_gets_it(
     tmp_path: Path, extension_directory: Path
 ) -> None:
     _, settings = _with_password_in_the_catalog(tmp_path)
-    address = wiring.lake_address(settings, memory_bytes=10**8)
-    assert address.password == IN_CATALOG
-    assert_nothing_leaked(address.attach_path, "attach path")
-    environment = wiring.dbt_project(settings).environment
-    assert environment["PGPASSWORD"] == IN_CATALOG
-    hidden = {name for name in environment if name == "PGPASSWORD" or name.startswith("DBT_ENV_SECRET_")}
-    for name in environment.keys() - hidden:
-        assert_nothing_leaked(environment[name], name)
+    lake = wiring.backend(settings)
+    assert [dict(secret.hidden) for secret in lake.secrets if secret.type == "postgres"] == [{"password": IN_CATALOG}]
+    for read_only in (False, True):
+        assert_nothing_leaked(lake.attach_statement(read_only=read_only), "ATTACH")
+    environment = wiring.dbt_project(settings, lake=lake).environment
+    assert environment["DBT_ENV_SECRET_LAKERAY_CATALOG_PASSWORD"] == IN_CATALOG
+    for name in environment:
+        if not name.startswith("DBT_ENV_SECRET_"):
+            assert_nothing_leaked(environment[name], name)
 
 
 def test_duckdbs_own_error_tells_no_password(tmp_path: Path, extension_directory: Path) -> None:
@@ -259,19 +261,24 @@ def test_duckdbs_own_error_tells_no_password(tmp_path: Path, extension_directory
     (tmp_path / "root").mkdir(exist_ok=True)
     (tmp_path / "root" / "extensions").symlink_to(extension_directory)
     with patch.dict(os.environ), pytest.raises(CatalogError) as failed:
-        connect(wiring.lake_address(settings, memory_bytes=10**8), read_only=True)
+        connect(wiring.backend(settings), read_only=True)
     assert_nothing_leaked(str(failed.value), "error")
 
 
 def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     _, settings = _with_password_in_the_catalog(tmp_path)
+    lake = wiring.backend(settings)
     for thing in (
         settings,
-        wiring.lake_address(settings, memory_bytes=1),
+        lake,
+        lake.place,
+        lake.secrets,
+        lake.queries(),
+        lake.session(duckdb.connect()),
+        lake.lease(holder="a test", since=SystemClock().now(), wait_s=0),
         wiring.s3_access(settings),
-        wiring.dbt_project(settings),
+        wiring.dbt_project(settings, lake=lake),
         wiring.batch_validator(settings),
-        wiring.lease(settings, clock=SystemClock()),
     ):
         assert_nothing_leaked(repr(thing), type(thing).__name__)
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from lakeray.adapters.dbt.failures import failure
+from lakeray.adapters.dbt import failures
+from lakeray.adapters.ducklake.duckdb_errors import failed_around
 from lakeray.ports.transformer import Node, NodeResult
+from lakeray.values.errors import LakerayError
+
+
+def failure(about: str, failed: list[NodeResult], problem: str | None) -> LakerayError:
+    """As the composition root puts it together."""
+    return failures.failure(about, failed, problem, failed_around=failed_around)
 
 
 def node(name: str = "int_shop__orders", kind: str = "model") -> Node:

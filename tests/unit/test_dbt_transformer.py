@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from lakeray.adapters.dbt.transformer import DbtTransformer, enriched_models, tags_of
+from lakeray.adapters.ducklake.duckdb_errors import failed_around
 from lakeray.ports.transformer import Node, NodeResult, Ran
 from lakeray.values.errors import LakerayError, LeaseLostError, TransformError
 from lakeray.values.model import BuildResult, PendingTransform, StreamName
@@ -52,6 +54,10 @@ class ScriptedDbt:
         self.closed = True
 
 
+def transformer_of(dbt: ScriptedDbt, **more: Any) -> DbtTransformer:
+    return DbtTransformer(dbt=dbt, failed_around=failed_around, **more)
+
+
 def done(name: str, status: str = "success", message: str = "", peak: int | None = None) -> NodeResult:
     return NodeResult(node=NODES[name], status=status, message=message, rows=3, seconds=0.5, peak_bytes=peak)
 
@@ -62,7 +68,7 @@ def pending(stream: StreamName, *, paths: tuple[str, ...] = (), spill: bool = Fa
 
 def test_streams_are_merged_in_one_run_with_their_marks_and_the_fewest_threads() -> None:
     dbt = ScriptedDbt(Ran(results=(done("int_shop__a", peak=9), done("t", "pass"), done("int_shop__b"))))
-    transformer = DbtTransformer(dbt=dbt, threads=4, stream_threads={A.slug: 2})
+    transformer = transformer_of(dbt, threads=4, stream_threads={A.slug: 2})
     first, second = transformer.run_group([pending(A, paths=("x",)), pending(B)], by_rowscan=[B], token=7)
     marks = {A.slug: {"from": 4, "to": 5, "paths": ["x"]}, B.slug: {"from": 4, "to": 5, "by": "rowscan"}}
     variables = {"lakeray_marks": marks, "lakeray_token": 7, "lakeray_threads": 2}
@@ -78,14 +84,14 @@ def test_streams_are_merged_in_one_run_with_their_marks_and_the_fewest_threads()
 
 def test_a_file_that_is_to_spill_gets_one_thread() -> None:
     dbt = ScriptedDbt(Ran(results=(done("int_shop__a"),)))
-    DbtTransformer(dbt=dbt, threads=4).run_group([pending(A, spill=True)], by_rowscan=[], token=7)
+    transformer_of(dbt, threads=4).run_group([pending(A, spill=True)], by_rowscan=[], token=7)
     assert dbt.asked[0][1]["lakeray_threads"] == 1
 
 
 def test_a_stream_that_failed_in_company_is_tried_again_alone_once() -> None:
     together = Ran(results=(done("int_shop__a", "error", "Binder Error: x"), done("int_shop__b")))
     dbt = ScriptedDbt(together, Ran(results=(done("int_shop__a"),)))
-    first, second = DbtTransformer(dbt=dbt).run_group([pending(A), pending(B)], by_rowscan=[], token=7)
+    first, second = transformer_of(dbt).run_group([pending(A), pending(B)], by_rowscan=[], token=7)
     assert isinstance(first, BuildResult) and isinstance(second, BuildResult)
     assert [select for select, _ in dbt.asked] == [[f"tag:{A.slug}", f"tag:{B.slug}"], [f"tag:{A.slug}"]]
 
@@ -94,24 +100,24 @@ def test_a_stream_that_failed_in_company_is_tried_again_alone_once() -> None:
 def test_what_alone_would_fail_alike_is_not_tried_again(message: str) -> None:
     together = Ran(results=(done("int_shop__a", "error", message), done("int_shop__b")))
     dbt = ScriptedDbt(together)
-    first, _ = DbtTransformer(dbt=dbt).run_group([pending(A), pending(B)], by_rowscan=[], token=7)
+    first, _ = transformer_of(dbt).run_group([pending(A), pending(B)], by_rowscan=[], token=7)
     assert isinstance(first, LakerayError) and len(dbt.asked) == 1
 
 
 def test_a_run_that_fails_as_a_whole_fails_each_stream_and_each_is_tried_alone() -> None:
     lost = LeaseLostError("the lease is lost")
     dbt = ScriptedDbt(lost)
-    assert DbtTransformer(dbt=dbt).run_group([pending(A), pending(B)], by_rowscan=[], token=7) == [lost, lost]
+    assert transformer_of(dbt).run_group([pending(A), pending(B)], by_rowscan=[], token=7) == [lost, lost]
 
 
 def test_a_stream_without_a_model_is_told_how_to_get_one() -> None:
-    (outcome,) = DbtTransformer(dbt=ScriptedDbt(Ran(results=()))).run_group([pending(A)], by_rowscan=[], token=7)
+    (outcome,) = transformer_of(ScriptedDbt(Ran(results=()))).run_group([pending(A)], by_rowscan=[], token=7)
     assert isinstance(outcome, TransformError) and "lakeray generate" in outcome.todo
 
 
 def test_what_dbt_said_before_it_came_to_the_models_is_the_error() -> None:
     dbt = ScriptedDbt(Ran(results=(), problem="Parsing Error\n  in dbt_project.yml"))
-    (outcome,) = DbtTransformer(dbt=dbt).run_group([pending(A)], by_rowscan=[], token=7)
+    (outcome,) = transformer_of(dbt).run_group([pending(A)], by_rowscan=[], token=7)
     assert isinstance(outcome, TransformError) and outcome.found == "Parsing Error in dbt_project.yml"
 
 
@@ -132,7 +138,7 @@ def test_an_enriched_model_is_built_when_an_input_moved_and_all_are_there(
 
 def test_enriched_models_are_built_by_name_and_none_is_no_run() -> None:
     dbt = ScriptedDbt(Ran(results=(done("between"),)))
-    transformer = DbtTransformer(dbt=dbt, threads=3)
+    transformer = transformer_of(dbt, threads=3)
     built = transformer.run_enriched(moved=["shop/a"], processed=["shop/a"], token=7)
     assert (built.models, dbt.asked) == (("between",), [(["between"], {"lakeray_token": 7, "lakeray_threads": 3})])
     assert transformer.run_enriched(moved=[], processed=["shop/a"], token=7).models == ()

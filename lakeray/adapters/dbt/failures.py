@@ -1,12 +1,12 @@
 """What dbt says when it fails, as errors that name the operator's next action.
 
-dbt keeps DuckDB's message and drops its class, so the kinds are told by DuckDB's own prefixes.
+dbt keeps DuckDB's message and drops its class. What such a message means is known where DuckDB is used: who makes a
+transformer hands it over.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lakeray.ports.transformer import NodeResult
 from lakeray.values.errors import (
@@ -22,24 +22,22 @@ from lakeray.values.errors import (
 _FENCED = "the lease with fencing token"
 """How the macro lakeray_fence begins, when it stops a model."""
 _STAYS = "the batch stays registered and transformed_through stays where it was"
-_MEMORY = re.compile(r"Out of Memory Error:|failed to (?:pin|allocate|offload) .*memory", re.IGNORECASE)
-_TRANSPORT = re.compile(r" error for HTTP ")
-_STATUS = re.compile(r"\bHTTP (?:code )?(\d{3})\b")
-_ABOUT_THE_OBJECT = ("404", "412", "416")
-"""HTTP answers that tell of one object: gone, another one, shorter. Those are the data's fault, and looked into."""
-_CATALOG = re.compile(
-    r"Failed to commit DuckLake transaction|Failed to (?:query|execute).*metadata|database is locked|"
-    r"[Uu]nable to connect to Postgres|server closed the connection|terminating connection|TransactionContext Error"
-)
+_AGAIN = "Run the feed again: it starts with this transform"
+FailedAround = Callable[[str], type[LakerayError] | None]
+"""What failed around a model, by the database's message: its memory, the storage, the catalog. None when it was the
+model or its data."""
 
 
-def failure(about: str, failed: Sequence[NodeResult], problem: str | None) -> LakerayError:
+def failure(
+    about: str, failed: Sequence[NodeResult], problem: str | None, *, failed_around: FailedAround
+) -> LakerayError:
     """The error for the results of a dbt command that are no success.
 
     Args:
         about: the stream, or what else was built.
         failed: dbt's results of the models and tests that failed.
         problem: what dbt itself ended with, when it did not get to the models.
+        failed_around: tells what the database's message means.
     """
     messages = [item.message for item in failed if item.message]
     text = "\n".join(messages) or problem or ""
@@ -51,18 +49,18 @@ def failure(about: str, failed: Sequence[NodeResult], problem: str | None) -> La
             found="another committer's",
             todo="Another committer took over; let it work",
         )
-    again = "Run the feed again: it starts with this transform"
-    if _MEMORY.search(text):
+    around = failed_around(text)
+    if around is TransformMemoryError:
         return TransformMemoryError(
             f"{about}: DuckDB ran out of memory; {_STAYS}",
             expected="a transform within batch.memory_bytes - batch.reserved_bytes, the rest spilled",
             found=found,
             todo="Raise batch.memory_bytes, or lower batch.target_bytes for the batches to come",
         )
-    if _TRANSPORT.search(text) or any(status not in _ABOUT_THE_OBJECT for status in _STATUS.findall(text)):
-        return StorageError(f"{about}: the storage failed while dbt read or wrote; {_STAYS}", found=found, todo=again)
-    if _CATALOG.search(text):
-        return CatalogError(f"{about}: the catalog failed while dbt ran; {_STAYS}", found=found, todo=again)
+    if around is StorageError:
+        return StorageError(f"{about}: the storage failed while dbt read or wrote; {_STAYS}", found=found, todo=_AGAIN)
+    if around is CatalogError:
+        return CatalogError(f"{about}: the catalog failed while dbt ran; {_STAYS}", found=found, todo=_AGAIN)
     if failed and all(item.node.kind == "test" or item.status == "skipped" for item in failed):
         return ModelTestError(
             f"{about}: a dbt test failed; the rows are merged, transformed_through stays where it was",

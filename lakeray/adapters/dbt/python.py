@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,6 @@ class PythonDbt:
         return Ran(results=results, problem=problem)
 
     def _invoke(self, arguments: list[str], *, callbacks: Sequence[Callable[[Any], None]] = ()) -> Any:
-        os.environ.update(self._project.environment)
         if self._invocations % _RENEW_AFTER == 0:
             self.close()
         self._invocations += 1
@@ -84,7 +84,25 @@ class PythonDbt:
         flags = ["--no-use-colors", "--quiet", "--no-write-json", "--log-level", "none", "--log-level-file", "info"]
         paths = ["--project-dir", folder, "--profiles-dir", folder]
         output = ["--target-path", str(self._project.target_dir), "--log-path", str(self._project.target_dir / "logs")]
-        return dbtRunner(manifest=self._parsed, callbacks=list(callbacks)).invoke([*flags, *arguments, *paths, *output])
+        with _environment(self._project.environment):
+            return dbtRunner(manifest=self._parsed, callbacks=list(callbacks)).invoke(
+                [*flags, *arguments, *paths, *output]
+            )
+
+
+@contextmanager
+def _environment(more: Mapping[str, str]) -> Iterator[None]:
+    """These variables for as long as dbt runs: it reads its profile's from nowhere else, and secrets are among them."""
+    before = {name: os.environ.get(name) for name in more}
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class _Peaks:

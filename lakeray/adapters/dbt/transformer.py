@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lakeray.adapters.dbt.failures import failure
+from lakeray.adapters.dbt.failures import FailedAround, failure
 from lakeray.ports.transformer import Dbt, Node, NodeResult, Ran
 from lakeray.values.errors import LakerayError, LeaseLostError, TransformError, TransformMemoryError
 from lakeray.values.model import BuildResult, ModelRun, PendingTransform, StreamName
@@ -16,6 +16,8 @@ class DbtTransformer:
     """The ``Transformer`` port."""
 
     dbt: Dbt
+    failed_around: FailedAround
+    """Tells what the database's message means, of a model that failed."""
     threads: int = 2
     """DuckDB's, when it builds the enriched models."""
     stream_threads: Mapping[str, int] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class DbtTransformer:
         if not models:
             return BuildResult(models=(), rows_affected=0, seconds=0.0)
         ran = self.dbt.run(models, {"lakeray_token": token, "lakeray_threads": self.threads})
-        return _built(ran, about="enriched", select=" ".join(models))
+        return self._built(ran, about="enriched", select=" ".join(models))
 
     def _merge(
         self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
@@ -66,9 +68,29 @@ class DbtTransformer:
         nodes = self.dbt.manifest()
         own = tuple(item for item in ran.results if stream.slug in tags_of(nodes, item.node))
         try:
-            return _built(replace(ran, results=own), about=str(stream), select=f"tag:{stream.slug}")
+            return self._built(replace(ran, results=own), about=str(stream), select=f"tag:{stream.slug}")
         except LakerayError as error:
             return error
+
+    def _built(self, ran: Ran, *, about: str, select: str) -> BuildResult:
+        failed = [item for item in ran.results if item.failed]
+        if failed or ran.problem is not None:
+            raise failure(about, failed, ran.problem, failed_around=self.failed_around)
+        models = [item for item in ran.results if item.node.kind == "model"]
+        if not models:
+            raise TransformError(
+                f"{about}: dbt selected no model",
+                expected=f"models for {select}",
+                found="none",
+                todo="Is the stream's model in dbt/models/processed? `lakeray generate` writes it",
+            )
+        return BuildResult(
+            models=tuple(item.node.name for item in models),
+            rows_affected=sum(item.rows for item in models),
+            seconds=sum(item.seconds for item in models),
+            runs=tuple(_model_run(item) for item in ran.results),
+            peak_bytes=max((item.peak_bytes for item in models if item.peak_bytes is not None), default=None),
+        )
 
 
 def enriched_models(nodes: Mapping[str, Node], *, moved: Collection[str], processed: Collection[str]) -> list[str]:
@@ -99,27 +121,6 @@ def _ancestors(nodes: Mapping[str, Node], node: Node) -> list[Node]:
             found[parent] = nodes[parent]
             waiting.extend(nodes[parent].parents)
     return list(found.values())
-
-
-def _built(ran: Ran, *, about: str, select: str) -> BuildResult:
-    failed = [item for item in ran.results if item.failed]
-    if failed or ran.problem is not None:
-        raise failure(about, failed, ran.problem)
-    models = [item for item in ran.results if item.node.kind == "model"]
-    if not models:
-        raise TransformError(
-            f"{about}: dbt selected no model",
-            expected=f"models for {select}",
-            found="none",
-            todo="Is the stream's model in dbt/models/processed? `lakeray generate` writes it",
-        )
-    return BuildResult(
-        models=tuple(item.node.name for item in models),
-        rows_affected=sum(item.rows for item in models),
-        seconds=sum(item.seconds for item in models),
-        runs=tuple(_model_run(item) for item in ran.results),
-        peak_bytes=max((item.peak_bytes for item in models if item.peak_bytes is not None), default=None),
-    )
 
 
 def _model_run(item: NodeResult) -> ModelRun:

@@ -44,6 +44,19 @@ class FileLease:
         finally:
             os.close(descriptor)
 
+    def holder(self) -> str | None:
+        """Who holds the lease, as it wrote itself down; None when nobody does or nobody knows."""
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                if _is_free(file.fileno()):
+                    return None
+                written = json.loads(file.read() or "{}")
+        except (FileNotFoundError, ValueError):
+            return None
+        if "holder" not in written:
+            return None
+        return f"{written['holder']}, since {written.get('since', 'unknown')}"
+
     def _open(self) -> int:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,27 +92,13 @@ class FileLease:
                 time.sleep(_POLL_S)
 
     def _held(self) -> LeaseHeldError:
-        found = holder_of(self._path)
+        found = self.holder()
         return LeaseHeldError(
             "another committer works on this lake",
             expected="the lease",
             found=f"it is held by {found}" if found else "it is held",
             todo="Wait until it ends, or stop it; `status`, `plan` and `why` work meanwhile",
         )
-
-
-def holder_of(path: Path) -> str | None:
-    """Who holds the lease, as it wrote itself down; None when nobody does or nobody knows."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            if _is_free(file.fileno()):
-                return None
-            written = json.loads(file.read() or "{}")
-    except (FileNotFoundError, ValueError):
-        return None
-    if "holder" not in written:
-        return None
-    return f"{written['holder']}, since {written.get('since', 'unknown')}"
 
 
 def _is_free(descriptor: int) -> bool:

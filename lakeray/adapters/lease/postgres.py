@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,18 @@ _KEEPALIVES: Any = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval
 class PostgresLease:
     """The ``LeaseHolder`` port."""
 
-    def __init__(self, conninfo: str, *, password: str | None, name: str, holder: str, wait_s: float) -> None:
+    def __init__(self, conninfo: str, *, secrets: Mapping[str, str], name: str, holder: str, wait_s: float) -> None:
+        """Nothing is opened.
+
+        Args:
+            conninfo: a libpq string without secrets.
+            secrets: those, by libpq's parameter.
+            name: the lake's; another lake in the same database has another lease.
+            holder: who we are.
+            wait_s: how long to wait for another holder.
+        """
         self._conninfo = conninfo
-        self._password = password
+        self._secrets = secrets
         self._key = lock_key(name)
         self._holder = holder
         self._wait_s = wait_s
@@ -62,14 +71,15 @@ class PostgresLease:
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         import psycopg
 
+        secrets: Any = self._secrets
         with _answering():
             return psycopg.connect(
                 self._conninfo,
-                password=self._password,
                 autocommit=True,
                 connect_timeout=10,
                 application_name=f"lakeray {self._holder}"[:63],
                 **_KEEPALIVES,
+                **secrets,
             )
 
     def _try(self, connection: psycopg.Connection[tuple[object, ...]]) -> bool:

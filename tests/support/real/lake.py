@@ -80,7 +80,10 @@ class Lake:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
+            before = set(os.environ)
             code = main([*words, *self.settings])
+            left = [name for name in os.environ.keys() - before if name.startswith(("PG", "DBT_", "LAKERAY_"))]
+        assert not left, f"variables that children would inherit: {left}"
         return Ran(code=code, out=out.getvalue(), err=err.getvalue())
 
     def ok(self, *words: str) -> Ran:

@@ -9,10 +9,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
-from lakeray.adapters.ducklake.backends.postgres import catalog
-from lakeray.adapters.ducklake.backends.postgres.queries import PostgresQueries
-from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.backends.backend import Backend
+from lakeray.adapters.ducklake.backends.connection import connect
+from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_bookkeeping
 from lakeray.adapters.ducklake.reading.planning_snapshot import BookkeepingSnapshot, peak_of, quarantine_entry
 from lakeray.ports.catalog import Known
 from lakeray.values.errors import CatalogError
@@ -34,16 +33,15 @@ if TYPE_CHECKING:
 class DuckLakeReader:
     """The ``CatalogReader`` port, for any number of threads. A lake that does not exist yet reads as an empty one."""
 
-    def __init__(self, address: LakeAddress) -> None:
-        self._address = address
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._postgres = PostgresQueries(address) if address.sqlite_path is None else None
+        self._queries = backend.queries()
         self._opening = Lock()
 
     def close(self) -> None:
         """Let the catalog go."""
-        if self._postgres is not None:
-            self._postgres.close()
+        self._queries.close()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -197,7 +195,7 @@ class DuckLakeReader:
         return [_entry(row) for row in self._rows(name, values)]
 
     def _rows(self, name: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
-        rows = None if self._postgres is None else self._postgres.rows(name, values)
+        rows = self._queries.rows(name, values)
         return self._fetch(sql.load(f"ducklake/{name}"), values) if rows is None else rows
 
     def _fetch(self, statement: str, values: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -209,11 +207,9 @@ class DuckLakeReader:
         try:
             with self._connection.cursor() as cursor:
                 return cursor.execute(statement, values).fetchall()
-        except duckdb.CatalogException as error:
-            if "meta" in str(error) and "does not exist" in str(error):
-                return []  # the catalog exists, its bookkeeping does not yet: the first committer is about to make it
-            raise CatalogError("reading the lake's bookkeeping failed", found=first_line(error)) from error
         except duckdb.Error as error:
+            if lacks_bookkeeping(error):
+                return []  # the first committer is about to make it
             raise CatalogError(
                 "reading the lake's bookkeeping failed", found=first_line(error), todo="Run the command again"
             ) from error
@@ -223,12 +219,9 @@ class DuckLakeReader:
             return self._connection is not None or self._opened()
 
     def _opened(self) -> bool:
-        path = self._address.sqlite_path
-        if path is not None and not path.exists():
+        if not self._backend.exists():
             return False
-        if path is None and not catalog.exists(self._address):
-            return False
-        self._connection = connect(self._address, read_only=True)
+        self._connection = connect(self._backend, read_only=True)
         return True
 
 

@@ -16,14 +16,13 @@ import duckdb
 import pyarrow as pa
 
 from lakeray.adapters.ducklake import extensions, sql
+from lakeray.adapters.ducklake.duckdb_errors import refuses_a_file
 from lakeray.adapters.ducklake.sql.quoting import glob_escaped, literal
 from lakeray.adapters.ducklake.values.file_statistics import STATISTICS, ColumnPath, MappedName, SchemaStatistics
 from lakeray.adapters.parquet.footers import FileTail
 from lakeray.values.column_types import quoted
 from lakeray.values.model import Column
 
-_READING_FOOTERS = "Failed to add data files to DuckLake: "
-_FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
 _MEMORY = "256MB"
 _MAX_TABLES = 8
 _CATALOG = "__ducklake_metadata_scratch"
@@ -95,7 +94,7 @@ class ScratchLake:
                 sql.load("ducklake/scratch_register"), [table, [glob_escaped(path) for path in paths]]
             )
         except duckdb.Error as error:
-            if not _tells_of_a_file(error):
+            if not refuses_a_file(error, in_storage=False):
                 raise
             if len(paths) == 1:
                 return {paths[0]: str(error)}
@@ -145,13 +144,6 @@ class ScratchLake:
             statistics=table.add_column(0, "file", pa.array([0] * len(columns), pa.int32())),
             types=tuple(types[identifier] for identifier in identifiers),
         )
-
-
-def _tells_of_a_file(error: duckdb.Error) -> bool:
-    # Anything else, out of memory above all, says nothing about the file, which must not be rejected for it (P6).
-    if isinstance(error, _FATAL):
-        return False
-    return isinstance(error, duckdb.InvalidInputException) or _READING_FOOTERS in str(error)
 
 
 def _hollow(path: Path, tail: FileTail) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
-from lakeray.adapters.ducklake.backends.postgres.queries import PostgresQueries
+from lakeray.adapters.ducklake.backends.backend import Backend
+from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.damaged_files import ReadsRaw, Rereading
@@ -62,7 +62,7 @@ class DuckLakeCommitter:
 
     def __init__(
         self,
-        address: LakeAddress,
+        backend: Backend,
         *,
         holder: str,
         clock: Clock,
@@ -79,7 +79,7 @@ class DuckLakeCommitter:
             writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
             row_group_bytes: what a thread collects before it writes a row group of a table in ``main``; 0 leaves it.
         """
-        self._address = address
+        self._backend = backend
         self._clock = clock
         self._store = store
         self._transformer = transformer
@@ -91,19 +91,18 @@ class DuckLakeCommitter:
         self._connection = self._connect()
         self._ensure_meta()
         self._token = self._take_token(holder)
-        self._queries = PostgresQueries(address) if address.sqlite_path is None else None
-        self._rereading = Rereading(address, store=store)
+        self._queries = backend.queries()
+        self._rereading = Rereading(backend, store=store)
         self._build()
 
     def close(self) -> None:
         """Let the catalog go."""
         self._rereading.close()
-        if self._queries is not None:
-            self._queries.close()
+        self._queries.close()
         self._let_go()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        connection = connect(self._address, read_only=False)
+        connection = connect(self._backend, read_only=False)
         if self._row_group_bytes:
             set_row_group(connection, self._row_group_bytes)
         return connection
@@ -299,18 +298,10 @@ class DuckLakeCommitter:
             return error
 
     def _open_writer(self) -> CatalogWriter:
-        # Arrow and numpy, and psycopg: a command that commits nothing does not pay for them.
-        from lakeray.adapters.ducklake.backends.sqlite.session import SqliteSession
-        from lakeray.adapters.ducklake.catalog.session import CatalogSession
+        # Arrow and numpy: a command that commits nothing does not pay for them.
         from lakeray.adapters.ducklake.catalog.writer import CatalogWriter
 
-        session: CatalogSession
-        if self._address.sqlite_path is not None:
-            session = SqliteSession(self._connection)
-        else:
-            from lakeray.adapters.ducklake.backends.postgres.session import PostgresSession
-
-            session = PostgresSession(self._address)
+        session = self._backend.session(self._connection)
         return CatalogWriter(session, token=self._token, connection=self._connection, fault=self._fault)
 
     def _ensure_meta(self) -> None:

@@ -10,17 +10,15 @@ from typing import Protocol
 
 import duckdb
 
-from lakeray.adapters.ducklake.backends.connection import LakeAddress, connect
-from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.backends.backend import Backend
+from lakeray.adapters.ducklake.backends.connection import connect
+from lakeray.adapters.ducklake.duckdb_errors import damaged_copy, first_line
 from lakeray.adapters.ducklake.sql.quoting import glob_escaped
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import TryAgainError
 from lakeray.values.model import LedgerEntry, SourceFile
 
 _RANGE = 8 * 1024 * 1024
-_PROVES_NOTHING = (duckdb.OutOfMemoryException, duckdb.InterruptException)
-_SHORT = "Could not read enough bytes"
-"""The one thing DuckDB says of a local file by an IOException that tells of the file, not of the disk."""
 
 
 class ReadsRaw(Protocol):
@@ -39,8 +37,8 @@ class ReadsRaw(Protocol):
 class Rereading:
     """Reads on a DuckDB of its own: what a damaged file does to it, the committer's does not notice."""
 
-    def __init__(self, address: LakeAddress, *, store: ReadsRaw) -> None:
-        self._address = address
+    def __init__(self, backend: Backend, *, store: ReadsRaw) -> None:
+        self._backend = backend
         self._store = store
         self._connection: duckdb.DuckDBPyConnection | None = None
 
@@ -64,8 +62,8 @@ class Rereading:
         if entry.registered_path != url or self._failure(url, columns) is None or not self._is_as_taken_in(entry):
             return None
         try:
-            self._address.temp_directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._address.temp_directory) as folder:
+            self._backend.place.temp_directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._backend.place.temp_directory) as folder:
                 copy = Path(folder) / "object.parquet"
                 self._fetch(entry, copy)
                 failure = self._failure(str(copy), columns) if self._is_as_taken_in(entry) else None
@@ -73,11 +71,11 @@ class Rereading:
             return None
         except OSError as error:
             raise TryAgainError(
-                f"{entry.key}: no copy can be written in {self._address.temp_directory}",
+                f"{entry.key}: no copy can be written in {self._backend.place.temp_directory}",
                 found=os.strerror(error.errno) if error.errno else type(error).__name__,
                 todo="Make room or mend the permissions, then run the feed again",
             ) from error
-        return None if failure is None or not _is_about_the_file(failure) else _told(failure, copy)
+        return None if failure is None or not damaged_copy(failure) else _told(failure, copy)
 
     def _failure(self, path: str, columns: Sequence[str]) -> duckdb.Error | None:
         try:
@@ -89,7 +87,7 @@ class Rereading:
 
     def _read(self, path: str, columns: Sequence[str]) -> None:
         if self._connection is None:
-            self._connection = connect(self._address, read_only=True)
+            self._connection = connect(self._backend, read_only=True)
         wanted = {name.lower() for name in columns}
         with self._connection.cursor() as cursor:
             source, values = "read_parquet(?, hive_partitioning = false)", [glob_escaped(path)]
@@ -107,12 +105,6 @@ class Rereading:
     def _is_as_taken_in(self, entry: LedgerEntry) -> bool:
         now = self._store.head(entry.key)
         return now is not None and (now.etag, now.size_bytes) == (entry.etag, entry.size_bytes)
-
-
-def _is_about_the_file(failure: duckdb.Error) -> bool:
-    if isinstance(failure, duckdb.IOException):
-        return _SHORT in str(failure)
-    return not isinstance(failure, _PROVES_NOTHING)
 
 
 def _told(failure: duckdb.Error, copy: Path) -> str:

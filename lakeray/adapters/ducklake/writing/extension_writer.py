@@ -8,16 +8,11 @@ from typing import Protocol
 import duckdb
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.duckdb_errors import first_line, refuses_a_file, storage_failed
 from lakeray.adapters.ducklake.sql.quoting import glob_escaped
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError, StorageError
 from lakeray.values.model import Accepted, CommitRequest, LedgerLacks, Rejected, RejectReason, SourceFile, StreamName
-
-_ABOUT_THE_OBJECT = (404, 412, 416)
-"""HTTP answers that tell of one object: gone, another one, shorter. All others tell of the storage."""
-_READING_FOOTERS = "Failed to add data files to DuckLake: "
-_FATAL = (duckdb.InternalException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.InterruptException)
 
 
 class RawStore(Protocol):
@@ -63,8 +58,7 @@ class ExtensionWriter:
         try:
             cursor.execute(sql.load("ducklake/register"), [request.stream.landing_table, paths])
         except duckdb.Error as error:
-            _raise_unless_about_a_file(error)
-            _raise_if_storage_failed(error, request.stream)
+            _raise_unless_about_a_file(error, request.stream)
             raise FileRefused(str(error)) from error
 
     def without_refused(self, request: CommitRequest, cause: str) -> CommitRequest:
@@ -109,8 +103,7 @@ class ExtensionWriter:
                 paths = [glob_escaped(self.path(item))]
                 cursor.execute(sql.load("ducklake/register"), [request.stream.landing_table, paths])
             except duckdb.Error as error:
-                _raise_unless_about_a_file(error)
-                _raise_if_storage_failed(error, request.stream)
+                _raise_unless_about_a_file(error, request.stream)
                 return True
             finally:
                 cursor.execute("ROLLBACK")
@@ -138,20 +131,11 @@ def add_column(cursor: duckdb.DuckDBPyConnection, table: str, name: str, kind: s
     cursor.execute(f"ALTER TABLE lakehouse.staging.{quoted(table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {kind}")
 
 
-def _raise_unless_about_a_file(error: duckdb.Error) -> None:
+def _raise_unless_about_a_file(error: duckdb.Error, stream: StreamName) -> None:
     """Raise ``error`` again unless DuckDB says by it that it cannot read or map a file."""
-    if isinstance(error, duckdb.InvalidInputException | duckdb.IOException):
-        return
-    # What DuckDB's Parquet reader meets in a footer comes with any class, Thrift's exceptions with the bare base class.
-    if _READING_FOOTERS not in str(error) or isinstance(error, _FATAL):
+    if not refuses_a_file(error, in_storage=True):
         raise error
-
-
-def _raise_if_storage_failed(error: duckdb.Error, stream: StreamName) -> None:
-    # Raised as an IOException too; a file that is quarantined for it would stay out until somebody looks (P6).
-    transport = " error for HTTP " in str(error)
-    status = error.status_code if isinstance(error, duckdb.HTTPException) else None
-    if transport or (status is not None and status not in _ABOUT_THE_OBJECT):
+    if storage_failed(error):
         raise StorageError(
             f"{stream}: the storage failed while files were registered; nothing was written",
             found=first_line(error),

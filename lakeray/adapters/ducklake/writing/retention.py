@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import duckdb
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.backends.postgres.queries import PostgresQueries
+from lakeray.adapters.ducklake.backends.backend import BookkeepingQueries
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost, CatalogFailed, NotProved, until_landed
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.fenced import fenced
@@ -63,13 +63,13 @@ class Retention:
         token: int,
         store: DeletesRaw,
         fault: Fault,
-        queries: PostgresQueries | None = None,
+        queries: BookkeepingQueries,
         writer: CatalogWriter | None = None,
     ) -> None:
         """Clean up.
 
         Args:
-            queries: what Postgres answers by itself; None asks DuckLake everything.
+            queries: what the catalog's database answers by itself; DuckLake is asked the rest.
             writer: takes files out of the catalog without reading them; None, and what it cannot, is for DuckLake.
         """
         self._writer = writer
@@ -224,7 +224,7 @@ class Retention:
     def _rows(
         self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any] | dict[str, Any]
     ) -> list[tuple[Any, ...]]:
-        rows = None if self._queries is None else self._queries.rows(name, values)
+        rows = self._queries.rows(name, values)
         return cursor.execute(sql.load(f"ducklake/{name}"), values).fetchall() if rows is None else rows
 
     def _clean_up(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:

@@ -5,13 +5,14 @@ psycopg takes 0.1 s to import, which an embedded lake does not pay.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.backends.connection import LakeAddress
+from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
@@ -33,33 +34,48 @@ INDEXES: dict[str, tuple[str, LiteralString]] = {
 }
 """Name to table and definition; a table of ``meta`` stands for the catalog's table that holds its rows."""
 _EXISTING = "SELECT indexname FROM pg_indexes WHERE schemaname = %s"
+_NAMESPACE = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+_SECRETS = ("password", "sslpassword")
+"""The parameters of a libpq string that nobody may see. DuckDB's Postgres secrets know them too."""
 
 
-def exists(address: LakeAddress) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PostgresSchema:
+    """Where a catalog is, and what opens the door. ``repr`` shows nothing."""
+
+    conninfo: str
+    """A libpq string without secrets."""
+    secrets: Mapping[str, str]
+    """What is missing in it, by libpq's parameter."""
+    name: str
+    """The schema's."""
+
+
+def exists(schema: PostgresSchema) -> bool:
     """Whether there is a lake in the catalog's schema.
 
     Raises:
         CatalogError: Postgres does not answer.
     """
-    with _connect(address) as connection:
-        row = connection.execute("SELECT to_regclass(%s)", [f'"{address.schema}".ducklake_metadata']).fetchone()
+    with _connect(schema) as connection:
+        row = connection.execute("SELECT to_regclass(%s)", [f"{quoted(schema.name)}.ducklake_metadata"]).fetchone()
     return row is not None and row[0] is not None
 
 
-def time_of(address: LakeAddress) -> datetime:
+def time_of(schema: PostgresSchema) -> datetime:
     """What the clock of Postgres says.
 
     Raises:
         CatalogError: Postgres does not answer.
     """
-    with _connect(address) as connection:
+    with _connect(schema) as connection:
         row = connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
     at: datetime = row[0]
     return at
 
 
-def make_schema(address: LakeAddress) -> None:
+def make_schema(schema: PostgresSchema) -> None:
     """Make the schema; attaching needs it.
 
     Raises:
@@ -67,13 +83,13 @@ def make_schema(address: LakeAddress) -> None:
     """
     from psycopg import sql as compose
 
-    with _connect(address) as connection:
-        schema = compose.Identifier(address.schema)
-        if connection.execute("SELECT to_regnamespace(%s)", [address.schema]).fetchone() in (None, (None,)):
-            connection.execute(compose.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+    with _connect(schema) as connection:
+        if connection.execute(_NAMESPACE, [schema.name]).fetchone() is None:
+            name = compose.Identifier(schema.name)
+            connection.execute(compose.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
 
 
-def make_indexes(address: LakeAddress) -> None:
+def make_indexes(schema: PostgresSchema) -> None:
     """Make the indexes that DuckLake leaves out; without them a question costs more with every registered file.
 
     DuckLake reads column statistics by table and column (60 M rows took 2.2 s, with the index 11 ms), the files of some
@@ -84,24 +100,25 @@ def make_indexes(address: LakeAddress) -> None:
     """
     from psycopg import sql as compose
 
-    with _connect(address) as connection:
-        schema = compose.Identifier(address.schema)
-        found = {row[0] for row in connection.execute(_EXISTING, [address.schema]).fetchall()}
+    with _connect(schema) as connection:
+        found = {row[0] for row in connection.execute(_EXISTING, [schema.name]).fetchall()}
+        if INDEXES.keys() <= found:
+            return
         text: Any = sql.load("postgres/inlined")
-        rows = connection.execute(compose.SQL(text).format(catalog=schema)).fetchall() if INDEXES.keys() - found else []
+        rows = connection.execute(compose.SQL(text).format(catalog=compose.Identifier(schema.name))).fetchall()
         inlined = {str(row[0]): str(row[1]) for row in rows}
         for name, (table, definition) in INDEXES.items():
             place = inlined.get(table.removeprefix("meta."), "") if table.startswith("meta.") else table
             if name in found or not place:
                 continue
             statement = compose.SQL("CREATE INDEX IF NOT EXISTS {} ON {} {}").format(
-                compose.Identifier(name), compose.Identifier(address.schema, place), compose.SQL(definition)
+                compose.Identifier(name), compose.Identifier(schema.name, place), compose.SQL(definition)
             )
             connection.execute(statement)
 
 
-def without_password(catalog: str) -> tuple[str, str | None]:
-    """A ``postgres:`` catalog's string and the password that was in it: in errors and dbt's files it would show.
+def without_secrets(conninfo: str) -> tuple[str, dict[str, str]]:
+    """A libpq string and the secrets that were in it: in errors and dbt's files they would show.
 
     Raises:
         UsageError: it is no libpq string.
@@ -110,23 +127,18 @@ def without_password(catalog: str) -> tuple[str, str | None]:
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     try:
-        parts = conninfo_to_dict(catalog.removeprefix("postgres:"))
+        parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
         raise UsageError(
             "lake.catalog", expected="postgres: and a libpq string", found="a text that libpq cannot read"
         ) from None  # the cause's text may repeat the string
-    password = parts.pop("password", None)
-    if password is None:
-        return catalog, None
-    return f"postgres:{make_conninfo(**{name: str(value) for name, value in parts.items()})}", str(password)
+    secrets = {name: str(parts.pop(name)) for name in _SECRETS if name in parts}
+    if not secrets:
+        return conninfo, {}
+    return make_conninfo(**{name: str(value) for name, value in parts.items()}), secrets
 
 
-def conninfo(address: LakeAddress) -> str:
-    """The libpq string, without a password."""
-    return address.catalog.removeprefix("postgres:")
-
-
-def opened(address: LakeAddress) -> psycopg.Connection[tuple[Any, ...]]:
+def opened(schema: PostgresSchema) -> psycopg.Connection[tuple[Any, ...]]:
     """A connection of the caller's own, each statement committed by itself.
 
     Raises:
@@ -135,9 +147,8 @@ def opened(address: LakeAddress) -> psycopg.Connection[tuple[Any, ...]]:
     import psycopg
 
     def connect() -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(
-            conninfo(address), password=address.password, autocommit=True, connect_timeout=_CONNECT_S
-        )
+        secrets: Any = schema.secrets
+        return psycopg.connect(schema.conninfo, autocommit=True, connect_timeout=_CONNECT_S, **secrets)
 
     try:
         return connect()
@@ -156,11 +167,11 @@ def unanswered(error: BaseException) -> CatalogError:
 
 
 @contextmanager
-def _connect(address: LakeAddress) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+def _connect(schema: PostgresSchema) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     import psycopg
 
     try:
-        with opened(address) as connection:
+        with opened(schema) as connection:
             yield connection
     except psycopg.Error as error:
         raise unanswered(error) from None

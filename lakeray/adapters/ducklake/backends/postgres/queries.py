@@ -7,20 +7,17 @@ format 1.0, and every table of ``meta`` inlined in one table of the catalog; els
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lakeray.adapters.ducklake import sql
-from lakeray.adapters.ducklake.backends.connection import LakeAddress
-from lakeray.adapters.ducklake.backends.postgres.catalog import opened, unanswered
+from lakeray.adapters.ducklake.backends.backend import Rows, Values
+from lakeray.adapters.ducklake.backends.postgres.catalog import PostgresSchema, opened, unanswered
+from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError
 
 if TYPE_CHECKING:
     import psycopg
-
-Values = Sequence[Any] | dict[str, Any]
-Rows = list[tuple[Any, ...]]
 
 _FORMAT = "1.0"
 QUERIES = frozenset(
@@ -61,8 +58,8 @@ class PostgresQueries:
     For any number of threads: they take turns.
     """
 
-    def __init__(self, address: LakeAddress) -> None:
-        self._address = address
+    def __init__(self, schema: PostgresSchema) -> None:
+        self._schema = schema
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._tables: dict[str, str] = {}
         self._turn = Lock()
@@ -103,28 +100,29 @@ class PostgresQueries:
         from psycopg import sql as compose
 
         if self._connection is None:
-            self._connection = opened(self._address)
+            self._connection = opened(self._schema)
         if not self._tables:
             self._tables = self._inlined(self._connection)
             if not self._tables:
                 return None
-        schema = self._address.schema
+        # psycopg looks for placeholders in names too, once there are values.
+        schema = self._schema.name.replace("%", "%%")
         names: dict[str, compose.Composable] = {
             table: compose.Identifier(schema, inlined) for table, inlined in self._tables.items()
         }
         text: Any = sql.load(f"postgres/{name}")
         statement = compose.SQL(text).format(catalog=compose.Identifier(schema), **names)
-        return self._connection.execute(statement, values or None).fetchall()
+        return self._connection.execute(statement, values).fetchall()
 
     def _inlined(self, connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, str]:
         """The catalog's table of each table of ``meta``; empty when one of them is not as it was proved."""
         from psycopg import sql as compose
 
-        there = connection.execute("SELECT to_regclass(%s)", [f'"{self._address.schema}".ducklake_metadata'])
+        there = connection.execute("SELECT to_regclass(%s)", [f"{quoted(self._schema.name)}.ducklake_metadata"])
         if there.fetchone() in (None, (None,)):
             return {}
         text: Any = sql.load("postgres/inlined")
-        statement = compose.SQL(text).format(catalog=compose.Identifier(self._address.schema))
+        statement = compose.SQL(text).format(catalog=compose.Identifier(self._schema.name))
         rows = connection.execute(statement).fetchall()
         sound = {table: name for table, name, count, version in rows if count == 1 and version == _FORMAT}
         return sound if all(table in sound for table in _TABLES) else {}

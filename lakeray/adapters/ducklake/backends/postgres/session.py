@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from psycopg import sql as compose
 
-from lakeray.adapters.ducklake.backends.connection import LakeAddress
 from lakeray.adapters.ducklake.backends.postgres import catalog
+from lakeray.adapters.ducklake.backends.postgres.catalog import PostgresSchema
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost, CatalogFailed, Conflict
 from lakeray.adapters.ducklake.catalog.session import Rows, Statement, Step
+from lakeray.values.column_types import quoted
 
 _CSV = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
 """Null is nothing, an empty text is two quotes: as COPY reads CSV."""
@@ -29,8 +30,8 @@ _FEW = 100
 class PostgresSession:
     """The ``CatalogSession`` port of a Postgres catalog. Connects when it is first used, and again after it failed."""
 
-    def __init__(self, address: LakeAddress) -> None:
-        self._address = address
+    def __init__(self, schema: PostgresSchema) -> None:
+        self._schema = schema
         self._connection: psycopg.Connection[Any] | None = None
         self._idle = False
         """Whether the connection has been idle since the transaction before."""
@@ -142,8 +143,8 @@ class PostgresSession:
 
     def _connect(self) -> psycopg.Connection[Any]:
         logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of each conflict, which is no news
-        connection = catalog.opened(self._address)
-        connection.execute("SELECT set_config('search_path', %s, false)", [f'"{self._address.schema}"'])
+        connection = catalog.opened(self._schema)
+        connection.execute("SELECT set_config('search_path', %s, false)", [quoted(self._schema.name)])
         connection.commit()
         connection.autocommit = False
         return connection

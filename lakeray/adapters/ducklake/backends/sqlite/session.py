@@ -10,12 +10,9 @@ import duckdb
 
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost, CatalogFailed, Conflict
 from lakeray.adapters.ducklake.catalog.session import Rows, Statement, Step
-from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.duckdb_errors import first_line, sqlite_conflict
 
 CATALOG = "__ducklake_metadata_lakehouse"
-
-
-_CONFLICTS = ("UNIQUE constraint failed", "database is locked", "PRIMARY KEY")
 
 
 class SqliteSession:
@@ -83,5 +80,4 @@ class SqliteSession:
         try:
             return self._cursor.execute(statement, list(values))
         except duckdb.Error as error:
-            cause = first_line(error)
-            raise (Conflict if any(sign in str(error) for sign in _CONFLICTS) else CatalogFailed)(cause) from error
+            raise (Conflict if sqlite_conflict(error) else CatalogFailed)(first_line(error)) from error
