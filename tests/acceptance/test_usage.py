@@ -35,6 +35,13 @@ WRONG = [
     (("quarantine", "retri", "a.parquet"), "retri", "retry"),
     (("quarantine", "retry", "klaviyo/lists/a.parquet"), "klaviyo/lists/a.parquet", "quarantine"),
     (("why",), "why", "path"),
+    (("status", "lake.schema=mine"), "lake.schema", "an SQLite catalog has no schemas"),
+    (("feed", "lake.schema=''"), "lake.schema", "public"),
+    (("status", "lake.catalog='mysql:host=db'"), "lake.catalog", "sqlite:/path or postgres:"),
+    (("status", "lake.catalog=sqlite:"), "lake.catalog", "sqlite:/path"),
+    (("status", "lake.catalog='postgres:host=db'", "lake.schema=''"), "lake.schema", "1 to 63 bytes"),
+    (("status", "lake.catalog='postgres:host=db'", f"lake.schema='{'ü' * 32}'"), "lake.schema", "1 to 63 bytes"),
+    (("status", "lake.catalog='postgres:host=db no'"), "lake.catalog", "a libpq string"),
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -23,7 +24,10 @@ def is_there(place: str) -> bool:
     return (ROOT / place).exists()
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md"])
+BACKEND = "docs/adr/0022-one-backend-of-the-catalog.md"
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md", BACKEND])
 def test_every_place_that_the_page_names_is_there(page: str) -> None:
     assert named(page), "the page names no place"
     assert [place for place in sorted(named(page) - NOT_YET) if not is_there(place)] == []
@@ -48,3 +52,28 @@ def test_contributing_says_what_three_trial_changes_touch() -> None:
     assert [what for what, _ in rows] == ["a new catalog backend", "a new retention rule", "a new command"]
     for what, places in rows:
         assert len(PLACES.findall(places)) >= 3, what
+
+
+def test_what_a_third_backend_touches_is_what_the_backends_that_there_are_have_touched() -> None:
+    listed = {Path(place) for place in named(BACKEND) if not place.endswith("/")}
+    for backend in ("sqlite", "postgres"):
+        own = {path.relative_to(ROOT) for path in ROOT.glob(f"lakeray/adapters/ducklake/backends/{backend}/[!_]*.py")}
+        assert own <= listed, backend
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("| a new catalog backend |"))
+    places = [place for place in PLACES.findall(row) if place.startswith("lakeray/")]
+    assert places and all(any(str(path).startswith(place) for path in listed) for place in places)
+
+
+def test_nobody_else_asks_which_catalog_it_is() -> None:
+    """A text that names a kind of catalog, in a module that is not listed in the decision."""
+    own = ("lakeray/adapters/ducklake/backends/", "lakeray/adapters/lease/", "lakeray/adapters/services/")
+    kinds = re.compile(r"(sqlite|postgres)(ql)?([:_].*)?|META(DATA)?_SCHEMA|PG[A-Z]+", re.DOTALL)
+    found = []
+    for path in sorted((ROOT / "lakeray").rglob("*.py")):
+        place = str(path.relative_to(ROOT))
+        constants = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        texts = [node.value for node in constants if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        if not place.startswith(own) and any(kinds.fullmatch(text) for text in texts):
+            found.append(place)
+    assert found == ["lakeray/adapters/ducklake/extensions.py", "lakeray/wiring.py"]

@@ -21,6 +21,7 @@ CONTRACTS = tuple(
 )
 _LINE = re.compile(r"^(.*?) (KEPT|BROKEN)\b", re.MULTILINE)
 
+_POSTGRES = "lakeray.adapters.ducklake.backends.postgres.backend"
 VIOLATIONS = [
     # (the contract's first words, the module that is changed or new, what it imports)
     ("Rooms", "steps/plan.py", "lakeray.feed"),
@@ -50,6 +51,11 @@ VIOLATIONS = [
     ("DuckLake, one way", "adapters/ducklake/statistics/leaves.py", "lakeray.adapters.ducklake.catalog.session"),
     ("DuckLake, one way", "adapters/ducklake/catalog/session.py", "lakeray.adapters.ducklake.statistics.bounds"),
     ("DuckLake, one way", "adapters/ducklake/a_new_module.py", "re"),
+    ("Backends of the catalog", "adapters/ducklake/backends/sqlite/backend.py", _POSTGRES),
+    ("Backends of the catalog", "adapters/ducklake/backends/backend.py", _POSTGRES),
+    ("Backends of the catalog", "adapters/ducklake/backends/a_new_backend.py", "re"),
+    ("Which backend there is", "adapters/ducklake/writing/committer.py", _POSTGRES),
+    ("Which backend there is", "adapters/ducklake/reading/a_new_module.py", _POSTGRES),
     ("The command line knows no adapter", "cli/commands/feed.py", "lakeray.adapters.system"),
     ("The command line knows no adapter", "cli/commands/why.py", "ray"),
     ("The command line knows no adapter", "cli/parse.py", "omegaconf"),

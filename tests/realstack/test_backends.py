@@ -158,6 +158,25 @@ def test_a_feed_and_its_transform_end_in_the_tables_of_the_one_lake(lake: Backen
         assert_nowhere(PASSWORD, lake.root, ran.out + ran.err)
 
 
+def test_a_connection_that_is_opened_anew_has_the_password_and_its_error_has_not(
+    stack: Stack, tmp_path: Path, extension_directory: Path
+) -> None:
+    (tmp_path / "extensions").symlink_to(extension_directory)
+    lake = BackendLake(tmp_path, Combination(catalog="postgres", s3=False), stack)
+    backend = wiring.backend(settings_of(parse(["status", *lake.settings])))
+    with opened(backend) as connection:
+        end_all = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{lake.database}'"
+        assert lake.in_postgres(end_all)
+        connection.execute("CREATE TABLE lakehouse.main.made (id BIGINT)")
+        lake.in_postgres(f"ALTER ROLE {lake.database} PASSWORD 'another'")
+        assert lake.in_postgres(end_all)
+        with pytest.raises(duckdb.Error, match="password authentication failed") as failed:
+            connection.execute("DROP TABLE lakehouse.main.made")
+        shown = [connection.sql(f"FROM {name}()").fetchall() for name in ("duckdb_databases", "duckdb_secrets")]
+        for text in (str(failed.value), str(shown)):
+            assert not [part for part in PASSWORD.split() if len(part) > 5 and part in text], text
+
+
 def assert_nowhere(secret: str, root: Path, said: str) -> None:
     """Not said, and in no file but the one that the settings are read from."""
     marks = [part.encode() for part in secret.split() if len(part) > 5]
