@@ -120,7 +120,7 @@ class Lake:
     def verdicts(self, *keys: str) -> tuple[Verdict, ...]:
         """The executor's verdicts on objects that exist."""
         ((_, verdicts),) = self.executor.validate(
-            [self.batch(*keys)], contract=feed._effective_contract(self.rules, self.ports()), ahead=1
+            [self.batch(*keys)], contract=feed.StreamFeed(self.rules, self.ports())._effective_contract(), ahead=1
         )
         return verdicts
 
