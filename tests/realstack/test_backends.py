@@ -66,6 +66,23 @@ def test_a_lake_that_is_not_there_reads_as_an_empty_one_and_is_not_made(lake: Ba
         assert lake.catalogs() == []
 
 
+def test_a_lake_whose_making_was_cut_off_reads_as_an_empty_one_and_is_made_by_the_next(
+    lake: BackendLake, backend: Backend
+) -> None:
+    config = {"extension_directory": str(lake.root / "extensions"), "autoinstall_known_extensions": "false"}
+    with duckdb.connect(config=config) as connection:
+        for name in backend.extensions:
+            connection.execute(f"LOAD {name}")
+        for _ in range(2):
+            backend.make(connection)
+    reader = DuckLakeReader(backend)
+    assert reader.cursor(LISTS) == Cursor(stream=LISTS)
+    with opened(backend) as connection:
+        connection.execute(sql.load("ducklake/meta_schema"))
+    assert reader.catalog_version() is not None and reader.cursor(LISTS) == Cursor(stream=LISTS)
+    reader.close()
+
+
 def test_opening_for_writing_makes_the_one_lake_where_it_belongs(lake: BackendLake, backend: Backend) -> None:
     for number in range(2):
         with opened(backend) as connection:

@@ -102,6 +102,12 @@ def test_another_writer_of_sqlite_is_told_from_a_failure(text: str, conflict: bo
     assert duckdb_errors.sqlite_conflict(Error(text)) is conflict
 
 
+def test_a_database_without_a_lake_is_told_from_one_that_does_not_answer() -> None:
+    text = 'Existing DuckLake at "sqlite:x" does not exist - and creating a new DuckLake is explicitly disabled'
+    assert duckdb_errors.lacks_lake(named("InvalidInputException", text))
+    assert not duckdb_errors.lacks_lake(IOException("Unable to connect to Postgres"))
+
+
 def test_a_lake_without_bookkeeping_is_told_from_a_catalog_that_fails() -> None:
     text = "Catalog Error: Table with name meta.ledger does not exist!"
     assert duckdb_errors.lacks_bookkeeping(named("CatalogException", text))

@@ -69,6 +69,11 @@ def sqlite_conflict(error: BaseException) -> bool:
     return any(sign in str(error) for sign in _CONFLICTS)
 
 
+def lacks_lake(error: BaseException) -> bool:
+    """Whether a database is there, and no lake in it yet: who made it was cut off before DuckLake did its part."""
+    return "does not exist - and creating a new DuckLake is explicitly disabled" in str(error)
+
+
 def lacks_bookkeeping(error: BaseException) -> bool:
     """Whether a catalog is there, and schema meta or a table of it is not yet."""
     return _is(error, "CatalogException") and "meta" in str(error) and "does not exist" in str(error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.backend import Backend
-from lakeray.adapters.ducklake.backends.connection import connect
+from lakeray.adapters.ducklake.backends.connection import NoLake, connect
 from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_bookkeeping
 from lakeray.adapters.ducklake.reading.planning_snapshot import BookkeepingSnapshot, peak_of, quarantine_entry
 from lakeray.ports.catalog import Known
@@ -221,7 +221,10 @@ class DuckLakeReader:
     def _opened(self) -> bool:
         if not self._backend.exists():
             return False
-        self._connection = connect(self._backend, read_only=True)
+        try:
+            self._connection = connect(self._backend, read_only=True)
+        except NoLake:
+            return False
         return True
 
 
