@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from lakeray.ports.catalog import Known
+from lakeray.ports.storage import ObjectStore
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import ContractError, DamageError, LakerayError, LeaseLostError, TransformError
 from lakeray.values.model import (
@@ -23,9 +26,11 @@ from lakeray.values.model import (
     Refused,
     Rejected,
     RejectReason,
+    Requirement,
     StreamName,
     StreamStatus,
 )
+from lakeray.values.requirements import State, first_unmet
 from tests.contract.lakes import CONTRACT, EVER, InMemory, Lake, OnDisk
 from tests.support.fakes.feeds import BUDGET, key_for
 from tests.support.fakes.records import COLUMNS, STREAM, row
@@ -192,7 +197,7 @@ def test_a_requirement_that_fails_writes_nothing_and_says_what_was_found(ready: 
     for change, kind, expected, found in (
         (lease, LeaseIs, "token 99", "token"),
         (cursor, CursorIs, "elsewhere", A),
-        (contract, ContractIs, "1 landing columns", "other columns"),
+        (contract, ContractIs, "no column _airbyte_raw_id", "column _airbyte_raw_id VARCHAR"),
         (ledger, LedgerLacks, "not taken in", A),
     ):
         outcome = ready.committer.commit(change(good))
@@ -201,6 +206,117 @@ def test_a_requirement_that_fails_writes_nothing_and_says_what_was_found(ready: 
     assert ready.state() == before
     assert ready.committer.read_back(good.commit_id) is None
     assert isinstance(ready.committer.commit(good), Landed)
+
+
+def test_a_column_that_came_after_the_plan_is_named(ready: Lake) -> None:
+    ready.put(A, row(1))
+    request = ready.request(A)
+    wider = (*CONTRACT.columns, Column(name="since", type=parse_type("STRUCT(a BIGINT)")))
+    ready.committer.ensure_landing(STREAM, replace(CONTRACT, columns=wider))
+    outcome = ready.committer.commit(request)
+    assert isinstance(outcome, Refused)
+    assert (outcome.expected, outcome.found) == ("no column since", 'column since STRUCT("a" BIGINT)')
+
+
+def _kind(change: str) -> Callable[[dict[str, str]], dict[str, str]]:
+    return lambda columns: columns | {"value": change}
+
+
+CONTRACTS: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
+    "as it is": dict,
+    "in another order": lambda columns: dict(reversed(columns.items())),
+    "in another spelling": lambda columns: columns | {"value": "TEXT"},
+    "another type": _kind("STRUCT(a BIGINT, b VARCHAR[])"),
+    "one more": lambda columns: {**columns, "more": "BIGINT"},
+    "one less": lambda columns: {name: kind for name, kind in columns.items() if name != "pk"},
+    "nothing": lambda columns: {},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What a request requires, in words that hold for every lake."""
+
+    token: int
+    path: str | None
+    contract: str
+    keys: tuple[str, ...]
+    paths: tuple[str, ...]
+    order: tuple[int, ...]
+
+    def of(self, good: CommitRequest, store: ObjectStore) -> CommitRequest:
+        """The request of files whose registered paths are those of ``paths``."""
+        (columns,) = (dict(item.columns) for item in good.requirements if isinstance(item, ContractIs))
+        stated: list[Requirement] = [
+            LeaseIs(token=self.token),
+            CursorIs(path=self.path),
+            ContractIs(columns=CONTRACTS[self.contract](columns)),
+            LedgerLacks(keys=self.keys),
+        ]
+        files = tuple(
+            replace(item, registered_path=store.url(key)) for item, key in zip(good.files, self.paths, strict=True)
+        )
+        return replace(good, files=files, requirements=tuple(stated[at] for at in self.order))
+
+
+stated = st.builds(
+    Stated,
+    token=st.sampled_from([1, 1, 1, 0, 99]),
+    path=st.sampled_from([B, B, B, None, A, "elsewhere"]),
+    contract=st.one_of(st.just("as it is"), st.sampled_from(sorted(CONTRACTS))),
+    keys=st.lists(st.sampled_from([A, B, C, D]), max_size=4).map(tuple),
+    paths=st.tuples(st.sampled_from([C, C, A]), st.sampled_from([D, D, B])),
+    order=st.permutations(range(4)).map(tuple),
+)
+
+
+@pytest.fixture
+def three(tmp_path: Path, extension_directory: Path) -> Iterator[list[Lake]]:
+    lakes: list[Lake] = [InMemory()]
+    lakes += [OnDisk(tmp_path / by, extension_directory, writer=by) for by in ("extension", "catalog")]
+    for lake in lakes:
+        lake.committer.ensure_landing(STREAM, CONTRACT)
+        for number, key in enumerate((A, B, C, D)):
+            lake.put(key, row(number))
+        lake.take_in(A, B)
+    yield lakes
+    for lake in lakes:
+        if isinstance(lake, OnDisk):
+            lake.close()
+
+
+def _word(text: str, lake: Lake) -> str:
+    return text.replace(lake.store.url(""), "")
+
+
+def test_every_writer_refuses_the_same_in_the_same_words(three: list[Lake]) -> None:
+    good = [(lake, lake.request(C, D)) for lake in three]
+    before = [lake.state() for lake in three]
+
+    @given(what=stated)
+    @settings(max_examples=60, deadline=None)
+    def refused_alike(what: Stated) -> None:
+        (_, first), *_ = good
+        state = State(
+            token=1,
+            cursor_path=B,
+            columns=dict(three[0].reader.landing_columns(STREAM) or {}),
+            live_keys={A, B},
+            live_paths={A, B} & set(what.paths),
+        )
+        wanted = first_unmet(what.of(first, three[0].store).requirements, state)
+        assume(wanted is not None)
+        for lake, request in good:
+            outcome = lake.committer.commit(what.of(request, lake.store))
+            assert isinstance(outcome, Refused), (lake, outcome)
+            assert wanted is not None and type(outcome.requirement) is type(wanted.requirement)
+            assert _word(outcome.expected, lake) == wanted.expected
+            assert _word(outcome.found, lake) == wanted.found
+
+    refused_alike()
+    assert [lake.state() for lake in three] == before
+    for lake, request in good:
+        assert isinstance(lake.committer.commit(request), Landed)
 
 
 def test_the_same_request_twice_is_once(ready: Lake) -> None:

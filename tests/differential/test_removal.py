@@ -43,19 +43,19 @@ def shown(lake: WrittenLake, stream: StreamName) -> list[tuple[Any, ...]]:
     return lake.rows(f"SELECT * FROM lakehouse.staging.{stream.landing_table} ORDER BY ALL")
 
 
-def test_both_ways_leave_the_same_catalog_and_the_same_books(pair: Twins) -> None:
-    stream = three_batches(pair)
-    assert removed(pair, stream, 0) == {4}
-    same_catalogs(pair, stream)
-    mine, theirs = (shown(lake, stream) for lake in pair.lakes.values())
+def test_both_ways_leave_the_same_catalog_and_the_same_books(own_pair: Twins) -> None:
+    stream = three_batches(own_pair)
+    assert removed(own_pair, stream, 0) == {4}
+    same_catalogs(own_pair, stream)
+    mine, theirs = (shown(lake, stream) for lake in own_pair.lakes.values())
     assert mine == theirs and len(mine) == 8
-    for lake in pair.lakes.values():
-        entries = of_batch(pair, lake, stream, 0)
+    for lake in own_pair.lakes.values():
+        entries = of_batch(own_pair, lake, stream, 0)
         assert {entry.removed_because for entry in entries} == {"retention"}
         assert {known.live for known in lake.reader.known(stream, since=None).values()} == {True, False}
-    changes = last_changes(pair.catalog)
-    assert changes == {f"deleted_from_table:{table_id(pair.catalog, stream)}", *_books(pair.catalog)}
-    assert changes <= last_changes(pair.extension)  # its fence touches the lease's row, too
+    changes = last_changes(own_pair.catalog)
+    assert changes == {f"deleted_from_table:{table_id(own_pair.catalog, stream)}", *_books(own_pair.catalog)}
+    assert changes <= last_changes(own_pair.extension)  # its fence touches the lease's row, too
 
 
 def _books(lake: WrittenLake) -> set[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, Self, assert_never
+from typing import Any, Self
 
 from lakeray.ports.catalog import Known
 from lakeray.ports.time import Clock
+from lakeray.values import requirements
 from lakeray.values.column_types import keeps_fields, parse_type, same_type
 from lakeray.values.errors import (
     ContractError,
@@ -27,14 +28,11 @@ from lakeray.values.model import (
     CommitOutcome,
     CommitRequest,
     Contract,
-    ContractIs,
     Cursor,
-    CursorIs,
     Landed,
     LastBatch,
     LeaseIs,
     LedgerEntry,
-    LedgerLacks,
     Merged,
     Peak,
     PendingTransform,
@@ -43,7 +41,6 @@ from lakeray.values.model import (
     RegisteredPath,
     Rejected,
     RejectReason,
-    Requirement,
     StreamName,
     Unknown,
 )
@@ -318,7 +315,7 @@ class MemoryLake:
     def commit(self, request: CommitRequest) -> CommitOutcome:
         """Register one batch: all of it becomes visible with one new state, or nothing (P7, P8)."""
         self.catalog.reach("before_commit")
-        refused = next(filter(None, (self._unmet(request, item) for item in request.requirements)), None)
+        refused = self._fenced_off() or requirements.first_unmet(request.requirements, self._found(request))
         if refused is not None:
             return refused
         taken = self._without_unreadable(request)
@@ -536,34 +533,20 @@ class MemoryLake:
         moved = replace(self.cursor(stream), transformed_snapshot=snapshot, updated_at=self._clock.now())
         self._write(cursors={**self.catalog.head.cursors, stream: moved}, peaks=self._with_peaks(stream, peaks))
 
-    def _unmet(self, request: CommitRequest, requirement: Requirement) -> Refused | None:
-        head = self.catalog.head
-        match requirement:
-            case LeaseIs(token=token):
-                if token == self._token == head.token:
-                    return None
-                return _refused(requirement, f"fencing token {token}", f"token {head.token}")
-            case CursorIs(path=path):
-                found = self.cursor(request.stream).path
-                return None if found == path else _refused(requirement, f"cursor {path}", str(found))
-            case ContractIs(columns=columns):
-                have = self.landing_columns(request.stream) or {}
-                same = have.keys() == columns.keys() and all(
-                    same_type(parse_type(kind), parse_type(have[name])) for name, kind in columns.items()
-                )
-                return None if same else _refused(requirement, f"{len(columns)} landing columns", "other columns")
-            case LedgerLacks(keys=keys):
-                live = [e.key for e in self._ledger(request.stream) if e.removed_at is None and e.key in keys]
-                if live:
-                    return _refused(requirement, "files that are not taken in", f"taken in already: {live[0]}")
-                return self._registered_elsewhere(request, requirement)
-            case _:
-                assert_never(requirement)
+    def _fenced_off(self) -> Refused | None:
+        held = requirements.State(token=self.catalog.head.token, cursor_path=None, columns={})
+        return requirements.unmet(LeaseIs(token=self._token), held)
 
-    def _registered_elsewhere(self, request: CommitRequest, requirement: LedgerLacks) -> Refused | None:
-        live = {file.path for file in self.catalog.head.files}
-        path = next((p for p in (self._path(item) for item in request.files) if p in live), None)
-        return None if path is None else _refused(requirement, "paths that are not registered", path)
+    def _found(self, request: CommitRequest) -> requirements.State:
+        head = self.catalog.head
+        paths, live = {self._path(item) for item in request.files}, {file.path for file in head.files}
+        return requirements.State(
+            token=head.token,
+            cursor_path=self.cursor(request.stream).path,
+            columns=self.landing_columns(request.stream) or {},
+            live_keys={entry.key for entry in self._ledger(request.stream) if entry.removed_at is None},
+            live_paths=paths & live,
+        )
 
     def _leave_history(self, paths: Collection[str]) -> None:
         """No snapshot shows these paths any more, and none waits for its deletion."""
@@ -666,10 +649,6 @@ class MemorySnapshot(MemoryLake):
     def oldest_merged_day(self, stream: StreamName) -> date | None:
         """The oldest day whose rows are live and merged."""
         return min((entry.day for entry in self.cleanable(stream, before=date.max)), default=None)
-
-
-def _refused(requirement: Requirement, expected: str, found: str) -> Refused:
-    return Refused(requirement=requirement, expected=expected, found=found)
 
 
 def _quarantined(item: Rejected, now: datetime) -> QuarantineEntry:

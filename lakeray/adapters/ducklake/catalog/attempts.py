@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lakeray.values.errors import LeaseLostError
-from lakeray.values.model import CommitRequest, Refused, Requirement
+from lakeray.values.model import CommitRequest, Refused
 
 _MAX_CONFLICTS = 50
 _CONFLICT_WAIT_S = 0.02
@@ -49,10 +49,13 @@ class CatalogFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A request, and what is registered for each of its files."""
+    """A request, and what was looked up for it."""
 
     request: CommitRequest
     paths: Sequence[str]
+    """What is registered for each of its files."""
+    columns: Mapping[str, str]
+    """The landing table's columns and types as of ``CatalogWriter.schema_version``, without those added for it."""
 
 
 LeftOut = RequirementFailed | PathsWait | NotProved | LeaseLostError
@@ -66,11 +69,6 @@ class Written:
     """The DuckLake snapshot of those that landed; None when none did."""
     left_out: Mapping[str, LeftOut]
     """By commit id: why nothing was written of the others."""
-
-
-def failed(requirement: Requirement, expected: str, found: str) -> RequirementFailed:
-    """The signal of a requirement that does not hold."""
-    return RequirementFailed(Refused(requirement=requirement, expected=expected, found=found))
 
 
 def until_landed(write: Callable[[], _Result]) -> _Result:

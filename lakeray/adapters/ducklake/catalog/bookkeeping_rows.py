@@ -29,7 +29,7 @@ CURSOR = (
 TAKEN_IN = (
     "SELECT l.file_key FROM {ledger} AS l WHERE l.source = $1 AND l.stream = $2 AND l.file_key = ANY($3) "
     "AND l.end_snapshot IS NULL AND NOT EXISTS (SELECT 1 FROM {removals} AS r WHERE r.source = $1 AND r.stream = $2 "
-    "AND r.file_key = l.file_key AND r.registered_snapshot = l.begin_snapshot AND r.end_snapshot IS NULL) LIMIT 5"
+    "AND r.file_key = l.file_key AND r.registered_snapshot = l.begin_snapshot AND r.end_snapshot IS NULL)"
 )
 _END_CURSOR = "UPDATE {feeder_cursors} SET end_snapshot = $1 WHERE source = $2 AND stream = $3 AND end_snapshot IS NULL"
 _END_REJECTED = (

@@ -27,7 +27,6 @@ from lakeray.adapters.ducklake.catalog.attempts import (
     RequirementFailed,
     Written,
     commit_extra,
-    failed,
 )
 from lakeray.adapters.ducklake.catalog.catalog_ids import CatalogIds, read_catalog_ids
 from lakeray.adapters.ducklake.catalog.catalog_state import Before, Head, TableSize
@@ -36,7 +35,8 @@ from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement,
 from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats
 from lakeray.values.errors import LeaseLostError
 from lakeray.values.faults import Fault, FaultPoint
-from lakeray.values.model import CommitRequest, CursorIs, LeaseIs, LedgerEntry, LedgerLacks, StreamName
+from lakeray.values.model import CommitRequest, LedgerEntry, LedgerLacks, StreamName
+from lakeray.values.requirements import State, first_unmet
 
 REGISTERED_BY = "catalog writer"
 
@@ -95,11 +95,11 @@ class CatalogWriter:
         self._fault(FaultPoint.AFTER_COMMIT)
         return written
 
-    def require(self, request: CommitRequest, *, paths: Sequence[str]) -> None:
+    def require(self, attempt: Attempt) -> None:
         """See that the request's requirements hold now; writes nothing. Raises as ``write`` does."""
         self._session.begin()
         try:
-            self._look(request, paths)
+            self._look(attempt)
         finally:
             self._session.rollback()
 
@@ -181,7 +181,7 @@ class CatalogWriter:
         for attempt in attempts:
             try:
                 # Inside the same transaction: what the attempts before it wrote is seen, sizes and bounds above all.
-                layout, before = self._look(attempt.request, attempt.paths)
+                layout, before = self._look(attempt)
                 before = before if head is None else replace(before, head=head)
                 plan = self._plan(attempt, layout=layout, before=before, at=at)
             except (RequirementFailed, PathsWait, NotProved, LeaseLostError) as reason:
@@ -239,15 +239,15 @@ class CatalogWriter:
             self._mappings[table] = KnownMappings(layout.landing)
         return self._layouts[table].schema_version
 
-    def _look(self, request: CommitRequest, paths: Sequence[str]) -> tuple[CatalogIds, Before]:
-        table = request.stream.landing_table
+    def _look(self, attempt: Attempt) -> tuple[CatalogIds, Before]:
+        table = attempt.request.stream.landing_table
         layout = self._layouts[table]
-        found = self._session.fetch(self._questions(request, paths, layout))
+        found = self._session.fetch(self._questions(attempt.request, attempt.paths, layout))
         if _head(found[0]).schema_version != layout.schema_version:
             del self._layouts[table]
             raise LayoutMoved
         _require_inlined(layout, found[5])
-        return layout, self._require(request, found)
+        return layout, self._require(attempt, found)
 
     def _questions(self, request: CommitRequest, paths: Sequence[str], layout: CatalogIds) -> list[Statement]:
         text = self._session.text
@@ -266,24 +266,19 @@ class CatalogWriter:
             (sql.load("catalog/column_stats"), [tables]),
         ]
 
-    def _require(self, request: CommitRequest, found: list[list[tuple[Any, ...]]]) -> Before:
+    def _require(self, attempt: Attempt, found: list[list[tuple[Any, ...]]]) -> Before:
         head, lease, cursor, taken_in, doomed, sizes, bounds = found
         self._require_lease(lease)
-        for requirement in request.requirements:
-            if isinstance(requirement, LeaseIs):
-                if requirement.token != self._token:
-                    raise failed(requirement, f"fencing token {requirement.token}", f"token {self._token}")
-            elif isinstance(requirement, CursorIs):
-                stands = bookkeeping_rows.as_text(cursor[0][0]) if cursor else None
-                if stands != requirement.path:
-                    raise failed(requirement, f"cursor {requirement.path}", str(stands))
-            elif isinstance(requirement, LedgerLacks):
-                if taken_in:
-                    key = bookkeeping_rows.as_text(taken_in[0][0])
-                    raise failed(requirement, "files that are not taken in", f"taken in already: {key}")
-                live = [path for path, is_live in doomed if is_live]
-                if live:
-                    raise failed(requirement, "paths that are not registered", f"registered already: {live[0]}")
+        state = State(
+            token=self._token,
+            cursor_path=bookkeeping_rows.as_text(cursor[0][0]) if cursor else None,
+            columns=attempt.columns,
+            live_keys={str(bookkeeping_rows.as_text(key)) for (key,) in taken_in},
+            live_paths={path for path, is_live in doomed if is_live},
+        )
+        refused = first_unmet(attempt.request.requirements, state)
+        if refused is not None:
+            raise RequirementFailed(refused)
         if doomed:
             raise PathsWait(sorted({path for path, _ in doomed}))
         return Before(

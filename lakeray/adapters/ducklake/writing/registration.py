@@ -4,10 +4,10 @@ DuckLake snapshot (P7, P8).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -22,7 +22,6 @@ from lakeray.adapters.ducklake.catalog.attempts import (
     PathsWait,
     RequirementFailed,
     commit_extra,
-    failed,
     until_landed,
 )
 from lakeray.adapters.ducklake.duckdb_errors import first_line
@@ -30,24 +29,23 @@ from lakeray.adapters.ducklake.writing.extension_writer import ExtensionWriter, 
 from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.adapters.ducklake.writing.forget import release
 from lakeray.adapters.ducklake.writing.statistics_repair import mend
-from lakeray.values.column_types import parse_type, same_type
 from lakeray.values.errors import CatalogError, LeaseLostError
 from lakeray.values.faults import Fault, FaultPoint
 from lakeray.values.keys import file_day
 from lakeray.values.model import (
     Accepted,
+    Column,
     CommitOutcome,
     CommitRequest,
-    ContractIs,
-    CursorIs,
     Landed,
     LeaseIs,
     LedgerLacks,
     Refused,
     Rejected,
-    Requirement,
+    StreamName,
     Unknown,
 )
+from lakeray.values.requirements import State, first_unmet
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog.writer import CatalogWriter
@@ -77,7 +75,8 @@ class Registration:
         self._fault = fault
         self._writer = writer
         self._writer_only = writer_only
-        self._checked: dict[str, tuple[int, Mapping[str, str]]] = {}
+        self._columns_at: dict[str, tuple[int, Mapping[str, str]]] = {}
+        """By landing table: the schema version, and the columns as of it."""
         self._not_by_writer = "lake.writer is extension"
 
     def commit(self, request: CommitRequest, *, at: datetime) -> CommitOutcome:
@@ -88,12 +87,13 @@ class Registration:
             StorageError: the object store failed; nothing was written.
         """
         attempt = request
+        widened: set[str] = set()
         while True:
             try:
-                landed = self._written(attempt, at=at)
+                landed = self._written(attempt, widened=widened, at=at)
                 if landed is not None:
                     return landed
-                self._attempt(attempt, at=at)
+                self._attempt(attempt, widened=widened, at=at)
             except RequirementFailed as failed:
                 return failed.refused
             except LeaseLostError as lost:
@@ -122,8 +122,8 @@ class Registration:
         """
         if self._writer is None or len(requests) < 2:
             return {}
-        fit = [request for request in requests if self._fits(self._writer, request)]
-        attempts = [Attempt(request=item, paths=[self._call.path(file) for file in item.files]) for item in fit]
+        attempts = [attempt for attempt in (self._fitting(self._writer, item) for item in requests) if attempt]
+        fit = [attempt.request for attempt in attempts]
         try:
             written = self._writer.write(attempts, at=at) if len(fit) > 1 else None
         except (Conflict, CatalogFailed, LayoutMoved):
@@ -138,27 +138,30 @@ class Registration:
             for item in landed
         }
 
-    def _fits(self, writer: CatalogWriter, request: CommitRequest) -> bool:
-        """Whether the writer can take the batch as it is; a batch that widens its table goes alone."""
+    def _fitting(self, writer: CatalogWriter, request: CommitRequest) -> Attempt | None:
+        """The batch as the writer can take it; None when it is to go alone, as one that widens its table does."""
         if any(item.new_columns for item in request.files):
-            return False
+            return None
         try:
             writer.require_statistics(request)
-            self._require_contract(writer, request, [])
-        except (NotProved, RequirementFailed, Conflict, CatalogFailed):
-            return False  # `commit` finds the same, and says it
-        return True
+            return self._looked_up(writer, request, widened=())
+        except (NotProved, Conflict, CatalogFailed):
+            return None  # `commit` finds the same, and says it
 
     @property
     def _by_call(self) -> str:
         return f"DuckLake's call: {self._not_by_writer}"
 
-    def _written(self, request: CommitRequest, *, at: datetime) -> Landed | None:
-        """The commit by the writer; None when the batch is for DuckLake's call."""
+    def _written(self, request: CommitRequest, *, widened: set[str], at: datetime) -> Landed | None:
+        """The commit by the writer; None when the batch is for DuckLake's call.
+
+        Args:
+            widened: the columns that were added for it so far; grows.
+        """
         if self._writer is None:
             return None
         try:
-            return self._by_writer(self._writer, request, at=at)
+            return self._by_writer(self._writer, request, widened=widened, at=at)
         except NotProved as reason:
             if self._writer_only:
                 raise CatalogError(
@@ -171,45 +174,47 @@ class Registration:
         except CatalogFailed as failure:
             raise CatalogError(f"{request.stream}: the commit failed and was rolled back", found=str(failure)) from None
 
-    def _by_writer(self, writer: CatalogWriter, request: CommitRequest, *, at: datetime) -> Landed:
+    def _by_writer(self, writer: CatalogWriter, request: CommitRequest, *, widened: set[str], at: datetime) -> Landed:
         writer.require_statistics(request)  # before the landing table is widened for it
-        paths = [self._call.path(item) for item in request.files]
 
         def write() -> Landed:
-            self._require_contract(writer, request, paths)
-            written = writer.write([Attempt(request=request, paths=paths)], at=at)
+            attempt = self._looked_up(writer, request, widened=widened)
+            lacking = [
+                column for column in _new_columns(request) if column.name not in attempt.columns.keys() | widened
+            ]
+            if lacking:
+                writer.require(attempt)  # what is refused widens nothing
+                self._widen(request.stream, lacking)
+                widened.update(column.name for column in lacking)
+                writer.schema_version(request.stream.landing_table, again=True)
+            written = writer.write([attempt], at=at)
             if written.snapshot is None:
                 raise written.left_out[request.commit_id]
             return Landed(snapshot=written.snapshot, request=request, registered_by="catalog writer")
 
         return until_landed(write)
 
-    def _require_contract(self, writer: CatalogWriter, request: CommitRequest, paths: Sequence[str]) -> None:
-        """ContractIs, and then the batch's new columns: widening first, in a snapshot of its own, takes nothing in."""
+    def _looked_up(self, writer: CatalogWriter, request: CommitRequest, *, widened: Collection[str]) -> Attempt:
+        """The request with its paths, and with the landing table's columns but for those that were added for it."""
         table = request.stream.landing_table
-        new = {column.name: column for item in request.files for column in item.new_columns}
-        for requirement in request.requirements:
-            if not isinstance(requirement, ContractIs):
-                continue
-            version = writer.schema_version(table)
-            if not new and self._checked.get(table) == (version, requirement.columns):
-                continue
-            found = dict(self._columns(table))
-            present = [name for name in new if name in found and name not in requirement.columns]
-            if not _same_columns(requirement.columns, {n: kind for n, kind in found.items() if n not in present}):
-                raise failed(requirement, f"{len(requirement.columns)} landing columns as planned", "other columns")
-            lacking = [column for name, column in new.items() if name not in found]
-            if lacking:
-                writer.require(request, paths=paths)  # what is refused widens nothing
-                with fenced(self._connection, token=self._token, message=f"{request.stream}: new columns") as cursor:
-                    for column in lacking:
-                        add_column(cursor, table, column.name, str(column.type))
-                version = writer.schema_version(table, again=True)
-            self._checked[table] = (version, requirement.columns)
+        version = writer.schema_version(table)
+        known = self._columns_at.get(table)
+        if known is None or known[0] != version:
+            try:
+                with self._connection.cursor() as cursor:
+                    known = self._columns_at[table] = (version, _columns(cursor, table))
+            except duckdb.Error as error:
+                raise CatalogFailed(first_line(error)) from error
+        return Attempt(request=request, paths=self._paths(request), columns=_without(known[1], widened))
 
-    def _columns(self, table: str) -> list[tuple[str, str]]:
-        with self._connection.cursor() as cursor:
-            return cursor.execute(sql.load("ducklake/columns"), ["staging", table]).fetchall()
+    def _widen(self, stream: StreamName, columns: Sequence[Column]) -> None:
+        """Widening first, in a snapshot of its own, takes nothing in."""
+        with fenced(self._connection, token=self._token, message=f"{stream}: new columns") as cursor:
+            for column in columns:
+                add_column(cursor, stream.landing_table, column.name, str(column.type))
+
+    def _paths(self, request: CommitRequest) -> list[str]:
+        return [self._call.path(item) for item in request.files]
 
     def _mend_statistics(self, request: CommitRequest, landed: Landed) -> None:
         try:
@@ -239,58 +244,38 @@ class Registration:
             ) from error
         return None if row is None else Landed(snapshot=row[0])
 
-    def _attempt(self, request: CommitRequest, *, at: datetime) -> None:
+    def _attempt(self, request: CommitRequest, *, widened: Collection[str], at: datetime) -> None:
         extra = commit_extra([request], registered_by=self._by_call)
         message = f"{request.stream}: {len(request.files)} file(s)"
         with fenced(self._connection, token=self._token, message=message, extra=extra) as cursor:
-            for requirement in request.requirements:
-                self._require(cursor, request, requirement)
-            for column in (column for item in request.files for column in item.new_columns):
+            self._require(cursor, request, widened=widened)
+            for column in _new_columns(request):
                 add_column(cursor, request.stream.landing_table, column.name, str(column.type))
             self._write_bookkeeping(cursor, request, at=at)
             self._call.register(cursor, request)
             self._fault(FaultPoint.BEFORE_COMMIT)
         self._fault(FaultPoint.AFTER_COMMIT)
 
-    def _require(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, requirement: Requirement) -> None:
-        named = {"source": request.stream.source, "stream": request.stream.stream}
-        match requirement:
-            case LeaseIs(token=token):
-                if token != self._token:
-                    raise failed(requirement, f"fencing token {token}", f"token {self._token}")
-            case CursorIs(path=path):
-                row = cursor.execute(sql.load("ducklake/cursor"), list(named.values())).fetchone()
-                found = None if row is None else row[0]
-                if found != path:
-                    raise failed(requirement, f"cursor {path}", str(found))
-            case ContractIs(columns=columns):
-                rows = cursor.execute(
-                    sql.load("ducklake/columns"), ["staging", request.stream.landing_table]
-                ).fetchall()
-                if not _same_columns(columns, dict(rows)):
-                    raise failed(requirement, f"{len(columns)} landing columns as planned", "other columns")
-            case LedgerLacks(keys=keys):
-                rows = (
-                    cursor.execute(sql.load("ducklake/already_live"), {**named, "keys": list(keys)}).fetchall()
-                    if keys
-                    else []
-                )
-                if rows:
-                    raise failed(requirement, "files that are not taken in", f"taken in already: {rows[0][0]}")
-                self._require_undoomed(cursor, request, requirement)
-            case _:
-                assert_never(requirement)
-
-    def _require_undoomed(
-        self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, requirement: LedgerLacks
-    ) -> None:
-        paths = [self._call.path(item) for item in request.files]
-        rows = cursor.execute(sql.load("ducklake/doomed"), {"paths": paths}).fetchall() if paths else []
-        live = [path for path, is_live in rows if is_live]
-        if live:
-            raise failed(requirement, "paths that are not registered", f"registered already: {live[0]}")
-        if rows:
-            raise PathsWait([path for path, _ in rows])
+    def _require(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, widened: Collection[str]) -> None:
+        """See that the requirements hold, in the transaction that touched the lease's row: the token is ours there."""
+        stream, paths = request.stream, self._paths(request)
+        at = cursor.execute(sql.load("ducklake/cursor"), [stream.source, stream.stream]).fetchone()
+        lacks = [requirement.keys for requirement in request.requirements if isinstance(requirement, LedgerLacks)]
+        keys = {"source": stream.source, "stream": stream.stream, "keys": [key for keys in lacks for key in keys]}
+        live = cursor.execute(sql.load("ducklake/already_live"), keys).fetchall() if keys["keys"] else []
+        doomed = cursor.execute(sql.load("ducklake/doomed"), {"paths": paths}).fetchall() if paths else []
+        state = State(
+            token=self._token,
+            cursor_path=None if at is None else at[0],
+            columns=_without(_columns(cursor, stream.landing_table), widened),
+            live_keys={key for (key,) in live},
+            live_paths={path for path, is_live in doomed if is_live},
+        )
+        refused = first_unmet(request.requirements, state)
+        if refused is not None:
+            raise RequirementFailed(refused)
+        if doomed:
+            raise PathsWait([path for path, _ in doomed])
 
     def _write_bookkeeping(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, at: datetime) -> None:
         named: dict[str, Any] = {"source": request.stream.source, "stream": request.stream.stream}
@@ -306,7 +291,7 @@ class Registration:
                 {
                     **named,
                     **_ledger_rows(request.files),
-                    "paths": [self._call.path(item) for item in request.files],
+                    "paths": self._paths(request),
                     "batch_id": request.batch_id,
                     "commit_id": request.commit_id,
                     "taken_at": at,
@@ -341,10 +326,17 @@ def write_cursor(
         cursor.execute("INSERT INTO lakehouse.meta.feeder_cursors VALUES (?, ?, ?, 0, ?)", [source, stream, path, at])
 
 
-def _same_columns(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:
-    return wanted.keys() == found.keys() and all(
-        same_type(parse_type(kind), parse_type(found[name])) for name, kind in wanted.items()
-    )
+def _columns(cursor: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """A landing table's columns and types, in order; none when there is no table."""
+    return dict(cursor.execute(sql.load("ducklake/columns"), ["staging", table]).fetchall())
+
+
+def _without(columns: Mapping[str, str], widened: Collection[str]) -> dict[str, str]:
+    return {name: kind for name, kind in columns.items() if name not in widened}
+
+
+def _new_columns(request: CommitRequest) -> list[Column]:
+    return [column for item in request.files for column in item.new_columns]
 
 
 def _ledger_rows(files: Sequence[Accepted]) -> dict[str, list[str] | list[int] | list[date]]:

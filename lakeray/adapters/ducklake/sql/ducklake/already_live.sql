@@ -5,4 +5,3 @@ WHERE l.source = $source AND l.stream = $stream AND l.file_key IN (SELECT unnest
       SELECT 1 FROM lakehouse.meta.removals AS r
       WHERE r.source = $source AND r.stream = $stream AND r.file_key = l.file_key
         AND r.registered_snapshot = l.snapshot_id)
-LIMIT 5
