@@ -73,7 +73,7 @@ _CLEANED = (
     """
 INSERT INTO {removals}
 SELECT (SELECT coalesce(max(row_id) + 1, 0) FROM {removals}) + i, begin_snapshot, NULL, source, stream,
-       convert_to(file_key, 'UTF8'), etag, begin_snapshot, 'retention'::bytea, now()::text
+       convert_to(file_key, 'UTF8'), etag, begin_snapshot, 'retention'::bytea, now()::text, false
 FROM fill_file ORDER BY i""",
     """
 INSERT INTO ducklake_table_stats

@@ -25,6 +25,7 @@ from lakeray.cli.commands.status import state_of
 from lakeray.feed import PlanningPorts, plan_stream
 from lakeray.run import Lakeray
 from lakeray.steps.clean import plan_clean
+from lakeray.values.model import Removal
 
 STREAM = "klaviyo/metrics"
 SIZES = (10_000, 100_000, 1_000_000)
@@ -129,7 +130,7 @@ def _clean_up(lake: Lake) -> tuple[float, float]:
         files = app.reader.registered(name, first=day, last=day)
         assert len(files) == _FILES
         lake.cleaned += 1
-        removed = timed(lambda: committer.remove(name, files, reason="retention"))
+        removed = timed(lambda: committer.remove(name, files, reason=Removal.RETENTION))
         return removed, timed(lambda: committer.expire(older_than=app.clock.now()))
 
 

@@ -49,6 +49,7 @@ from lakeray.values.model import (
     ObjectPolicy,
     PendingTransform,
     Plan,
+    Removal,
     StreamName,
     StreamReport,
     StreamStatus,
@@ -252,10 +253,10 @@ class StreamFeed:
         if {rules.on_changed, rules.on_vanished} == {ObjectPolicy.REPORT}:
             return
         planned = self._look()
-        self._settle(rules.on_changed, [change.file.key for change in planned.changed], what="changed")
-        self._settle(rules.on_vanished, list(planned.vanished), what="vanished")
+        self._settle(rules.on_changed, [change.file.key for change in planned.changed], what=Removal.CHANGED)
+        self._settle(rules.on_vanished, list(planned.vanished), what=Removal.VANISHED)
 
-    def _settle(self, policy: ObjectPolicy, keys: Sequence[str], *, what: str) -> None:
+    def _settle(self, policy: ObjectPolicy, keys: Sequence[str], *, what: Removal) -> None:
         if not keys or policy is ObjectPolicy.REPORT:
             return
         stream = self._rules.stream
@@ -409,7 +410,7 @@ class StreamFeed:
         )
         if not planned.files:
             return
-        rows = self._ports.committer.remove(stream, planned.files, reason="retention")
+        rows = self._ports.committer.remove(stream, planned.files, reason=Removal.RETENTION)
         self._emit(FilesCleaned(stream=str(stream), files=len(planned.files), rows=rows, objects_deleted=0))
         self._progress.cleaned += len(planned.files)
         self._progress.worked = True

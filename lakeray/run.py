@@ -116,7 +116,7 @@ def rules_for(settings: Settings, stream: StreamSettings) -> Rules:
         oversize_policy=batch.oversize,
         adaptive=batch.adaptive,
         lookback_days=settings.feed.lookback_days,
-        retention_days=settings.retention.days,
+        retention_days=settings.retention.days if stream.retention.days is None else stream.retention.days,
         max_batches=settings.feed.max_batches,
         on_changed=settings.feed.on_changed,
         on_vanished=settings.feed.on_vanished,

@@ -107,7 +107,7 @@
   {%- set existing = adapter.get_relation(this.database, this.schema, this.identifier) -%}
   {%- if existing is not none and not var('lakeray_allow_loss', false) -%}
     {%- set removed = run_query(
-        "select count(*) from lakehouse.meta.removals where reason = 'retention'"
+        "select count(*) from lakehouse.meta.removals where not key_may_return"
         ~ " and source = " ~ lakeray_text(source) ~ " and stream = " ~ lakeray_text(stream)
     ).rows[0][0] | int -%}
     {%- if removed > 0 -%}

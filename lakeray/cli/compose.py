@@ -42,7 +42,7 @@ def compose(call: Call) -> Any:
     OmegaConf.register_new_resolver("secret", _secret, replace=True)
     names = list(stream_names(call.config_dir))
     _check_streams(call.overrides, names)
-    overrides = list(call.overrides)
+    overrides = [_also_when_absent(word, names) for word in call.overrides]
     if not any(_key(word) == "stream" for word in overrides) and names:
         overrides.append(f"+stream=[{','.join(names)}]")
     if call.config_dir is not None:
@@ -161,6 +161,12 @@ def _check_streams(overrides: Sequence[str], names: Sequence[str]) -> None:
                     found="none of this name",
                     todo=nearest(name.strip(), names) or f"Configured: {', '.join(names)}",
                 )
+
+
+def _also_when_absent(word: str, names: Sequence[str]) -> str:
+    """A stream's setting may be one that its file leaves out; whether there is such a setting is checked later."""
+    slugs = tuple(f"streams.{name.replace('/', '__')}." for name in names)
+    return f"++{word}" if word.startswith(slugs) else word
 
 
 def _usage_error(error: Exception, call: Call) -> UsageError:

@@ -20,6 +20,7 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     Rejected,
+    Removal,
     StreamName,
 )
 
@@ -56,10 +57,12 @@ class Committer(Protocol):
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """Move transformed_through back, for ``replay`` alone (P11)."""
 
-    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal) -> int:
         """Take whole files out of the landing table; returns the rows removed (P13)."""
 
-    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+    def forget(
+        self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: Removal
+    ) -> int:
         """Take files whose bytes are gone out of the landing table; returns the rows removed (P14).
 
         Args:

@@ -20,6 +20,7 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     Rejected,
+    Removal,
     StreamName,
 )
 
@@ -67,11 +68,13 @@ class ForwardingCommitter(ABC):
         """See ``Committer``."""
         self.forward("rewind", stream, to_snapshot=to_snapshot)
 
-    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal) -> int:
         """See ``Committer``."""
         return self.forward("remove", stream, files, reason=reason)
 
-    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+    def forget(
+        self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: Removal
+    ) -> int:
         """See ``Committer``."""
         return self.forward("forget", stream, paths=paths, entries=entries, reason=reason)
 

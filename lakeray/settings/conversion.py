@@ -84,6 +84,8 @@ def _check(settings: Settings) -> None:
             found=f"{int(settings.batch.memory_bytes):,}",
         )
     for slug, stream in settings.streams.items():
+        if stream.retention.days is not None and stream.retention.days < 0:
+            raise UsageError(f"streams.{slug}.retention.days", expected="at least 0", found=str(stream.retention.days))
         for part in (stream.source, stream.stream):
             if _NAME.fullmatch(part) is None:
                 raise UsageError(

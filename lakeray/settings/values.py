@@ -246,6 +246,13 @@ class ContractOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRetention:
+    """What clean-up leaves of one stream; what is not set is as for all of them."""
+
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSettings:
     """conf/stream/{source}/{stream}.yaml: the one source of truth of a stream."""
 
@@ -260,6 +267,7 @@ class StreamSettings:
     destination_sync_mode: str = "append"
     contract: ContractOptions = field(default_factory=ContractOptions)
     batch: Mapping[str, Any] = field(default_factory=dict)
+    retention: StreamRetention = field(default_factory=StreamRetention)
     fields: Mapping[str, str] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from lakeray.values.model import (
     QuarantineEntry,
     Rejected,
     RejectReason,
+    Removal,
     SourceFile,
     StreamName,
 )
@@ -46,7 +47,9 @@ class Committer(Protocol):
     def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
         """Record files that were taken in as rejected."""
 
-    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+    def forget(
+        self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: Removal
+    ) -> int:
         """Take files out of catalog and ledger."""
 
 
@@ -135,7 +138,7 @@ def _live(stream: StreamName, reader: Reader) -> Sequence[LedgerEntry]:
 def _forget(stream: StreamName, entries: Sequence[LedgerEntry], committer: Committer) -> None:
     if entries:
         paths = [entry.registered_path for entry in entries]
-        committer.forget(stream, paths=paths, entries=entries, reason=str(RejectReason.CORRUPT))
+        committer.forget(stream, paths=paths, entries=entries, reason=Removal.CORRUPT)
 
 
 def _rejected(entry: LedgerEntry, why: str) -> Rejected:

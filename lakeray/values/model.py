@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import assert_never
 
 from lakeray.values.column_types import ColumnType
 from lakeray.values.memory import DEFAULT, Factor
@@ -458,6 +459,35 @@ class BuildResult:
     """Resident memory of the process at its highest meanwhile; None when it was not measured."""
 
 
+class Removal(StrEnum):
+    """Why a file's rows left the landing table, as the catalog stores it."""
+
+    RETENTION = "retention"
+    """They were behind the retention, and merged (P13)."""
+    VANISHED = "vanished"
+    """Somebody deleted the object, and the policy is to drop it (P14)."""
+    CHANGED = "changed"
+    """The object became another one, and the policy is to drop it (P14)."""
+    CORRUPT = "corrupt"
+    """The file cannot be read (P6)."""
+    REPAIR = "repair"
+    """``doctor repair=…`` was told to."""
+
+    @property
+    def key_may_return(self) -> bool:
+        """Whether the ledger entry stands for nothing from then on: what is under the key is a new file (P3, P14).
+
+        Decided once, here, and stored with the removal; who reads the ledger reads what is stored.
+        """
+        match self:
+            case Removal.RETENTION:
+                return False
+            case Removal.VANISHED | Removal.CHANGED | Removal.CORRUPT | Removal.REPAIR:
+                return True
+            case _:
+                assert_never(self)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
     """One file that was taken in: the truth (P2)."""
@@ -475,6 +505,7 @@ class LedgerEntry:
     removed_at: datetime | None = None
     """When its rows left the landing table; None while they are live."""
     removed_because: str | None = None
+    """A ``Removal``, or what a later version of lakeray calls it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,14 @@ def test_a_word_that_is_no_setting_is_refused(words: list[str]) -> None:
         parse(["feed", *words])
 
 
+def test_a_setting_that_a_stream_leaves_out_can_be_given_all_the_same() -> None:
+    made = settings("+stream=shopify/orders", "streams.shopify__orders.retention.days=30")
+    assert rules_for(made, made.streams["shopify__orders"]).retention_days == 30
+    with pytest.raises(UsageError, match=r"streams\.shopify__orders\.retentoin") as found:
+        settings("+stream=shopify/orders", "streams.shopify__orders.retentoin.days=30")
+    assert "retention" in found.value.todo
+
+
 def test_a_folder_of_ones_own_may_add_streams(tmp_path: Path) -> None:
     folder = tmp_path / "stream" / "shop"
     folder.mkdir(parents=True)

@@ -26,6 +26,7 @@ from lakeray.values.model import (
     Refused,
     Rejected,
     RejectReason,
+    Removal,
     Requirement,
     StreamName,
     StreamStatus,
@@ -357,8 +358,8 @@ def test_a_newer_committer_fences_the_older_one_in_everything_it_writes(ready: L
         lambda: old.transform(pending),
         lambda: old.advance(pending),
         lambda: old.rewind(STREAM, to_snapshot=0),
-        lambda: old.remove(STREAM, entries, reason="retention"),
-        lambda: old.forget(STREAM, paths=[ready.store.url(A)], entries=entries, reason="vanished"),
+        lambda: old.remove(STREAM, entries, reason=Removal.RETENTION),
+        lambda: old.forget(STREAM, paths=[ready.store.url(A)], entries=entries, reason=Removal.VANISHED),
         lambda: old.ensure_landing(StreamName("shop", "refunds"), CONTRACT),
     ):
         with pytest.raises(LeaseLostError):
@@ -371,7 +372,9 @@ def test_a_stale_committer_expires_nothing(ready: Lake) -> None:
     ready.put(A, row(1))
     ready.take_in(A)
     ready.merge()
-    ready.committer.remove(STREAM, ready.reader.registered(STREAM, first=date.min, last=date.max), reason="retention")
+    ready.committer.remove(
+        STREAM, ready.reader.registered(STREAM, first=date.min, last=date.max), reason=Removal.RETENTION
+    )
     ready.reopen()
     with pytest.raises(LakerayError):
         ready.committer.expire(older_than=EVER)
@@ -415,7 +418,7 @@ def test_a_key_may_hold_any_character(ready: Lake) -> None:
     assert set(ready.reader.known(STREAM, since=None)) == {*keys, A}
     ready.merge()
     entries = [entry for key in keys for entry in ready.reader.history(key)]
-    assert ready.committer.remove(STREAM, entries, reason="retention") == len(keys)
+    assert ready.committer.remove(STREAM, entries, reason=Removal.RETENTION) == len(keys)
     ready.committer.expire(older_than=EVER)
     assert ready.landing() == [(99, "")] and ready.keys() == {A}
 
@@ -429,7 +432,7 @@ def test_a_name_that_reads_as_a_glob_takes_in_itself_alone(ready: Lake) -> None:
     ready.take_in(plain)
     assert ready.landing() == [(1, "glob"), (2, "plain")]
     ready.merge()
-    ready.committer.remove(STREAM, ready.reader.history(glob), reason="retention")
+    ready.committer.remove(STREAM, ready.reader.history(glob), reason=Removal.RETENTION)
     ready.committer.expire(older_than=EVER)
     assert (ready.landing(), ready.keys()) == ([(2, "plain")], {plain})
 
@@ -546,7 +549,7 @@ def test_only_merged_live_files_of_older_days_are_cleanable(ready: Lake) -> None
     ready.take_in(C)
     assert [e.key for e in ready.reader.cleanable(STREAM, before=date(2026, 3, 2))] == [A]
     assert {e.key for e in ready.reader.cleanable(STREAM, before=date(2026, 4, 1))} == {A, B}
-    ready.committer.remove(STREAM, ready.reader.cleanable(STREAM, before=date(2026, 3, 2)), reason="retention")
+    ready.committer.remove(STREAM, ready.reader.cleanable(STREAM, before=date(2026, 3, 2)), reason=Removal.RETENTION)
     assert {e.key for e in ready.reader.cleanable(STREAM, before=date(2026, 4, 1))} == {B}
 
 
@@ -559,7 +562,9 @@ def test_storage_loses_exactly_the_expired_objects_and_landing_stays_readable(re
     ready.put(D, row(9))
     ready.take_in(A, B, C)
     ready.merge()
-    assert ready.committer.remove(STREAM, ready.reader.cleanable(STREAM, before=date(2026, 3, 3)), reason="retention")
+    assert ready.committer.remove(
+        STREAM, ready.reader.cleanable(STREAM, before=date(2026, 3, 3)), reason=Removal.RETENTION
+    )
     assert ready.landing() == [(2, "")] and ready.keys() == {A, B, C, D}
     deleted = ready.committer.expire(older_than=EVER)
     assert set(deleted) == {ready.store.url(A), ready.store.url(B)}
@@ -580,7 +585,7 @@ def test_a_dry_run_of_expiry_writes_and_deletes_nothing(ready: Lake) -> None:
     ready.put(A, row(1))
     ready.take_in(A)
     ready.merge()
-    ready.committer.remove(STREAM, ready.reader.history(A), reason="retention")
+    ready.committer.remove(STREAM, ready.reader.history(A), reason=Removal.RETENTION)
     before = ready.state()
     ready.committer.expire(older_than=EVER, dry_run=True)
     assert (ready.state(), ready.keys()) == (before, {A})
@@ -592,7 +597,7 @@ def test_a_snapshot_that_a_transform_waits_for_does_not_expire(ready: Lake) -> N
     ready.take_in(A)
     ready.merge()
     ready.take_in(B)
-    ready.committer.remove(STREAM, ready.reader.history(B), reason="a mistake")
+    ready.committer.remove(STREAM, ready.reader.history(B), reason=Removal.REPAIR)
     ready.committer.expire(older_than=EVER)
     assert ready.keys() == {A, B}
     ready.merge()
@@ -606,7 +611,7 @@ def test_what_landing_and_ledger_disagree_about_is_not_removed(ready: Lake) -> N
     wrong = [replace(entry, rows=entry.rows + 1) for entry in ready.reader.history(A)]
     before = ready.state()
     with pytest.raises(DamageError):
-        ready.committer.remove(STREAM, wrong, reason="retention")
+        ready.committer.remove(STREAM, wrong, reason=Removal.RETENTION)
     assert ready.state() == before
 
 
@@ -615,7 +620,7 @@ def test_an_object_written_anew_while_it_waits_for_its_deletion_is_taken_in_and_
         ready.put(key, row(number, "old"))
     ready.take_in(A, B)
     ready.merge()
-    ready.committer.remove(STREAM, [*ready.reader.history(A), *ready.reader.history(B)], reason="retention")
+    ready.committer.remove(STREAM, [*ready.reader.history(A), *ready.reader.history(B)], reason=Removal.RETENTION)
     for number, key in enumerate((A, B)):
         ready.put(key, row(number, "rewritten and longer", cursor=5))
     ready.take_in(A)
@@ -636,7 +641,7 @@ def test_a_forgotten_file_leaves_every_snapshot_and_its_key_may_come_again(ready
     ready.store.delete(B)
     entries = [*ready.reader.history(A), *ready.reader.history(B)]
     paths = [entry.registered_path for entry in entries]
-    assert ready.committer.forget(STREAM, paths=paths, entries=entries, reason="changed") == 2
+    assert ready.committer.forget(STREAM, paths=paths, entries=entries, reason=Removal.CHANGED) == 2
     assert ready.landing() == [] and dict(ready.reader.known(STREAM, since=None)) == {}
     assert [entry.removed_because for entry in ready.reader.history(B)] == ["changed"]
     ready.take_in(A)

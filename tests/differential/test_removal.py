@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lakeray.values.errors import DamageError, LeaseLostError
-from lakeray.values.model import LedgerEntry, StreamName
+from lakeray.values.model import LedgerEntry, Removal, StreamName
 from tests.differential.compare import same_catalogs, table_id
 from tests.differential.lakes import Twins, WrittenLake
 from tests.differential.test_found_faults import counts, found, landed, parquet
@@ -26,7 +26,7 @@ def of_batch(pair: Twins, lake: WrittenLake, stream: StreamName, number: int) ->
 
 def removed(pair: Twins, stream: StreamName, number: int) -> set[int]:
     return {
-        lake.committer.remove(stream, of_batch(pair, lake, stream, number), reason="retention")
+        lake.committer.remove(stream, of_batch(pair, lake, stream, number), reason=Removal.RETENTION)
         for lake in pair.lakes.values()
     }
 
@@ -89,7 +89,7 @@ def test_no_file_is_read_for_it(pair: Twins) -> None:
         for at in range(2):
             pair.catalog.raw.delete(pair.key(stream, f"{number}-{at}"))
     files = of_batch(pair, pair.catalog, stream, 1)
-    assert pair.catalog.committer.remove(stream, files, reason="retention") == 4
+    assert pair.catalog.committer.remove(stream, files, reason=Removal.RETENTION) == 4
     live = f"table_id = {table_id(pair.catalog, stream)} AND end_snapshot IS NULL"
     assert len(pair.catalog.stored("ducklake_data_file", live)) == 4
 
@@ -99,7 +99,7 @@ def test_a_file_that_somebody_deleted_rows_of_is_not_taken_out(pair: Twins) -> N
     lake = pair.catalog
     lake.rows(f"DELETE FROM lakehouse.staging.{stream.landing_table} WHERE b = 1 AND filename LIKE '%/1-0.parquet'")
     with pytest.raises(DamageError):
-        lake.committer.remove(stream, of_batch(pair, lake, stream, 1), reason="retention")
+        lake.committer.remove(stream, of_batch(pair, lake, stream, 1), reason=Removal.RETENTION)
     assert counts(lake, stream, "true") == 11
 
 
@@ -109,5 +109,5 @@ def test_a_committer_that_lost_the_lease_takes_nothing_out(own_pair: Twins) -> N
     old, files = lake.committer, of_batch(own_pair, lake, stream, 0)
     lake.reopen()
     with pytest.raises(LeaseLostError):
-        old.remove(stream, files, reason="retention")
+        old.remove(stream, files, reason=Removal.RETENTION)
     assert counts(lake, stream, "true") == 12

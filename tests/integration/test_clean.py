@@ -13,7 +13,9 @@ from tests.support.real.parquet import RECORD, record, write
 
 STREAM = "klaviyo/metrics"
 HERE = f"+stream={STREAM}"
-CLEAN = ("clean", HERE, "retention.days=7", "retention.snapshot_days=0")
+OWN_DAYS = "streams.klaviyo__metrics.retention.days=7"
+"""The stream's own retention, which goes before that of all."""
+CLEAN = ("clean", HERE, "retention.days=30", OWN_DAYS, "retention.snapshot_days=0")
 
 
 def key(day: int, part: int) -> str:
@@ -115,7 +117,7 @@ def test_a_second_clean_up_and_a_feed_find_nothing_to_do(cleaned: Cleaned) -> No
     before, objects = cleaned.lake.contents(), cleaned.lake.objects()
     again = cleaned.lake.ok(*CLEAN)
     assert (again.stream(STREAM)["files"], again.document["objects_deleted"]) == ([], [])
-    assert cleaned.lake.ok("feed", HERE).stream(STREAM)["status"] == "nothing_new"
+    assert cleaned.lake.ok("feed", HERE, OWN_DAYS).stream(STREAM)["status"] == "nothing_new"
     assert (cleaned.lake.contents(), cleaned.lake.objects()) == (before, objects)
 
 
@@ -123,7 +125,7 @@ def test_an_expired_object_that_arrives_again_does_not_come_back_by_itself(clean
     """The last of the module: it leaves a file behind that is too late."""
     write(cleaned.lake.raw / key(1, 0), record("1/0"))
     assert cleaned.lake.ok("status", HERE).stream(STREAM)["too_late"] == 1
-    assert cleaned.lake.ok("feed", HERE).stream(STREAM)["status"] == "nothing_new"
+    assert cleaned.lake.ok("feed", HERE, OWN_DAYS).stream(STREAM)["status"] == "nothing_new"
 
 
 def test_a_feed_with_nothing_new_releases_what_an_earlier_one_removed_and_then_rests(

@@ -145,8 +145,8 @@ def test_a_full_refresh_is_refused_once_the_retention_has_removed_rows(lake: Dbt
     rebuild = ("run", "--full-refresh", "--select", f"tag:{ORDERS}")
     lake.build(*rebuild)
     lake.sql(
-        "INSERT INTO lakehouse.meta.removals (source, stream, file_key, etag, reason)"
-        " VALUES ('shopify', 'orders', 'part_1.parquet', 'etag', 'retention')"
+        "INSERT INTO lakehouse.meta.removals (source, stream, file_key, etag, reason, key_may_return)"
+        " VALUES ('shopify', 'orders', 'part_1.parquet', 'etag', 'retention', false)"
     )
     lake.sql("DELETE FROM lakehouse.staging.stg_shopify__orders")
     result = lake.run(*rebuild)

@@ -127,7 +127,7 @@ def test_keys_are_looked_up_by_the_index_of_keys_whatever_the_planner_knows(lake
     with patch.object(sql, "load", lambda name: f"EXPLAIN {_LOADED(name)}"):
         plan = "\n".join(line for (line,) in books._asked("known_among", asked) or [])
     books.close()
-    assert "lakeray_ledger_key" in plan and "lakeray_removals_key" in plan
+    assert "lakeray_ledger_key" in plan and "lakeray_removals_of_key" in plan
     assert "lakeray_ledger_snapshot" not in plan and "lakeray_ledger_day" not in plan
 
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from lakeray.feed import plan_stream
 from lakeray.steps.discover import horizon
 from lakeray.values.keys import day_of
-from lakeray.values.model import LedgerEntry, StreamReport, StreamStatus
+from lakeray.values.model import LedgerEntry, Removal, StreamReport, StreamStatus
 from tests.contract.lakes import OnDisk
 from tests.support.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
 from tests.support.fakes.lake import CRASH_POINTS, Crash
@@ -196,7 +196,7 @@ class Stream(RuleBasedStateMachine):
         files = tuple(self.world.lake.cleanable(STREAM, before=self.today - timedelta(days=2)))
         self.world.catalog.crash_at = point
         try:
-            self.world.lake.remove(STREAM, files, reason="retention")
+            self.world.lake.remove(STREAM, files, reason=Removal.RETENTION)
             self.world.expire()
         except Crash:
             self.world.reopen()

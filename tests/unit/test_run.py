@@ -9,8 +9,9 @@ import pytest
 from lakeray.feed import Days
 from lakeray.run import choose_executor, feed_all, replay_all
 from lakeray.settings.values import ExecutorChoice
+from lakeray.values.errors import UsageError
 from lakeray.values.model import StreamStatus
-from tests.support.fakes.application import MemoryApplication
+from tests.support.fakes.application import ORDERS, MemoryApplication
 from tests.support.fakes.feeds import key_for
 from tests.support.fakes.records import STREAM, row
 from tests.support.fakes.settings import settings
@@ -51,6 +52,25 @@ def test_a_run_feeds_builds_the_enriched_models_and_then_rests(lake: MemoryAppli
     opened = lake.opened_committers
     again = feed_all(lake.open(), stop=never)
     assert (again.streams[0].status, again.enriched, lake.opened_committers) == (StreamStatus.NOTHING_NEW, (), opened)
+
+
+def test_a_stream_may_have_a_retention_of_its_own(lake: MemoryApplication) -> None:
+    old, new = key_for(date(2026, 3, 20)), key_for(DAY)
+    lake.configure(streams=settings(streams={STREAM.slug: {**ORDERS, "retention": {"days": 20}}}).streams)
+    for key in (old, new):
+        lake.world.put(key, row(1))
+    assert fed(lake).open().reader.history(old)[0].removed_at is None
+    lake.configure(streams=settings(streams={STREAM.slug: {**ORDERS, "retention": {"days": None}}}).streams)
+    assert fed(lake).open().reader.history(old)[0].removed_because == "retention"
+    lake.configure(streams=settings(streams={STREAM.slug: {**ORDERS, "retention": {"days": 0}}}).streams)
+    lake.world.put(key_for(date(2026, 3, 29)), row(2))
+    assert fed(lake).open().reader.history(key_for(date(2026, 3, 29)))[0].removed_at is not None  # within the lookback
+    assert lake.open().reader.history(new)[0].removed_at is None
+
+
+def test_a_retention_below_zero_is_refused_with_its_key() -> None:
+    with pytest.raises(UsageError, match=f"streams.{STREAM.slug}.retention.days"):
+        settings(streams={STREAM.slug: {**ORDERS, "retention": {"days": -1}}})
 
 
 def test_a_stream_that_cannot_be_listed_fails_and_the_report_says_why(lake: MemoryApplication) -> None:

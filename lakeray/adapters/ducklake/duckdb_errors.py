@@ -79,6 +79,11 @@ def lacks_bookkeeping(error: BaseException) -> bool:
     return _is(error, "CatalogException") and "meta" in str(error) and "does not exist" in str(error)
 
 
+def lacks_column(error: BaseException) -> bool:
+    """Whether a statement asks for what a table does not have: a lake of an earlier version may lack a column."""
+    return _is(error, "BinderException")
+
+
 def failed_around(text: str) -> type[LakerayError] | None:
     """What failed around a model, by what DuckDB said to dbt; None when it was the model or its data."""
     if _MEMORY.search(text):

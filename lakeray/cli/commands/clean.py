@@ -10,7 +10,7 @@ from lakeray.cli.terminal import Output
 from lakeray.cli.words import Table, human_bytes
 from lakeray.settings.values import Settings
 from lakeray.steps.clean import plan_clean
-from lakeray.values.model import CleanPlan
+from lakeray.values.model import CleanPlan, Removal
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
@@ -22,7 +22,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
                 stream.name,
                 cursor=app.reader.cursor(stream.name),
                 reader=app.reader,
-                retention_days=settings.retention.days,
+                retention_days=app.rules(stream).retention_days,
             )
             for stream in app.streams()
         ]
@@ -31,7 +31,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
             with app.committer() as committer:
                 for plan in plans:
                     if plan.files:
-                        committer.remove(plan.stream, plan.files, reason="retention")
+                        committer.remove(plan.stream, plan.files, reason=Removal.RETENTION)
                 # After the lease was taken, which is a snapshot too: one that still shows the files keeps the objects.
                 older_than = app.clock.now() - timedelta(days=settings.retention.snapshot_days)
                 deleted = list(committer.expire(older_than=older_than))

@@ -17,7 +17,7 @@ from lakeray.steps.audit import Finding, FindingKind, audit, leftovers
 from lakeray.steps.discover import list_since
 from lakeray.steps.merge import catch_up
 from lakeray.values.errors import UsageError, nearest
-from lakeray.values.model import SourceFile, StreamName
+from lakeray.values.model import Removal, SourceFile, StreamName
 
 _HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER)
 FORGET = "would be forgotten", "forgotten; the next feed takes in what is there"
@@ -163,4 +163,4 @@ def _forget(app: Lakeray, committer: Committer, stream: StreamName, findings: Se
     entries = [entry for entry in live if entry.key in named or entry.registered_path in named]
     known = {entry.key for entry in entries}
     paths = {entry.registered_path for entry in entries} | {path for path in named if path not in known}
-    committer.forget(stream, paths=sorted(paths), entries=entries, reason="repair")
+    committer.forget(stream, paths=sorted(paths), entries=entries, reason=Removal.REPAIR)

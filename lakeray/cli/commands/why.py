@@ -38,8 +38,7 @@ def show(app: Lakeray, key: str, out: Output) -> int:
     entries = app.reader.history(key)
     rejected = next((entry for entry in app.reader.quarantined(None) if entry.key == key), None)
     cursor = _cursor(app, key)
-    days, retention = app.settings.feed.lookback_days, app.settings.retention.days
-    since = horizon(cursor, lookback_days=days, retention_days=retention)
+    since = horizon(cursor, lookback_days=app.settings.feed.lookback_days, retention_days=_retention_days(app, cursor))
     verdict = why_verdict(
         listed=listed,
         entries=entries,
@@ -65,6 +64,11 @@ def relative_key(settings: Settings, path: str) -> str:
 def _cursor(app: Lakeray, key: str) -> Cursor:
     source, _, rest = key.partition("/")
     return app.reader.cursor(StreamName(source, rest.split("/", 1)[0]))
+
+
+def _retention_days(app: Lakeray, cursor: Cursor) -> int:
+    stream = app.settings.streams.get(cursor.stream.slug)
+    return app.settings.retention.days if stream is None else app.rules(stream).retention_days
 
 
 def _details(entries: Sequence[LedgerEntry]) -> str:

@@ -41,6 +41,7 @@ from lakeray.values.model import (
     RegisteredPath,
     Rejected,
     RejectReason,
+    Removal,
     StreamName,
     Unknown,
 )
@@ -84,6 +85,8 @@ class State:
     cursors: Mapping[StreamName, Cursor] = field(default_factory=dict)
     processed: Mapping[StreamName, Mapping[int, Row]] = field(default_factory=dict)
     built_from: Mapping[StreamName, int] = field(default_factory=dict)
+    returnable: frozenset[tuple[StreamName, str, int]] = frozenset()
+    """Removed ledger entries whose keys may return: the stream, the key and the snapshot that registered it."""
     peaks: tuple[tuple[StreamName, Peak], ...] = ()
 
 
@@ -169,7 +172,7 @@ class MemoryLake:
         return {
             entry.key: Known(etag=entry.etag, size_bytes=entry.size_bytes, live=entry.removed_at is None)
             for entry in newest_of.values()
-            if entry.removed_because in (None, "retention")
+            if (stream, entry.key, entry.snapshot) not in self.catalog.head.returnable
         }
 
     def known_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, Known]:
@@ -367,7 +370,7 @@ class MemoryLake:
         """Move transformed_through back, for ``replay`` alone (P11)."""
         self._mark(stream, min(self.cursor(stream).transformed_snapshot, to_snapshot))
 
-    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal) -> int:
         """Take whole files out of the landing table (P13)."""
         paths = {entry.registered_path for entry in files}
         gone = [file for file in self._files(stream) if file.path in paths]
@@ -377,18 +380,20 @@ class MemoryLake:
         self.catalog.reach("during_remove")
         self._write(
             files=tuple(file for file in self.catalog.head.files if file not in gone),
-            ledger=self._without(stream, files, reason),
+            **self._without(stream, files, reason),
         )
         self.catalog.reach("after_remove")
         return rows
 
-    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+    def forget(
+        self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: Removal
+    ) -> int:
         """Take files whose bytes are gone out of every snapshot: none could read them any more (P14)."""
         self._fence()
         rows = sum(file.rows for file in self._files(stream) if file.path in paths)
         self._leave_history(paths)
         self.catalog.reach("during_forget")
-        self._write(ledger=self._without(stream, entries, reason))
+        self._write(**self._without(stream, entries, reason))
         return rows
 
     def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
@@ -459,16 +464,17 @@ class MemoryLake:
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
-    def _without(
-        self, stream: StreamName, gone: Sequence[LedgerEntry], reason: str
-    ) -> tuple[tuple[StreamName, LedgerEntry], ...]:
+    def _without(self, stream: StreamName, gone: Sequence[LedgerEntry], reason: Removal) -> dict[str, Any]:
+        """The ledger with these entries removed, and whether their keys may return."""
         ids = {(entry.key, entry.snapshot) for entry in gone}
-        return tuple(
-            (name, replace(entry, removed_at=self._clock.now(), removed_because=reason))
+        ledger = tuple(
+            (name, replace(entry, removed_at=self._clock.now(), removed_because=str(reason)))
             if name == stream and (entry.key, entry.snapshot) in ids
             else (name, entry)
             for name, entry in self.catalog.head.ledger
         )
+        free = {(stream, *each) for each in ids} if reason.key_may_return else set()
+        return {"ledger": ledger, "returnable": self.catalog.head.returnable | free}
 
     def _ledger(self, stream: StreamName) -> list[LedgerEntry]:
         return [entry for name, entry in self.catalog.head.ledger if name == stream]

@@ -16,7 +16,7 @@ from lakeray.adapters.ducklake.catalog.session import CatalogSession, Rows, Stat
 from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats, merged, widened
 from lakeray.adapters.ducklake.values.column_summary import Summary
 from lakeray.values.keys import file_day
-from lakeray.values.model import CommitRequest, LedgerEntry, StreamName
+from lakeray.values.model import CommitRequest, LedgerEntry, Removal, StreamName
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog.catalog_state import Before
@@ -216,7 +216,7 @@ def plan_removals(
     *,
     layout: CatalogIds,
     before: Before,
-    reason: str,
+    reason: Removal,
     at: datetime,
     session: CatalogSession,
 ) -> BookkeepingRows:
@@ -227,8 +227,9 @@ def plan_removals(
         "file_key": [entry.key for entry in files],
         "etag": [entry.etag for entry in files],
         "registered_snapshot": [entry.snapshot for entry in files],
-        "reason": _Same(value=reason),
+        "reason": _Same(value=str(reason)),
         "removed_at": _Same(value=at),
+        "key_may_return": _Same(value=reason.key_may_return),
     }
     book = layout.bookkeeping["removals"]
     return BookkeepingRows(
@@ -282,6 +283,8 @@ def _batch(request: CommitRequest, at: datetime) -> dict[str, _Column]:
 def _stored(values: Sequence[Any], kind: str, text: Text) -> pa.Array:
     if kind == "int64":
         return pa.array(values, pa.int64())
+    if kind == "boolean":
+        return pa.array(values, pa.bool_())
     if kind != "varchar":
         return pa.array([_plain(value) for value in values], pa.string())
     stored = [text(value) for value in values]
@@ -304,6 +307,8 @@ def _summary(values: Sequence[Any], kind: str) -> Summary:
 
 
 def _as_bound(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return None if value is None else str(_plain(value))
 
 

@@ -35,7 +35,7 @@ from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement,
 from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats
 from lakeray.values.errors import LeaseLostError
 from lakeray.values.faults import Fault, FaultPoint
-from lakeray.values.model import CommitRequest, LedgerEntry, LedgerLacks, StreamName
+from lakeray.values.model import CommitRequest, LedgerEntry, LedgerLacks, Removal, StreamName
 from lakeray.values.requirements import State, first_unmet
 
 REGISTERED_BY = "catalog writer"
@@ -103,7 +103,7 @@ class CatalogWriter:
         finally:
             self._session.rollback()
 
-    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime) -> int:
         """Take whole files out of the landing table once; returns the rows that went.
 
         Nothing is read of the files: a DELETE through DuckLake opens every file that the table has, for nothing of
@@ -124,7 +124,7 @@ class CatalogWriter:
         self._session.commit()
         return sum(entry.rows for entry in files)
 
-    def _remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> None:
+    def _remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime) -> None:
         layout = self._layouts[stream.landing_table]
         book, landing = layout.bookkeeping["removals"].table_id, layout.landing.table_id
         lease = bookkeeping_rows.LEASE.format(committer=layout.bookkeeping["committer"].rows_in)

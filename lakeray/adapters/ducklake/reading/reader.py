@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.backend import Backend
 from lakeray.adapters.ducklake.backends.connection import NoLake, connect
-from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_bookkeeping
+from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_bookkeeping, lacks_column
 from lakeray.adapters.ducklake.reading.planning_snapshot import BookkeepingSnapshot, peak_of, quarantine_entry
+from lakeray.adapters.ducklake.sql.earlier import in_duckdb
 from lakeray.ports.catalog import Known
 from lakeray.values.errors import CatalogError
 from lakeray.values.model import (
@@ -210,6 +211,9 @@ class DuckLakeReader:
         except duckdb.Error as error:
             if lacks_bookkeeping(error):
                 return []  # the first committer is about to make it
+            earlier = in_duckdb(statement) if lacks_column(error) else statement
+            if earlier != statement:
+                return self._fetch(earlier, values)
             raise CatalogError(
                 "reading the lake's bookkeeping failed", found=first_line(error), todo="Run the command again"
             ) from error

@@ -14,6 +14,7 @@ from lakeray.adapters.ducklake.backends.backend import Backend
 from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
 from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.writing.bookkeeping import ensure_bookkeeping
 from lakeray.adapters.ducklake.writing.damaged_files import ReadsRaw, Rereading
 from lakeray.adapters.ducklake.writing.extension_writer import RawStore
 from lakeray.adapters.ducklake.writing.fenced import fenced
@@ -37,6 +38,7 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     Rejected,
+    Removal,
     StreamName,
 )
 
@@ -89,7 +91,9 @@ class DuckLakeCommitter:
         self._row_group_bytes = row_group_bytes
         self._commits = 0
         self._connection = self._connect()
-        self._ensure_meta()
+        if ensure_bookkeeping(self._connection):
+            self._connection.close()
+            self._connection = self._connect()
         self._token = self._take_token(holder)
         self._queries = backend.queries()
         self._rereading = Rereading(backend, store=store)
@@ -219,11 +223,13 @@ class DuckLakeCommitter:
             [to_snapshot, self._clock.now(), stream.source, stream.stream],
         )
 
-    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str) -> int:
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal) -> int:
         """Take whole files out of the landing table (P13)."""
         return self._retention.remove(stream, files, reason=reason, at=self._clock.now())
 
-    def forget(self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: str) -> int:
+    def forget(
+        self, stream: StreamName, *, paths: Sequence[str], entries: Sequence[LedgerEntry], reason: Removal
+    ) -> int:
         """Take files whose bytes are gone out of the catalog, whatever their objects are now (P14)."""
         return forget(
             self._connection,
@@ -303,15 +309,6 @@ class DuckLakeCommitter:
 
         session = self._backend.session(self._connection)
         return CatalogWriter(session, token=self._token, connection=self._connection, fault=self._fault)
-
-    def _ensure_meta(self) -> None:
-        try:
-            rows = self._query(sql.load("ducklake/columns"), ["meta", "peaks"])
-            if not rows:
-                # The script makes peaks last: cut off half-way, or by an earlier version, it runs again from the start.
-                self._connection.execute(sql.load("ducklake/meta_schema"))
-        except (duckdb.Error, CatalogError) as error:
-            raise CatalogError("the lake's bookkeeping cannot be made", found=first_line(error)) from error
 
     def _take_token(self, holder: str) -> int:
         with self._connection.cursor() as cursor:

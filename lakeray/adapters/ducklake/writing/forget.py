@@ -17,7 +17,7 @@ from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.values.errors import CatalogError
-from lakeray.values.model import LedgerEntry, StreamName
+from lakeray.values.model import LedgerEntry, Removal, StreamName
 
 _CATALOG = "__ducklake_metadata_lakehouse"
 _OF_FILES = ("ducklake_file_column_stats", "ducklake_delete_file", "ducklake_data_file")
@@ -30,7 +30,7 @@ def forget(
     stream: StreamName,
     paths: Sequence[str],
     entries: Sequence[LedgerEntry],
-    reason: str,
+    reason: Removal,
     at: datetime,
 ) -> int:
     """Take the paths out of the catalog and mark their ledger entries removed; returns the rows that went.
@@ -46,7 +46,7 @@ def forget(
             pass  # a stale committer stops here, before the catalog is touched
         rows = _leave_catalog(connection, stream, paths)
         with fenced(connection, token=token, message=f"{stream}: {reason}, {len(entries)} file(s)") as cursor:
-            cursor.execute(sql.load("ducklake/insert_removals"), _removals(stream, entries, reason, at))
+            insert_removals(cursor, stream, entries, reason=reason, at=at)
     except (duckdb.Error, AnswerLost) as error:
         raise CatalogError(
             f"{stream}: forgetting files was cut off", found=first_line(error), todo="Run it again: it goes on"
@@ -103,13 +103,25 @@ def _leave_catalog(connection: duckdb.DuckDBPyConnection, stream: StreamName, pa
     return sum(int(row[1]) for row in files)
 
 
-def _removals(stream: StreamName, entries: Sequence[LedgerEntry], reason: str, at: datetime) -> dict[str, object]:
-    return {
-        "source": stream.source,
-        "stream": stream.stream,
-        "keys": [entry.key for entry in entries],
-        "etags": [entry.etag for entry in entries],
-        "snapshots": [entry.snapshot for entry in entries],
-        "reason": reason,
-        "removed_at": at,
-    }
+def insert_removals(
+    cursor: duckdb.DuckDBPyConnection,
+    stream: StreamName,
+    entries: Sequence[LedgerEntry],
+    *,
+    reason: Removal,
+    at: datetime,
+) -> None:
+    """Mark ledger entries removed, inside the caller's transaction."""
+    cursor.execute(
+        sql.load("ducklake/insert_removals"),
+        {
+            "source": stream.source,
+            "stream": stream.stream,
+            "keys": [entry.key for entry in entries],
+            "etags": [entry.etag for entry in entries],
+            "snapshots": [entry.snapshot for entry in entries],
+            "reason": str(reason),
+            "key_may_return": reason.key_may_return,
+            "removed_at": at,
+        },
+    )

@@ -15,11 +15,11 @@ from lakeray.adapters.ducklake.backends.backend import BookkeepingQueries
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost, CatalogFailed, NotProved, until_landed
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.fenced import fenced
-from lakeray.adapters.ducklake.writing.forget import forget, unschedule
+from lakeray.adapters.ducklake.writing.forget import forget, insert_removals, unschedule
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError, DamageError
 from lakeray.values.faults import Fault, FaultPoint
-from lakeray.values.model import LedgerEntry, SourceFile, StreamName
+from lakeray.values.model import LedgerEntry, Removal, SourceFile, StreamName
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog.writer import CatalogWriter
@@ -79,7 +79,7 @@ class Retention:
         self._store = store
         self._fault = fault
 
-    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+    def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime) -> int:
         """Take whole files out of landing; returns the rows that went.
 
         Metadata only: every row of a file goes, so no delete file is written. By the catalog writer nothing is read.
@@ -132,7 +132,9 @@ class Retention:
                 "expiring DuckLake snapshots failed", found=first_line(error), todo="Run `lakeray clean` again"
             ) from error
 
-    def _written(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int | None:
+    def _written(
+        self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime
+    ) -> int | None:
         """The removal by the writer; None when it is for DuckLake's DELETE, which then says what is wrong, if anything.
 
         Raises:
@@ -148,13 +150,13 @@ class Retention:
         except (CatalogFailed, AnswerLost) as error:
             raise _cut_off(stream, error) from error
 
-    def _remove_intact(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+    def _remove_intact(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime) -> int:
         try:
             return self._remove_chunk(stream, files, reason=reason, at=at) if files else 0
         except (duckdb.Error, AnswerLost) as error:
             raise _cut_off(stream, error) from error
 
-    def _remove_chunk(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: str, at: datetime) -> int:
+    def _remove_chunk(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime) -> int:
         paths = [entry.registered_path for entry in files]
         wanted = sum(entry.rows for entry in files)
         marks = ", ".join("?" for _ in paths)
@@ -169,18 +171,7 @@ class Retention:
                     found=f"{found:,} rows",
                     todo="Nothing was removed. Run `lakeray doctor`",
                 )
-            cursor.execute(
-                sql.load("ducklake/insert_removals"),
-                {
-                    "source": stream.source,
-                    "stream": stream.stream,
-                    "keys": [entry.key for entry in files],
-                    "etags": [entry.etag for entry in files],
-                    "snapshots": [entry.snapshot for entry in files],
-                    "reason": reason,
-                    "removed_at": at,
-                },
-            )
+            insert_removals(cursor, stream, files, reason=reason, at=at)
         return found
 
     def _parted(self, files: Sequence[LedgerEntry]) -> tuple[list[LedgerEntry], list[LedgerEntry]]:

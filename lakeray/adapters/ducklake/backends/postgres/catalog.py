@@ -28,7 +28,7 @@ INDEXES: dict[str, tuple[str, LiteralString]] = {
     "lakeray_ledger_key": ("meta.ledger", "(file_key)"),
     "lakeray_ledger_day": ("meta.ledger", "(source, stream, file_day)"),
     "lakeray_ledger_snapshot": ("meta.ledger", "(source, stream, begin_snapshot)"),
-    "lakeray_removals_key": ("meta.removals", "(file_key)"),
+    "lakeray_removals_of_key": ("meta.removals", "(file_key)"),
     "lakeray_batches_snapshot": ("meta.batches", "(source, stream, begin_snapshot)"),
     "lakeray_batches_commit": ("meta.batches", "(commit_id)"),
 }

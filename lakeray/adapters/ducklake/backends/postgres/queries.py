@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.backend import Rows, Values
 from lakeray.adapters.ducklake.backends.postgres.catalog import PostgresSchema, opened, unanswered
+from lakeray.adapters.ducklake.sql.earlier import in_postgres
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError
 
@@ -69,6 +70,7 @@ class PostgresQueries:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._tables = {}
 
     def rows(self, name: str, values: Values) -> Rows | None:
         """The rows of a named statement; None when DuckLake must be asked.
@@ -101,31 +103,37 @@ class PostgresQueries:
 
         if self._connection is None:
             self._connection = opened(self._schema)
-        if not self._tables:
-            self._tables = self._inlined(self._connection)
-            if not self._tables:
-                return None
+        tables, is_current = (self._tables, True) if self._tables else self._inlined(self._connection)
+        if not tables:
+            return None
+        if is_current:  # a committer is about to put another table in the place of one that is not
+            self._tables = tables
         # psycopg looks for placeholders in names too, once there are values.
         schema = self._schema.name.replace("%", "%%")
         names: dict[str, compose.Composable] = {
-            table: compose.Identifier(schema, inlined) for table, inlined in self._tables.items()
+            table: compose.Identifier(schema, inlined) for table, inlined in tables.items()
         }
-        text: Any = sql.load(f"postgres/{name}")
+        written = sql.load(f"postgres/{name}")
+        text: Any = written if is_current else in_postgres(written)
         statement = compose.SQL(text).format(catalog=compose.Identifier(schema), **names)
         return self._connection.execute(statement, values).fetchall()
 
-    def _inlined(self, connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, str]:
-        """The catalog's table of each table of ``meta``; empty when one of them is not as it was proved."""
+    def _inlined(self, connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[dict[str, str], bool]:
+        """The catalog's table of each table of ``meta``, and whether all are as this version makes them.
+
+        No tables when one of them is not as it was proved.
+        """
         from psycopg import sql as compose
 
         there = connection.execute("SELECT to_regclass(%s)", [f"{quoted(self._schema.name)}.ducklake_metadata"])
         if there.fetchone() in (None, (None,)):
-            return {}
+            return {}, False
         text: Any = sql.load("postgres/inlined")
         statement = compose.SQL(text).format(catalog=compose.Identifier(self._schema.name))
         rows = connection.execute(statement).fetchall()
-        sound = {table: name for table, name, count, version in rows if count == 1 and version == _FORMAT}
-        return sound if all(table in sound for table in _TABLES) else {}
+        sound = {table: name for table, name, count, version, _ in rows if count == 1 and version == _FORMAT}
+        is_current = all(current for *_, current in rows)
+        return (sound if all(table in sound for table in _TABLES) else {}), is_current
 
 
 def _failed(error: BaseException) -> CatalogError:

@@ -1,5 +1,5 @@
 -- The newest ledger row of every key of the given streams, each from a day on, and whether its rows are live.
--- What left landing for another reason than the retention (it vanished, changed, was repaired) counts as never taken in.
+-- An entry whose key may return counts as never taken in.
 -- The ledger comes first and by itself: with its virtual snapshot_id in a join, DuckDB 1.5.5 fails internally.
 WITH b AS MATERIALIZED (
     SELECT source, stream, file_key, etag, size_bytes, file_day, snapshot_id FROM lakehouse.meta.ledger
@@ -15,4 +15,4 @@ FROM l
 LEFT JOIN lakehouse.meta.removals AS r
     ON r.source = l.source AND r.stream = l.stream AND r.file_key = l.file_key
     AND r.registered_snapshot = l.snapshot_id
-WHERE r.reason IS NULL OR r.reason = 'retention'
+WHERE NOT coalesce(r.key_may_return, false)

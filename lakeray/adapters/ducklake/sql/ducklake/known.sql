@@ -1,5 +1,5 @@
 -- The newest ledger row of every key of a stream from a day on, and whether its rows are live.
--- What left landing for another reason than the retention (it vanished, changed, was repaired) counts as never taken in.
+-- An entry whose key may return counts as never taken in.
 SELECT l.file_key, l.etag, l.size_bytes, r.file_key IS NULL AS live
 FROM (
     SELECT file_key, etag, size_bytes, snapshot_id
@@ -9,4 +9,4 @@ FROM (
 ) AS l
 LEFT JOIN lakehouse.meta.removals AS r
     ON r.source = $source AND r.stream = $stream AND r.file_key = l.file_key AND r.registered_snapshot = l.snapshot_id
-WHERE r.reason IS NULL OR r.reason = 'retention'
+WHERE NOT coalesce(r.key_may_return, false)

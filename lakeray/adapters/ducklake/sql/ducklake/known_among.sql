@@ -8,4 +8,4 @@ FROM (
 ) AS l
 LEFT JOIN lakehouse.meta.removals AS r
     ON r.source = $source AND r.stream = $stream AND r.file_key = l.file_key AND r.registered_snapshot = l.snapshot_id
-WHERE r.reason IS NULL OR r.reason = 'retention'
+WHERE NOT coalesce(r.key_may_return, false)

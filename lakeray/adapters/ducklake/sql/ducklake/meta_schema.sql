@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS lakehouse.meta.ledger (
     file_day DATE, batch_id VARCHAR, commit_id VARCHAR, registered_path VARCHAR, taken_at TIMESTAMP WITH TIME ZONE);
 CREATE TABLE IF NOT EXISTS lakehouse.meta.removals (
     source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR, registered_snapshot BIGINT, reason VARCHAR,
-    removed_at TIMESTAMP WITH TIME ZONE);
+    removed_at TIMESTAMP WITH TIME ZONE, key_may_return BOOLEAN);
 CREATE TABLE IF NOT EXISTS lakehouse.meta.quarantine (
     source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR, size_bytes BIGINT, reason VARCHAR, detail VARCHAR,
     status VARCHAR, seen_at TIMESTAMP WITH TIME ZONE);

@@ -11,4 +11,4 @@ FROM (
 LEFT JOIN {removals} AS r
     ON r.end_snapshot IS NULL AND r.source = l.source AND r.stream = l.stream AND r.file_key = l.file_key
     AND r.registered_snapshot = l.begin_snapshot
-WHERE r.reason IS NULL OR r.reason = 'retention'::bytea
+WHERE NOT coalesce(r.key_may_return, false)

@@ -14,4 +14,4 @@ FROM (
 LEFT JOIN LATERAL (
     SELECT * FROM {removals} AS m WHERE m.end_snapshot IS NULL AND m.file_key = l.file_key OFFSET 0
 ) AS r ON r.source = l.source AND r.stream = l.stream AND r.registered_snapshot = l.begin_snapshot
-WHERE r.reason IS NULL OR r.reason = 'retention'::bytea
+WHERE NOT coalesce(r.key_may_return, false)
