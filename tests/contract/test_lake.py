@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.column_types import parse_type
-from lakeray.values.errors import ContractError, DamageError, LakerayError, LeaseLostError, TransformError
+from lakeray.values.errors import ContractError, DamageError, TransformError
 from lakeray.values.model import (
     Column,
     CommitRequest,
@@ -336,49 +336,6 @@ def test_streams_do_not_see_each_other(ready: Lake) -> None:
     other = StreamName("shop", "refunds")
     assert (ready.reader.cursor(other).path, dict(ready.reader.known(other, since=None))) == (None, {})
     assert (ready.reader.totals(other), ready.reader.pending_transform(other)) == ((0, None), None)
-
-
-# ---- the fence -----------------------------------------------------------------------------------------------------
-
-
-def test_a_newer_committer_fences_the_older_one_in_everything_it_writes(ready: Lake) -> None:
-    ready.put(A, row(1))
-    ready.put(B, row(2))
-    ready.take_in(A)
-    old, pending = ready.committer, ready.reader.pending_transform(STREAM)
-    assert pending is not None
-    newer = ready.reopen()
-    assert newer.token > old.token
-    request, before = ready.request(B), ready.state()
-    outcome = old.commit(request)
-    assert isinstance(outcome, Refused) and isinstance(outcome.requirement, LeaseIs)
-    assert str(old.token) in outcome.expected and str(newer.token) in outcome.found
-    entries = ready.reader.registered(STREAM, first=date.min, last=date.max)
-    for write in (
-        lambda: old.transform(pending),
-        lambda: old.advance(pending),
-        lambda: old.rewind(STREAM, to_snapshot=0),
-        lambda: old.remove(STREAM, entries, reason=Removal.RETENTION),
-        lambda: old.forget(STREAM, paths=[ready.store.url(A)], entries=entries, reason=Removal.VANISHED),
-        lambda: old.ensure_landing(StreamName("shop", "refunds"), CONTRACT),
-    ):
-        with pytest.raises(LeaseLostError):
-            write()
-    assert ready.state() == before
-    assert ready.processed() == {}
-
-
-def test_a_stale_committer_expires_nothing(ready: Lake) -> None:
-    ready.put(A, row(1))
-    ready.take_in(A)
-    ready.merge()
-    ready.committer.remove(
-        STREAM, ready.reader.registered(STREAM, first=date.min, last=date.max), reason=Removal.RETENTION
-    )
-    ready.reopen()
-    with pytest.raises(LakerayError):
-        ready.committer.expire(older_than=EVER)
-    assert ready.keys() == {A}
 
 
 # ---- files that turn bad, and odd names ----------------------------------------------------------------------------
