@@ -45,6 +45,17 @@ def generic_record(
 def numbered(kind: ColumnType, *, number: int, name: str) -> Any:
     """The ``number``-th distinct value of a key column; types with few values repeat."""
     match kind:
+        case Struct(fields=fields):
+            return {part: numbered(of, number=number, name=part) for part, of in fields}
+        case ListOf(item=item):
+            return [numbered(item, number=number, name=name)]
+        case MapOf(key=key, value=of):
+            return [(numbered(key, number=number, name=name), numbered(of, number=number, name=name))]
+    return _numbered(kind, number=number, name=name)
+
+
+def _numbered(kind: Scalar, *, number: int, name: str) -> Any:
+    match kind:
         case Scalar(name="VARCHAR" | "JSON"):
             return f"{name}-{number:08d}"
         case Scalar(name="UUID"):
@@ -63,12 +74,6 @@ def numbered(kind: ColumnType, *, number: int, name: str) -> Any:
             return Decimal(number % 10 ** _whole_digits(text))
         case Scalar(name=text) if text in _WIDTHS:
             return number % (1 << (_WIDTHS[text] - 1))
-        case Struct(fields=fields):
-            return {part: numbered(of, number=number, name=part) for part, of in fields}
-        case ListOf(item=item):
-            return [numbered(item, number=number, name=name)]
-        case MapOf(key=key, value=of):
-            return [(numbered(key, number=number, name=name), numbered(of, number=number, name=name))]
     return number
 
 

@@ -189,11 +189,7 @@ def _scalar(hint: Any, value: Any, *, at: str) -> Any:
     if hint is Any:
         return value
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        text = "null" if value is None else str(value)
-        choices = [str(item) for item in hint]
-        if text not in choices:
-            raise UsageError(at, expected=" or ".join(choices), found=repr(text), todo=nearest(text, choices))
-        return hint(text)
+        return _choice(hint, value, at=at)
     if hint is Secret:
         return value if isinstance(value, Secret) else Secret(str(value))
     if hint is Size:
@@ -204,6 +200,18 @@ def _scalar(hint: Any, value: Any, *, at: str) -> Any:
         return _path(value, at=at)
     if hint is date:
         return _date(value, at=at)
+    return _plain(hint, value, at=at)
+
+
+def _choice(hint: type[StrEnum], value: Any, *, at: str) -> StrEnum:
+    text = "null" if value is None else str(value)
+    choices = [str(item) for item in hint]
+    if text not in choices:
+        raise UsageError(at, expected=" or ".join(choices), found=repr(text), todo=nearest(text, choices))
+    return hint(text)
+
+
+def _plain(hint: Any, value: Any, *, at: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 2**53 else math.inf
     if hint is float and isinstance(value, float) and not math.isfinite(value):

@@ -37,9 +37,10 @@ _JSON = st.sampled_from(['{"a": 1}', "[]", "null", '{"a": "\\u0000"}', '"' + "k"
 _BYTES = st.one_of(st.binary(max_size=4), st.sampled_from([b"", b"\xff\xfe", b"\x00", b"z" * LONG]))
 _DATES = st.one_of(st.dates(), st.sampled_from([date(1, 1, 1), date(9999, 12, 31), date(1970, 1, 1)]))
 _TIMES = st.one_of(st.times(), st.sampled_from([time(0), time(23, 59, 59, 999999)]))
+_plain = datetime  # without a zone, as a column of type TIMESTAMP has it
 _MOMENTS = st.one_of(
-    st.datetimes(min_value=datetime(1700, 1, 1), max_value=datetime(2200, 1, 1)),
-    st.sampled_from([datetime(1970, 1, 1), datetime(1969, 12, 31, 23, 59, 59, 999999), datetime(2026, 1, 1)]),
+    st.datetimes(min_value=_plain(1700, 1, 1), max_value=_plain(2200, 1, 1)),
+    st.sampled_from([_plain(1970, 1, 1), _plain(1969, 12, 31, 23, 59, 59, 999999), _plain(2026, 1, 1)]),
 )
 _UNITS = ("ms", "us", "ns")
 

@@ -28,7 +28,7 @@ def test_texts_are_in_the_order_of_their_octets(texts: list[str]) -> None:
     assert sorted(texts, key=key("VARCHAR")) == sorted(texts, key=lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-@given(st.lists(st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31))))
+@given(st.lists(st.datetimes()))
 def test_times_are_in_the_order_of_time(moments: list[datetime]) -> None:
     for kind, zone in (("TIMESTAMP", ""), ("TIMESTAMP WITH TIME ZONE", "+00")):
         written = [text(moment) + zone for moment in moments]

@@ -44,9 +44,7 @@ def _arrow(physical: str, logical: dict[str, object]) -> pa.DataType | None:
             return pa.string()
         case "BOOLEAN", "None":
             return pa.bool_()
-        case "INT32" | "INT64", "None":
-            return pa.int32() if physical == "INT32" else pa.int64()
-        case "INT32" | "INT64", "Int" if logical["isSigned"]:
+        case "INT32" | "INT64", "None" | "Int" if logical.get("isSigned", True):
             return pa.int32() if physical == "INT32" else pa.int64()
         case "FLOAT", "None":
             return pa.float32()

@@ -90,30 +90,33 @@ class Registration:
         widened: set[str] = set()
         while True:
             try:
-                landed = self._written(attempt, widened=widened, at=at)
-                if landed is not None:
-                    return landed
-                self._attempt(attempt, widened=widened, at=at)
-            except RequirementFailed as failed:
-                return failed.refused
-            except LeaseLostError as lost:
-                return Refused(requirement=LeaseIs(token=self._token), expected=lost.expected, found=lost.found)
-            except AnswerLost as lost:
-                return Unknown(commit_id=request.commit_id, cause=str(lost))
+                return self._tried(attempt, widened=widened, at=at)
             except PathsWait as waiting:
                 release(self._connection, token=self._token, stream=request.stream, paths=waiting.paths)
             except FileRefused as refused:
                 attempt = self._call.without_refused(attempt, refused.cause)
-            except duckdb.Error as error:
-                raise CatalogError(
-                    f"{request.stream}: the commit failed and was rolled back", found=first_line(error)
-                ) from error
-            else:
-                found = self.read_back(request.commit_id)
-                if found is None:
-                    return Unknown(commit_id=request.commit_id, cause="COMMIT gave no error, yet nothing is there")
-                self._mend_statistics(attempt, found)
-                return replace(found, request=attempt, registered_by=self._by_call)
+
+    def _tried(self, request: CommitRequest, *, widened: set[str], at: datetime) -> CommitOutcome:
+        try:
+            landed = self._written(request, widened=widened, at=at)
+            if landed is not None:
+                return landed
+            self._attempt(request, widened=widened, at=at)
+        except RequirementFailed as failed:
+            return failed.refused
+        except LeaseLostError as lost:
+            return Refused(requirement=LeaseIs(token=self._token), expected=lost.expected, found=lost.found)
+        except AnswerLost as lost:
+            return Unknown(commit_id=request.commit_id, cause=str(lost))
+        except duckdb.Error as error:
+            raise CatalogError(
+                f"{request.stream}: the commit failed and was rolled back", found=first_line(error)
+            ) from error
+        found = self.read_back(request.commit_id)
+        if found is None:
+            return Unknown(commit_id=request.commit_id, cause="COMMIT gave no error, yet nothing is there")
+        self._mend_statistics(request, found)
+        return replace(found, request=request, registered_by=self._by_call)
 
     def commit_together(self, requests: Sequence[CommitRequest], *, at: datetime) -> dict[str, CommitOutcome]:
         """Register batches of different streams in one DuckLake snapshot; the outcomes by commit id.

@@ -1,0 +1,82 @@
+"""What ruff does not hold of the product's code: how long functions are, whose names they use, what the core needs."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST_LINES = 60
+"""No function has more lines (inclusive), its docstring counted."""
+USUAL_LINES = 40
+"""95 of 100 functions have fewer."""
+CORE = ("values", "ports", "steps", "settings", "streams", "airbyte", "sample", "feed.py", "run.py")
+"""What needs the standard library alone."""
+
+
+def trees(*folders: str) -> Iterator[tuple[str, ast.Module]]:
+    """Every module below the folders, by its path."""
+    for folder in folders:
+        path = ROOT / folder
+        for module in [path] if path.suffix else sorted(path.rglob("*.py")):
+            yield str(module.relative_to(ROOT)), ast.parse(module.read_text(encoding="utf-8"))
+
+
+def lengths(*folders: str) -> list[tuple[int, str]]:
+    """Lines of every function, and which it is; the longest first."""
+    return sorted(
+        (
+            (node.end_lineno - node.lineno + 1, f"{path}:{node.lineno} {node.name}")
+            for path, tree in trees(*folders)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+        ),
+        reverse=True,
+    )
+
+
+@pytest.mark.parametrize("folder", ["lakeray", "benchmarks"])
+def test_functions_are_short(folder: str) -> None:
+    found = lengths(folder)
+    print(*(f"{lines:4} {where}" for lines, where in found[:10]), sep="\n")
+    assert [item for item in found if item[0] > LONGEST_LINES] == []
+    long = [item for item in found if item[0] >= USUAL_LINES]
+    assert len(long) <= 0.05 * len(found), f"{len(long)} of {len(found)}"
+
+
+def test_no_module_imports_a_private_name_of_another() -> None:
+    found = [
+        f"{path}:{node.lineno} {alias.name}"
+        for path, tree in trees("lakeray", "benchmarks")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for alias in node.names
+        for part in [*(getattr(node, "module", None) or "").split("."), *alias.name.split(".")]
+        if part.startswith("_") and not part.startswith("__")
+    ]
+    assert found == []
+
+
+def test_the_core_imports_the_standard_library_and_itself() -> None:
+    allowed = sys.stdlib_module_names | {"lakeray"}
+    found = [
+        f"{path}:{node.lineno} {name}"
+        for path, tree in trees(*(f"lakeray/{room}" for room in CORE))
+        for node in ast.walk(tree)
+        for name in imported(node)
+        if name.partition(".")[0] not in allowed
+    ]
+    assert found == []
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        return [node.module or ""]
+    return []
