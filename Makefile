@@ -6,15 +6,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+PYTEST := $(BIN)/python -m pytest -q --numprocesses $(JOBS) --dist loadfile
+# The tests that need no real system.
+IN_MEMORY := tests/unit tests/stateful/test_protocol.py
+
 DBT_DOCS := --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.lakeray/dbt-docs --log-path $(CURDIR)/.lakeray/dbt-docs
 
-.PHONY: demo test test-long check bench bench-batch-sizing dbt-docs lock env bench-env clean-env
+.PHONY: demo test test-long check coverage bench bench-batch-sizing dbt-docs lock env bench-env clean-env
 
 demo: env
 	$(BIN)/python -m lakeray demo env=$(ENV)
 
-test: check
-	$(BIN)/python -m pytest -m "not long" -q --numprocesses $(JOBS) --dist loadfile
+test: check coverage
+	$(PYTEST) -m "not long" $(IN_MEMORY:%=--ignore=%)
+
+# Once, and measured: values, steps, feed.py and run.py, all their lines and branches (pyproject.toml).
+coverage: env
+	$(PYTEST) $(IN_MEMORY) --cov
 
 test-long: env
 	$(BIN)/python -m pytest -m long -q

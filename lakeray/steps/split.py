@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
 from lakeray.values.errors import OversizeError
@@ -97,8 +98,7 @@ def _portions(verdicts: Sequence[Verdict], measured: _Measured) -> Iterator[list
             yield open_portion
             open_portion = []
         open_portion.append(item)
-    if open_portion:
-        yield open_portion
+    yield open_portion
 
 
 def _measures(footer: Footer, width: int) -> tuple[int, int, int, int]:
@@ -131,6 +131,8 @@ def _leaves(kind: ColumnType) -> int:
             return _leaves(key) + _leaves(value)
         case Scalar():
             return 1
+        case _:
+            assert_never(kind)
 
 
 def _width(kind: ColumnType) -> int:
@@ -141,3 +143,5 @@ def _width(kind: ColumnType) -> int:
             return 16
         case Scalar(name=name):
             return 16 if name in _TEXT_WIDTHS else _FIXED_WIDTHS.get(name, 8)
+        case _:
+            assert_never(kind)

@@ -7,6 +7,7 @@ a narrower integer, FLOAT under DOUBLE, a timestamp of any unit with the same zo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
 from lakeray.values.model import (
@@ -183,6 +184,8 @@ def _has_null_type(kind: ColumnType) -> bool:
             return _has_null_type(key) or _has_null_type(value)
         case Struct(fields=parts):
             return any(_has_null_type(part) for _, part in parts)
+        case _:
+            assert_never(kind)
 
 
 def _new_columns_refused(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:

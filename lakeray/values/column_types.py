@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import assert_never
 
 _ALIASES = {
     "STRING": "VARCHAR",
@@ -103,6 +104,8 @@ def unlandable(kind: ColumnType) -> str | None:
                 precision, scale = int(decimal[1]), int(decimal[2])
                 return None if 1 <= precision <= 38 and scale <= precision else name
             return None if name in LANDABLE else name
+        case _:
+            assert_never(kind)
 
 
 @lru_cache(maxsize=4096)

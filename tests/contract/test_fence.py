@@ -153,8 +153,6 @@ def test_every_method_of_the_port_is_a_read_or_tried_here() -> None:
 def test_a_stale_committer_writes_nothing(name: str, at: Prepared, newer: Committer) -> None:
     stale = at.lake.committer
     assert newer.token > stale.token
-    if isinstance(at.lake, InMemory) and name not in vars(Committer):
-        return  # it takes one stream at a time
     before = everything(at.lake)
     with pytest.raises(LeaseLostError):
         attempt(name, stale, at)

@@ -16,6 +16,7 @@ from lakeray.values.column_types import (
     parse_type,
     quoted,
     same_type,
+    unlandable,
 )
 
 scalars = st.sampled_from(
@@ -117,3 +118,30 @@ def test_a_lost_nested_field_is_seen_at_any_depth() -> None:
 def test_a_quoted_identifier_holds_no_lone_quote(name: str) -> None:
     text = quoted(name)
     assert text[0] == text[-1] == '"' and text[1:-1].replace('""', "") == name.replace('"', "")
+
+
+@given(types)
+def test_every_type_of_known_scalars_can_be_landed(kind: ColumnType) -> None:
+    assert unlandable(kind) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("BIT", "BIT"),
+        ("STRUCT(a BIGINT, b BIT[])", "BIT"),
+        ("MAP(VARCHAR, NULL)", "NULL"),
+        ("MAP(BIT, VARCHAR)", "BIT"),
+        ("STRUCT(a BIGINT, A DATE)[]", 'STRUCT("a" BIGINT, "A" DATE): two fields of one name'),
+        ("DECIMAL(39,2)", "DECIMAL(39,2)"),
+        ("DECIMAL(0,0)", "DECIMAL(0,0)"),
+        ("DECIMAL(4,5)", "DECIMAL(4,5)"),
+    ],
+)
+def test_a_type_that_no_table_can_have_is_told_by_its_part(text: str, part: str) -> None:
+    assert unlandable(parse_type(text)) == part
+
+
+@pytest.mark.parametrize("text", ["DECIMAL(38,38)", "DECIMAL(1,0)", "DECIMAL"])
+def test_a_decimal_at_its_bounds_can_be_landed(text: str) -> None:
+    assert unlandable(parse_type(text)) is None

@@ -127,6 +127,16 @@ def test_a_year_is_listed_in_a_row_until_it_shows_very_many_objects() -> None:
     assert len(many.requests) == 2
 
 
+def test_more_days_than_are_listed_at_once_come_in_their_order() -> None:
+    store = MemoryStore()
+    wanted = [on(day, f"part_{part}.parquet") for day in range(1, 29) for part in range(2)]
+    wanted += [key.replace("month=01", "month=02") for key in wanted]
+    for key in wanted:
+        store.put(key, b"x")
+    with patch.object(discover, "_IN_A_ROW", 1):
+        assert [item.key for item in list_since(store, STREAM, since=date(2026, 1, 1))] == wanted
+
+
 def test_a_day_that_cannot_be_listed_fails_the_whole_listing() -> None:
     store = with_many(210)
     whole = store.list_files
@@ -151,6 +161,14 @@ def test_only_data_of_the_stream_is_listed() -> None:
     ):
         store.put(key, b"x")
     assert [item.key for item in list_since(store, STREAM, since=None)] == [on(1)]
+
+
+def test_folders_that_name_no_year_are_listed_whole() -> None:
+    store = MemoryStore()
+    keys = [f"{STREAM}/2026/01/02/x.parquet", f"{STREAM}/batch-7/x.parquet", f"{STREAM}/x.parquet"]
+    for key in keys:
+        store.put(key, b"x")
+    assert {item.key for item in list_since(store, STREAM, since=date(2026, 1, 1))} == set(keys)
 
 
 def test_older_years_cost_no_request() -> None:
@@ -182,6 +200,11 @@ def test_the_horizon_is_behind_the_cursor_by_the_longer_of_lookback_and_retentio
 
 def test_there_is_no_horizon_before_the_first_batch() -> None:
     assert horizon(Cursor(stream=STREAM), lookback_days=3, retention_days=7) is None
+
+
+def test_a_cursor_that_names_no_day_tells_no_horizon() -> None:
+    cursor = Cursor(stream=STREAM, path=f"{STREAM}/loose.parquet")
+    assert horizon(cursor, lookback_days=3, retention_days=7) is None
 
 
 # ---- sifting -------------------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from lakeray.values import events
-from lakeray.values.events import Event
+from lakeray.values.events import BatchTransformed, Event, ModelRan
+from lakeray.values.model import BuildResult, CommitterWork, ModelRun, PendingTransform, StreamName
 
 ALL = sorted(
     (
@@ -46,6 +48,27 @@ def test_the_names_are_these_and_no_others() -> None:
         "stream_started",
         "transform_split",
     ]
+
+
+def test_what_dbt_ran_is_told_model_by_model_then_the_whole() -> None:
+    runs = (
+        ModelRun(name="int_a__b", kind="model", status="success", rows=3, seconds=0.5),
+        ModelRun(name="unique_id", kind="test", status="warn", rows=0, seconds=0.1),
+    )
+    built = BuildResult(models=("int_a__b",), rows_affected=3, seconds=0.6, runs=runs)
+    pending = PendingTransform(stream=StreamName("a", "b"), from_snapshot=4, to_snapshot=6)
+    assert list(events.transformed(pending, built)) == [
+        ModelRan(stream="a/b", model="int_a__b", kind="model", status="success", rows=3, seconds=0.5),
+        ModelRan(stream="a/b", model="unique_id", kind="test", status="warn", rows=0, seconds=0.1),
+        BatchTransformed(stream="a/b", from_snapshot=4, to_snapshot=6, models=1, seconds=0.6, peak_bytes=0),
+    ]
+    (last,) = list(events.transformed(pending, replace(built, runs=(), peak_bytes=9)))
+    assert last.as_fields()["peak_bytes"] == 9
+
+
+def test_a_committers_work_is_an_event_with_every_number_of_it() -> None:
+    work = CommitterWork(commits=5, snapshots=2, transforms=4, dbt_runs=3, busy_s=1.5, seconds=2.5)
+    assert events.worked(work).as_fields() == dataclasses.asdict(work)
 
 
 @pytest.mark.parametrize("cls", ALL)

@@ -10,11 +10,12 @@ from unittest.mock import patch
 import pytest
 
 from lakeray.feed import plan_stream
+from lakeray.values.column_types import parse_type
 from lakeray.values.errors import CatalogError
-from lakeray.values.model import Budget, ObjectPolicy, StreamStatus
+from lakeray.values.model import Budget, Column, ObjectPolicy, OnNewColumn, StreamStatus
 from tests.support.fakes.feeds import BUDGET, FeedWorld, key_for
 from tests.support.fakes.lake import CRASH_POINTS, Crash, MemoryLake
-from tests.support.fakes.records import COLUMNS, STREAM, content, newest, row
+from tests.support.fakes.records import COLUMNS, CONTRACT, STREAM, content, newest, row
 
 DAY = date(2026, 3, 1)
 ONE_BY_ONE: Budget = replace(BUDGET, max_files=1)
@@ -114,7 +115,7 @@ def test_ten_after_two_a_renamed_twin_and_yesterdays_file_are_taken_in(world: Fe
 # ---- stopping ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("asked", "batches"), enumerate([0, 0, 1, 1, 1, 2, 2]))
+@pytest.mark.parametrize(("asked", "batches"), list(enumerate([0, 0, 1, 1, 1, 2, 2])))
 def test_a_stop_takes_effect_between_steps_and_the_rest_comes_later(world: FeedWorld, asked: int, batches: int) -> None:
     for number in range(2):
         world.put(name(number), row(number))
@@ -453,3 +454,28 @@ def test_max_batches_stops_and_the_next_feed_goes_on(world: FeedWorld) -> None:
         world.put(name(number), row(number))
     assert world.feed(budget=ONE_BY_ONE, max_batches=2).files == 2
     assert world.feed(budget=ONE_BY_ONE, max_batches=2).files == 1
+
+
+# ---- columns -------------------------------------------------------------------------------------------------------
+
+
+def test_a_column_that_the_config_gained_is_added_without_a_new_file(world: FeedWorld) -> None:
+    world.put(name(0), row(0))
+    fed(world)
+    wider = replace(CONTRACT, columns=(*CONTRACT.columns, Column(name="more", type=parse_type("DATE"))))
+    report = world.feed(contract=wider)
+    assert (report.status, report.files) == (StreamStatus.OK, 0)
+    assert list(world.lake.landing_columns(STREAM) or {}) == [*COLUMNS, "more"]
+    (made, widened) = world.sink.of("landing_changed")
+    assert made.as_fields()["change"] == f"created staging.{STREAM.landing_table} with {len(COLUMNS)} columns"
+    assert widened.as_fields()["change"] == f"added {STREAM.landing_table}.more DATE"
+    assert world.feed(contract=wider).status is StreamStatus.NOTHING_NEW
+
+
+def test_columns_that_landing_has_no_place_for_are_noted_by_name(world: FeedWorld) -> None:
+    world.put_bytes(name(0), content([row(0)], columns={**COLUMNS, "more": "DATE", "most": "DATE"}))
+    report = world.feed(contract=replace(CONTRACT, on_new_column=OnNewColumn.IGNORE))
+    assert (report.status, report.rows) == (StreamStatus.OK, 1)
+    (noted,) = world.sink.of("noted")
+    assert noted.as_fields()["message"] == f"{name(0)}: no place in the landing table for more, most"
+    assert list(world.lake.landing_columns(STREAM) or {}) == list(COLUMNS)

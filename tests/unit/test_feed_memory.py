@@ -138,3 +138,15 @@ def test_a_plan_says_by_which_factor_it_packs_and_a_fixed_one_stays(world: FeedW
     assert (found.batches, found.value > DEFAULT_FACTOR) == (1, True)
     fixed = plan_stream(replace(world.rules, adaptive=False), world.ports().planning_ports()).factor
     assert (fixed.value, fixed.batches) == (DEFAULT_FACTOR, 0)
+
+
+def test_one_file_above_the_memory_by_its_size_is_merged_whole_and_not_cut(world: FeedWorld) -> None:
+    rows = fill(world, 3)
+    world.catalog.fail_transform = True
+    assert world.feed().status is StreamStatus.FAILED
+    world.catalog.fail_transform = False
+    world.catalog.merges.clear()
+    report = world.feed(budget=replace(BUDGET, allowed_bytes=1, reserved_bytes=1))
+    assert report.error is None
+    assert [merge.paths for merge in world.catalog.merges] == [()]
+    assert world.lake.processed_rows(STREAM) == newest(rows)

@@ -101,6 +101,57 @@ def test_a_run_that_is_asked_to_stop_takes_nothing_in(lake: MemoryApplication) -
     assert lake.world.lake.totals(STREAM) == (0, None)
 
 
+def test_a_stream_whose_settings_are_wrong_fails_the_run_and_not_the_stream_alone(lake: MemoryApplication) -> None:
+    lake.world.store.fail_after = 0
+    lake.world.store.failure = UsageError("storage.url", found="no such bucket")
+    with pytest.raises(UsageError):
+        feed_all(lake.open(), stop=never)
+    assert lake.opened_committers == 0
+
+
+def test_the_work_of_the_committer_is_told_unless_it_died(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake)
+    (worked,) = lake.world.sink.of("committer_worked")
+    numbers = {"commits": 1, "snapshots": 1, "transforms": 1, "dbt_runs": 1, "busy_s": 0.0, "seconds": 0.0}
+    assert worked.as_fields() == numbers
+    lake.committer_dies = True
+    lake.world.put(key_for(date(2026, 3, 31)), row(2))
+    fed(lake)
+    assert len(lake.world.sink.of("committer_worked")) == 1
+
+
+def test_every_enriched_model_that_ran_is_told_before_their_sum(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake)
+    (ran,), (built,) = lake.world.sink.of("model_ran"), lake.world.sink.of("models_enriched")
+    assert (ran.as_fields()["stream"], ran.as_fields()["model"]) == ("", "fct_sales")
+    assert built.as_fields()["models"] == 1
+    assert lake.world.sink.names()[-2:] == ["model_ran", "models_enriched"]
+
+
+def test_enriched_models_that_fail_are_told_the_streams_work_stands_and_the_next_run_builds_them(
+    lake: MemoryApplication,
+) -> None:
+    lake.world.put(KEY, row(1))
+    lake.world.catalog.fail_enrich = True
+    report = feed_all(lake.open(), stop=never)
+    assert report.failed
+    assert (report.streams[0].status, (report.enriched_error or {})["kind"]) == (StreamStatus.OK, "transform")
+    assert lake.world.sink.of("models_enriched") == []
+    lake.world.catalog.fail_enrich = False
+    again = feed_all(lake.open(), stop=never)
+    assert (again.failed, again.streams[0].status, again.enriched) == (False, StreamStatus.NOTHING_NEW, ("fct_sales",))
+
+
+@pytest.mark.parametrize(("enrich_fails", "kind"), [(False, "catalog"), (True, "transform")])
+def test_of_two_failures_at_the_end_the_first_is_told(lake: MemoryApplication, enrich_fails: bool, kind: str) -> None:
+    lake.world.put(KEY, row(1))
+    lake.world.catalog.fail_enrich, lake.world.catalog.fail_expire = enrich_fails, True
+    report = feed_all(lake.open(), stop=never)
+    assert (report.streams[0].status, (report.enriched_error or {})["kind"]) == (StreamStatus.OK, kind)
+
+
 def test_a_replay_is_a_run_like_any_other_and_may_go_on_ray(lake: MemoryApplication) -> None:
     lake.world.put(KEY, row(1))
     fed(lake)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 import pytest
 
-from lakeray.steps.set_aside import may_be_a_file
-from lakeray.values.errors import TransformError
-from lakeray.values.model import StreamStatus
+from lakeray.steps.set_aside import finish, may_be_a_file, set_aside
+from lakeray.values.errors import LeaseLostError, TransformError
+from lakeray.values.model import LedgerEntry, StreamName, StreamStatus
 from tests.support.fakes.feeds import FeedWorld, key_for
-from tests.support.fakes.lake import SET_ASIDE_POINTS, Crash
+from tests.support.fakes.lake import SET_ASIDE_POINTS, Crash, MemoryLake
 from tests.support.fakes.records import STREAM, content, newest, row
 
 DAY = date(2026, 3, 1)
-GOOD, BAD, WORSE = (key_for(DAY, f"{name}.parquet") for name in ("good", "bad", "worse"))
+GOOD, BAD, WORSE, FOOTERLESS = (key_for(DAY, f"{name}.parquet") for name in ("good", "bad", "worse", "footerless"))
 
 
 @pytest.fixture
@@ -90,6 +91,57 @@ def test_whoever_asks_a_feed_to_stop_does_not_wait_for_the_reading(world: FeedWo
     world.stop = lambda: "batch_committed" in world.sink.names() and world.catalog.head.batches != ()
     world.feed()
     assert held(world) == []
+
+
+class LooksAtItsLease(MemoryLake):
+    """As a committer in another process, which may find out at any call that it was taken over."""
+
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+        self._fence()
+        return super().unreadable(stream, entry)
+
+
+def set_aside_by(world: FeedWorld, committer: MemoryLake, *, stop: Callable[[], bool] = lambda: False) -> int:
+    failed = TransformError(f"{STREAM}: dbt failed", found="Runtime Error a bad page")
+    return set_aside(STREAM, failed, reader=committer, committer=committer, events=world.sink, stop=stop)
+
+
+def registered_and_not_merged(world: FeedWorld) -> FeedWorld:
+    world.catalog.storage_fails = True
+    assert world.feed().error is not None
+    world.catalog.storage_fails = False
+    world.sink.events.clear()
+    return world
+
+
+def test_a_stop_between_two_files_sets_nothing_aside_and_the_next_feed_does(world: FeedWorld) -> None:
+    lake = registered_and_not_merged(world).lake
+    reread = iter([False, False, True])
+    assert set_aside_by(world, lake, stop=lambda: next(reread)) == 0
+    assert (held(world), list(reread)) == ([], [])
+    assert world.feed().error is None
+    assert_set_aside(world)
+
+
+def test_what_an_earlier_run_left_is_forgotten_for_its_pages_alone_not_for_another_files_footer(
+    world: FeedWorld,
+) -> None:
+    world.put_bytes(FOOTERLESS, b"no Parquet at all")
+    registered_and_not_merged(world)
+    assert held(world) == [(FOOTERLESS, "not_parquet")]
+    before = world.catalog.head
+    finish(STREAM, reader=world.lake, committer=world.lake)
+    assert world.catalog.head is before
+    assert sorted(world.lake.known(STREAM, since=None)) == sorted([GOOD, BAD, WORSE])
+
+
+def test_a_lost_lease_is_not_taken_for_a_storage_that_fails(world: FeedWorld) -> None:
+    registered_and_not_merged(world)
+    stale = LooksAtItsLease(world.catalog, store=world.store, clock=world.clock)
+    world.reopen()
+    with pytest.raises(LeaseLostError):
+        set_aside_by(world, stale)
+    assert held(world) == [] and "noted" not in world.sink.names()
 
 
 def test_no_file_is_read_for_a_model_that_does_not_compile() -> None:

@@ -208,3 +208,22 @@ def test_many_columns_are_told_in_one_short_sentence() -> None:
     found = rejected(footer(**many), contract(id="BIGINT"))
     assert "and 12 more" in found.detail
     assert "no columns" in rejected(footer(), contract(id="BIGINT")).detail
+
+
+def test_a_column_without_a_type_of_its_own_is_no_new_column_however_deep() -> None:
+    for kind in ("NULL", "NULL[]", "MAP(NULL, BIGINT)", "MAP(VARCHAR, NULL)", "STRUCT(a BIGINT, b NULL)"):
+        assert accepted(footer(id="BIGINT", more=kind), contract(id="BIGINT")).new_columns == (), kind
+    for kind in ("MAP(VARCHAR, BIGINT)", "STRUCT(a BIGINT)[]"):
+        assert accepted(footer(id="BIGINT", more=kind), contract(id="BIGINT")).new_columns != (), kind
+
+
+def test_a_plain_value_converts_to_no_nested_type() -> None:
+    assert not convertible(parse_type("BIGINT"), parse_type("BIGINT[]"), column="c")
+    found = rejected(footer(id="BIGINT", c="BIGINT"), contract(id="BIGINT", c="BIGINT[]"))
+    assert (found.reason, found.fatal) == (RejectReason.TYPE_CHANGED, False)
+
+
+def test_a_file_with_every_column_is_taken_where_a_missing_one_would_reject_it() -> None:
+    strict = contract(missing=OnMissingColumn.QUARANTINE, id="BIGINT", a="DATE")
+    assert accepted(footer(ID="BIGINT", A="DATE"), strict).ignored == ()
+    assert rejected(footer(id="BIGINT"), strict).reason is RejectReason.MISSING_COLUMN

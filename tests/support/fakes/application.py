@@ -13,9 +13,9 @@ from lakeray.feed import Days
 from lakeray.ports.execution import Fed, Finish
 from lakeray.run import Lakeray, feed_one
 from lakeray.settings.values import ExecutorChoice, Settings
-from lakeray.values.model import StreamName
+from lakeray.values.model import CommitterWork, StreamName
 from tests.support.fakes.feeds import FeedWorld
-from tests.support.fakes.lake import MemoryLake
+from tests.support.fakes.lake import MemoryCatalog, MemoryLake
 from tests.support.fakes.records import OWN_COLUMNS, STREAM
 from tests.support.fakes.settings import settings as settings_with
 from tests.support.fakes.store import MemoryStore
@@ -71,13 +71,20 @@ class OneAfterTheOther:
 
     app: Lakeray
     replay: Days | None
+    catalog: MemoryCatalog
+    committer_dies: bool
+    """At the end, when everything is done: nobody can be asked what it did."""
 
     def run(self, streams: Sequence[StreamName], *, finish: Finish, stop: Callable[[], bool]) -> Fed:
         """Feed them."""
-        executor = self.app.open_executor()
+        executor, merged = self.app.open_executor(), len(self.catalog.merges)
         with self.app.committer() as committer:
             reports = [feed_one(self.app, self.replay, stream, committer, executor, stop) for stream in streams]
-            return Fed(reports=tuple(reports), built=finish(committer), work=None)
+            batches, merges = sum(report.batches for report in reports), len(self.catalog.merges) - merged
+            work = CommitterWork(
+                commits=batches, snapshots=batches, transforms=merges, dbt_runs=merges, busy_s=0.0, seconds=0.0
+            )
+            return Fed(reports=tuple(reports), built=finish(committer), work=None if self.committer_dies else work)
 
 
 class MemoryApplication:
@@ -90,6 +97,7 @@ class MemoryApplication:
         self.chosen: list[tuple[ExecutorChoice, Days | None]] = []
         """What runs asked for: where, and whether it is a replay."""
         self.opened_committers = 0
+        self.committer_dies = False
 
     def configure(self, **changes: Any) -> None:
         """Change settings, as the user does between two commands."""
@@ -121,4 +129,4 @@ class MemoryApplication:
 
     def _feeders(self, app: Lakeray, choice: ExecutorChoice, replay: Days | None) -> OneAfterTheOther:
         self.chosen.append((choice, replay))
-        return OneAfterTheOther(app, replay)
+        return OneAfterTheOther(app, replay, self.world.catalog, self.committer_dies)

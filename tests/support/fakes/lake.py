@@ -12,6 +12,7 @@ from lakeray.ports.time import Clock
 from lakeray.values import requirements
 from lakeray.values.column_types import keeps_fields, parse_type, same_type
 from lakeray.values.errors import (
+    CatalogError,
     ContractError,
     DamageError,
     LakerayError,
@@ -34,6 +35,7 @@ from lakeray.values.model import (
     LeaseIs,
     LedgerEntry,
     Merged,
+    ModelRun,
     Peak,
     PendingTransform,
     QuarantineEntry,
@@ -101,6 +103,8 @@ class MemoryCatalog:
         self.lose_answer: str | None = None
         """The next commit's answer is lost: ``landed`` or ``not_landed``."""
         self.fail_transform = False
+        self.fail_enrich = False
+        self.fail_expire = False
         self.most_rows: int | None = None
         """A transform of more rows than this runs out of memory; a single file of more rows always does."""
         self.merges: list[PendingTransform] = []
@@ -421,6 +425,8 @@ class MemoryLake:
         if dry_run:
             return list(self.catalog.scheduled)
         self._fence()
+        if self.catalog.fail_expire:
+            raise CatalogError("expiring DuckLake snapshots failed", found="no answer")
         for number in gone:
             del snapshots[number]
         self.catalog.scheduled.extend(path for path in freed if path not in self.catalog.scheduled)
@@ -437,8 +443,11 @@ class MemoryLake:
         """Remember what the enriched models were built from."""
         if not self.enriched_is_stale():
             return BuildResult(models=(), rows_affected=0, seconds=0.0)
+        if self.catalog.fail_enrich:
+            raise TransformError("enriched: dbt failed", found="a model that does not compile")
         self._write(built_from=self._marks())
-        return BuildResult(models=("fct_sales",), rows_affected=0, seconds=0.0)
+        ran = ModelRun(name="fct_sales", kind="model", status="success", rows=0, seconds=0.0)
+        return BuildResult(models=(ran.name,), rows_affected=0, seconds=0.0, runs=(ran,))
 
     def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
         """Mark quarantined files ``retry`` or ``ignored``."""

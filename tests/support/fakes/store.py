@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakeray.ports.storage import Level
-from lakeray.values.errors import StorageError
+from lakeray.values.errors import LakerayError, StorageError
 from lakeray.values.model import SourceFile
 
 _BASE = "memory://raw/"
@@ -29,6 +29,8 @@ class MemoryStore:
         self._objects: dict[str, _Object] = {}
         self.fail_after: int | None = None
         """A listing fails when it has shown so many objects; None for never."""
+        self.failure: LakerayError = StorageError("listing failed", found="a listing that was cut off")
+        """What it fails with."""
         self.requests: list[str] = []
         """Every listing that was asked for."""
 
@@ -117,4 +119,4 @@ class MemoryStore:
 
     def _fail_if_told(self, shown: int) -> None:
         if self.fail_after is not None and shown >= self.fail_after:
-            raise StorageError("listing failed", found="a listing that was cut off")
+            raise self.failure
