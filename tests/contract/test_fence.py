@@ -26,6 +26,7 @@ from lakeray.values.model import (
     Refused,
     Rejected,
     RejectReason,
+    Removal,
     StreamName,
 )
 from tests.contract.lakes import CONTRACT, EVER, InMemory, Lake, OnDisk
