@@ -20,6 +20,7 @@ from lakeray.adapters.ducklake.backends.backend import Backend, LakePlace, S3Acc
 from lakeray.adapters.ducklake.backends.postgres.backend import PostgresBackend
 from lakeray.adapters.ducklake.backends.sqlite.backend import SqliteBackend
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
+from lakeray.adapters.lease.committer import LeasedCommitter
 from lakeray.adapters.lease.file import FileLease
 from lakeray.adapters.lease.postgres import PostgresLease
 from lakeray.adapters.machine import ThisMachine
@@ -40,7 +41,7 @@ from lakeray.adapters.threads.executor import InlineExecutor
 from lakeray.adapters.threads.feeders import ThreadFeeders
 from lakeray.airbyte.columns import with_airbyte_columns
 from lakeray.feed import Days
-from lakeray.ports.committer import Committer, ServedCommitter
+from lakeray.ports.committer import Committer, GroupCommitter, LeaseHolder, LeaseTerms, ServedCommitter
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor, Feeders
 from lakeray.ports.services import Services
@@ -56,7 +57,6 @@ from lakeray.values.model import SampleResult, StreamName, StreamReport
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
-    from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
     from lakeray.adapters.parquet.validation import BatchValidator
 
 
@@ -109,15 +109,15 @@ def progress(output: str) -> Sink | None:
 
 
 @contextmanager
-def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
+def open_committer(settings: Settings) -> Iterator[GroupCommitter]:
     """The lease, and the committer that it entitles to."""
     from lakeray.adapters.ducklake.writing.committer import (
         DuckLakeCommitter,  # brings DuckDB: what only looks ends before
     )
 
     clock = SystemClock()
-    lake = backend(settings)
-    with lake.lease(holder=holder_name(), since=clock.now(), wait_s=settings.lake.lease_wait_s).hold():
+    lake = backend(settings, commits=True)
+    with lease(settings, lake=lake).hold() as held:
         transformer = open_transformer(settings, lake=lake)
         committer = DuckLakeCommitter(
             lake,
@@ -132,7 +132,7 @@ def open_committer(settings: Settings) -> Iterator[DuckLakeCommitter]:
         )
         try:
             lake.add_indexes()
-            yield committer
+            yield LeasedCommitter(committer, lease=held)
         finally:
             transformer.close()
             committer.close()
@@ -256,8 +256,21 @@ def lake_store(settings: Settings) -> ObstoreStore:
     return _store(settings, path if "://" in path else Path(path).as_uri())
 
 
-def backend(settings: Settings) -> Backend:
+def lease(settings: Settings, *, lake: Backend) -> LeaseHolder:
+    """The right to be the lake's committer."""
+    terms = LeaseTerms(
+        wait_s=settings.lake.lease_wait_s,
+        heartbeat_s=settings.lake.lease_heartbeat_s,
+        timeout_s=settings.lake.lease_timeout_s,
+    )
+    return lake.lease(holder=holder_name(), since=SystemClock().now(), terms=terms)
+
+
+def backend(settings: Settings, *, commits: bool = False) -> Backend:
     """The catalog: the one place that asks in which kind of database it is.
+
+    Args:
+        commits: whether it is for the committer.
 
     Raises:
         UsageError: there is no such kind, or it cannot have what another setting asks of it.
@@ -269,7 +282,15 @@ def backend(settings: Settings) -> Backend:
         own_lease = functools.partial(FileLease, absolute(settings.paths.root) / "lease")
         return SqliteBackend(address, place=place, lease=own_lease, schema=schema)
     if scheme == "postgres":
-        return PostgresBackend(address, place=place, lease=PostgresLease, schema=schema, password=password)
+        return PostgresBackend(
+            address,
+            place=place,
+            lease=PostgresLease,
+            schema=schema,
+            password=password,
+            network_timeout_s=settings.lake.lease_timeout_s,
+            commits=commits,
+        )
     raise UsageError("lake.catalog", expected="sqlite:/path or postgres:…", found="another scheme")
 
 
@@ -338,7 +359,7 @@ def machine(settings: Settings, *, lake: Backend) -> ThisMachine:
         clocks["storage"] = lambda now: of_endpoint(endpoint, now=now)
     return ThisMachine(
         root=absolute(settings.paths.root),
-        holder=lambda: lake.lease(holder=holder_name(), since=SystemClock().now(), wait_s=0).holder(),
+        holder=lambda: lease(settings, lake=lake).holder(),
         clocks=clocks,
         open_lake=lambda: lake_store(settings),
         open_temporary=lambda: open_store(temp_directory(settings).as_uri()),

@@ -57,20 +57,22 @@ def holder_name() -> str:
 def fault_from_environment() -> Fault:
     """What LAKERAY_FAULT says: ``after_commit`` or ``after_commit:3`` kills this process there, the third time.
 
-    For acceptance tests. Without the variable, nothing ever happens at a fault point.
+    ``after_commit:1:stop`` stops it there instead (SIGSTOP), the first time. For acceptance tests. Without the
+    variable, nothing ever happens at a fault point.
     """
-    wanted, _, times = os.environ.get("LAKERAY_FAULT", "").partition(":")
+    wanted, _, rest = os.environ.get("LAKERAY_FAULT", "").partition(":")
     if not wanted:
         return no_fault
+    times, _, how = rest.partition(":")
     left = [int(times or 1)]
 
-    def die(point: FaultPoint) -> None:
+    def strike(point: FaultPoint) -> None:
         if point == wanted:
             left[0] -= 1
             if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                signal.raise_signal(signal.SIGSTOP if how == "stop" else signal.SIGKILL)  # before this thread goes on
 
-    return die
+    return strike
 
 
 def leave_at_once() -> None:

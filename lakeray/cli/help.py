@@ -75,6 +75,18 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
         "lakeray doctor repair=all doctor.dry_run=true       what would be mended\n"
         "lakeray doctor repair=registered_but_gone           mend one kind of finding",
     ),
+    "lease": Topic(
+        "take the lease from a holder that does not answer",
+        """lakeray lease break
+
+Waits as long as three heartbeats of the holder. When one comes, the command refuses and exits 3; when none does, it
+takes the lease and a new fencing token: what the holder does later is refused. In Postgres a holder that is stopped, or
+whose host is gone, loses its lease by itself.""",
+        (
+            ("lake.lease_heartbeat_s", "between two heartbeats of the holder"),
+            ("lake.lease_timeout_s", "after so long without one, Postgres ends its session, and the lease is free"),
+        ),
+    ),
     "generate": Topic(
         "landing DDL and models from the stream configs",
         "lakeray generate          write what drifted\n"

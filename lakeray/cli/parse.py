@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lakeray.values.errors import UsageError
 
-_WITH_PATHS = ("why", "quarantine", "generate", "services")
+_WITH_PATHS = ("why", "quarantine", "generate", "services", "lease")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

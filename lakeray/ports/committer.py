@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -117,10 +118,40 @@ class ServedCommitter(Committer, Protocol):
         """What it has done so far."""
 
 
-class LeaseHolder(Protocol):
-    """The right to be the committer (P10)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTerms:
+    """Under what terms the lease is held."""
 
-    def hold(self) -> AbstractContextManager[None]:
+    wait_s: float
+    """How long to wait for a lease that another process holds."""
+    heartbeat_s: float
+    """Between two heartbeats of the holder."""
+    timeout_s: float
+    """A server that keeps the lease takes it from a holder that gave no heartbeat for so long."""
+
+
+class Lease(Protocol):
+    """The right to be the committer, while it is held (P10)."""
+
+    def check(self) -> None:
+        """Ask nobody: see what is known by now. Cheap enough for every call of the committer.
+
+        Raises:
+            LeaseLostError: the lease is lost.
+        """
+
+    def confirm(self) -> None:
+        """Ask whether it is still held: for who failed, and must tell why.
+
+        Raises:
+            LeaseLostError: the lease is lost, or whoever keeps it cannot be asked.
+        """
+
+
+class LeaseHolder(Protocol):
+    """The way to be the committer (P10). Whoever holds the lease gives a heartbeat, in a thread of its own."""
+
+    def hold(self) -> AbstractContextManager[Lease]:
         """Take the lease and keep it inside the ``with`` block.
 
         Raises:
@@ -128,8 +159,21 @@ class LeaseHolder(Protocol):
         """
 
     def holder(self) -> str | None:
-        """Who has the lease, and since when; None when nobody has it, or nobody knows.
+        """Who has the lease, since when, and its last heartbeat; None when nobody has it, or nobody knows.
 
         Raises:
+            CatalogError: who keeps the lease does not answer.
+        """
+
+    def take_from_silent(self) -> str | None:
+        """Take the lease from a holder that does not answer, so that it is free. Waits for a heartbeat of it first.
+
+        Whoever takes the lease next gets a larger fencing token; until then the old holder is not fenced.
+
+        Returns:
+            Who held it; None when nobody did.
+
+        Raises:
+            LeaseHeldError: the holder answers.
             CatalogError: who keeps the lease does not answer.
         """

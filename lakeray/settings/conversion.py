@@ -38,6 +38,10 @@ LEAST_MEMORY_BYTES = 64 * 10**6
 """Below it DuckDB merges nothing: one thread with row groups of 8 MiB takes 35 MB before a row is read (memory.py)."""
 
 
+LEAST_BEATS = 3
+"""Heartbeats within the timeout, at least: a machine that is busy gives one late."""
+
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -77,6 +81,7 @@ def _check(settings: Settings) -> None:
         raise UsageError("output", expected="text or json", found=repr(settings.output))
     require_ranges(settings)
     _check_places(settings)
+    _check_lease(settings)
     if settings.batch.memory_bytes < LEAST_MEMORY_BYTES:
         raise UsageError(
             "batch.memory_bytes",
@@ -104,6 +109,17 @@ def _check_places(settings: Settings) -> None:
         scheme = _split("storage.endpoint_url", settings.storage.endpoint_url).scheme
         if scheme not in ("http", "https"):
             raise UsageError("storage.endpoint_url", expected="http://… or https://…", found=f"the scheme {scheme!r}")
+
+
+def _check_lease(settings: Settings) -> None:
+    every_s, timeout_s = settings.lake.lease_heartbeat_s, settings.lake.lease_timeout_s
+    if timeout_s < LEAST_BEATS * every_s:
+        raise UsageError(
+            "lake.lease_timeout_s",
+            expected=f"at least {LEAST_BEATS} times lake.lease_heartbeat_s ({every_s:g})",
+            found=f"{timeout_s:g}",
+            todo="One heartbeat that comes late would cost a committer that works its lease",
+        )
 
 
 def _check_address(at: str, url: str) -> None:

@@ -25,6 +25,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "feed.max_batches": (1, _MOST_COUNT),
     "feed.poll_s": (0, _MOST_S),
     "feed.prefetch_batches": (1, 1_000),
+    "lake.lease_heartbeat_s": (0.01, _MOST_S),
+    "lake.lease_timeout_s": (0.1, _MOST_S),
     "lake.lease_wait_s": (0, _MOST_S),
     "ray.auto_files": (0, _MOST_COUNT),
     "ray.num_cpus": (1, 100_000),

@@ -114,6 +114,10 @@ class LakeSettings:
     """Of a Postgres catalog."""
     lease_wait_s: float = 10.0
     """How long to wait for a lease whose holder may just be ending."""
+    lease_heartbeat_s: float = 5.0
+    """Between two heartbeats of the lease's holder. One that gives none for three times as long does not answer."""
+    lease_timeout_s: float = 60.0
+    """Postgres ends the session of a holder that gave no heartbeat for so long, and with it its lease."""
     writer: LakeWriter = LakeWriter.AUTO
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.realstack import network
+from tests.realstack.network import FarHost
 from tests.realstack.proxy import Proxy
 from tests.realstack.results import Results
 from tests.realstack.stack import Contents, Stack
@@ -72,3 +74,10 @@ def postgres_proxy(stack: Stack) -> Iterator[Proxy]:
     """A faulty way to Postgres."""
     with Proxy(stack.state.postgres_port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def far_host(servers: Stack) -> Iterator[FarHost]:
+    """Another host, whose network can be cut."""
+    with network.far_host(servers) as host:
+        yield host

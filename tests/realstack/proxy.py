@@ -71,6 +71,8 @@ class Proxy:
     """A proxy on a port of its own to ``127.0.0.1:target``, on a thread of its own. Set ``faults`` at any time."""
 
     target: int
+    host: str = "127.0.0.1"
+    """Where it listens."""
     faults: Faults = field(default_factory=Faults)
     port: int = 0
     passed_bytes: int = 0
@@ -80,7 +82,7 @@ class Proxy:
     def __enter__(self) -> Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = self._call(asyncio.start_server(self._accept, "127.0.0.1", 0))
+        self._server = self._call(asyncio.start_server(self._accept, self.host, 0))
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -162,6 +162,8 @@ class RealLake:
     """A proxy's, instead of SeaweedFS's own."""
     postgres_port: int | None = None
     """A proxy's, instead of Postgres's own."""
+    host: str = "127.0.0.1"
+    """Where these ports are."""
 
     @property
     def schema(self) -> str:
@@ -181,19 +183,30 @@ class RealLake:
             "output=json",
         ]
         if self.s3_port is not None:
-            words.append(f"storage.endpoint_url=http://127.0.0.1:{self.s3_port}")
+            words.append(f"storage.endpoint_url=http://{self.host}:{self.s3_port}")
         if self.postgres_port is not None:
-            words.append(f"lake.catalog='postgres:{self._catalog(self.postgres_port)}'")
+            words.append(f"lake.catalog='postgres:{self._catalog(self.postgres_port, host=self.host)}'")
         return words
 
     def run(self, *words: str, environment: Mapping[str, str] | None = None) -> Ran:
         """A command as a process, to its end."""
         return lakeray(*words, *self.settings, environment=environment)
 
-    def feed(self, *words: str, fault: str = "", environment: Mapping[str, str] | None = None) -> Feed:
-        """A feed as a process, watched while it works; ``fault`` names the point at which it dies."""
+    def feed(
+        self,
+        *words: str,
+        fault: str = "",
+        environment: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+    ) -> Feed:
+        """A feed as a process, watched while it works.
+
+        Args:
+            fault: the point at which it dies, or stops.
+            before: what comes before the command: a program that runs it.
+        """
         more = {**(environment or {}), **({"LAKERAY_FAULT": fault} if fault else {})}
-        return Feed(["feed", *self.settings, *FEED, *words], environment=more)
+        return Feed(["feed", *self.settings, *FEED, *words], environment=more, before=before)
 
     def fed(self, *words: str) -> Ran:
         """A feed that nobody disturbs; it must end well."""
@@ -236,6 +249,10 @@ class RealLake:
                 f"ATTACH 'ducklake:postgres:{catalog}' AS lakehouse (METADATA_SCHEMA '{self.schema}', READ_ONLY)"
             )
             yield connection
+
+    def snapshots(self) -> int:
+        """How many DuckLake snapshots there are, and were."""
+        return int(self.stack.sql(f'SELECT max(snapshot_id) FROM "{self.schema}".ducklake_snapshot')[0][0])
 
     def contents(self) -> Contents:
         """All that must be the same after any fault: tables, ledger, removals, quarantine, cursors, raw objects."""
@@ -280,8 +297,8 @@ class RealLake:
             f"s3://landing/lake-{self.number}/", "lake/"
         )
 
-    def _catalog(self, port: int) -> str:
-        return f"host=127.0.0.1 port={port} dbname=ducklake user=ducklake"
+    def _catalog(self, port: int, *, host: str = "127.0.0.1") -> str:
+        return f"host={host} port={port} dbname=ducklake user=ducklake"
 
     def _store(self) -> S3Store:
         services = self.stack.state
@@ -298,12 +315,14 @@ class RealLake:
 class Feed:
     """``python -m lakeray`` with its log read line by line by a thread; always ended by its pid."""
 
-    def __init__(self, words: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, words: Sequence[str], *, environment: Mapping[str, str] | None = None, before: Sequence[str] = ()
+    ) -> None:
         self.lines: list[str] = []
         self._out: list[str] = []
         self._grown = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lakeray", *words],
+            [*before, sys.executable, "-m", "lakeray", *words],
             cwd=PROJECT,
             env=plain_environment(**(environment or {})),
             stdin=subprocess.DEVNULL,
@@ -335,6 +354,11 @@ class Feed:
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
+
+    @property
+    def state(self) -> str:
+        """As ``ps`` shows it: R runs, S waits, T is stopped, Z has ended."""
+        return Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
 
     @property
     def log(self) -> str:

@@ -21,6 +21,7 @@ from lakeray.adapters.ducklake.catalog.session import Rows
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
+from lakeray.ports.committer import LeaseTerms
 from lakeray.values.errors import LeaseHeldError
 from lakeray.values.model import Cursor, StreamName
 from tests.realstack.backends import COMBINATIONS, PASSWORD, STREAM, BackendLake, Combination
@@ -99,15 +100,22 @@ def test_opening_for_writing_makes_the_one_lake_where_it_belongs(lake: BackendLa
 
 
 def test_one_holds_the_lease_and_the_other_is_told_who(backend: Backend) -> None:
-    first, second = (backend.lease(holder=f"process {number}", since=NOW, wait_s=0) for number in (1, 2))
+    terms = LeaseTerms(wait_s=0, heartbeat_s=0.1, timeout_s=60)
+    first, second = (backend.lease(holder=f"process {number}", since=NOW, terms=terms) for number in (1, 2))
     assert first.holder() is None
     with first.hold():
         assert "process 1, since " in str(second.holder())
         with pytest.raises(LeaseHeldError, match="process 1"), second.hold():
             pass
+        with pytest.raises(LeaseHeldError, match="one of process 1"):
+            second.take_from_silent()
     until(lambda: second.holder() is None, what="the server has seen the connection end")
-    with second.hold():
+    with second.hold() as held:
         assert "process 2" in str(first.holder())
+        held.check()
+        held.confirm()
+    until(lambda: second.holder() is None, what="the server has seen the connection end")
+    assert first.take_from_silent() is None
 
 
 def test_a_server_says_what_time_it_is(lake: BackendLake, backend: Backend) -> None:

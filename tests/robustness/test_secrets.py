@@ -23,7 +23,6 @@ import psutil
 import pytest
 
 from lakeray import wiring
-from lakeray.adapters.system import SystemClock
 from lakeray.cli.compose import settings_of
 from lakeray.cli.main import main
 from lakeray.cli.parse import parse
@@ -275,7 +274,7 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
         lake.secrets,
         lake.queries(),
         lake.session(duckdb.connect()),
-        lake.lease(holder="a test", since=SystemClock().now(), wait_s=0),
+        wiring.lease(settings, lake=lake),
         wiring.s3_access(settings),
         wiring.dbt_project(settings, lake=lake),
         wiring.batch_validator(settings),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakeray.adapters.ducklake.sql.quoting import literal
-from lakeray.ports.committer import LeaseHolder
+from lakeray.ports.committer import LeaseHolder, LeaseTerms
 
 if TYPE_CHECKING:
     import duckdb
@@ -203,13 +203,13 @@ class Backend(ABC):
         """Who reads the bookkeeping; it connects when it is first asked."""
 
     @abstractmethod
-    def lease(self, *, holder: str, since: datetime, wait_s: float) -> LeaseHolder:
+    def lease(self, *, holder: str, since: datetime, terms: LeaseTerms) -> LeaseHolder:
         """The right to be the committer (P10).
 
         Args:
             holder: who we are, for others that want the lease.
             since: since when.
-            wait_s: how long to wait for it.
+            terms: how it is held.
         """
 
     @abstractmethod

@@ -49,6 +49,7 @@ RENEW_AFTER = 50
 """Commits of one DuckDB. DuckLake keeps 10 kB of each snapshot that it saw, 170 kB where a table has 635 leaf columns,
 until its DuckDB is closed; opening another takes 50 ms."""
 _AGAIN = "Run the command again"
+_STOPPED = "When it repeats: a process that is stopped in the middle of a commit keeps the catalog locked; end it"
 _ADVANCE = (
     "UPDATE lakehouse.meta.feeder_cursors SET transformed_snapshot = greatest(transformed_snapshot, ?), updated_at = ? "
     "WHERE source = ? AND stream = ?"
@@ -322,7 +323,9 @@ class DuckLakeCommitter:
                 )
                 cursor.execute("COMMIT")
             except duckdb.Error as error:
-                raise CatalogError("no fencing token could be taken", found=first_line(error)) from error
+                raise CatalogError(
+                    "no fencing token could be taken", found=first_line(error), todo=f"{_AGAIN}. {_STOPPED}"
+                ) from error
         return token
 
     def _fenced(self, message: str) -> Any:

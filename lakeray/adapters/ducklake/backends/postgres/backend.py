@@ -12,7 +12,7 @@ from lakeray.adapters.ducklake.backends.postgres import catalog
 from lakeray.adapters.ducklake.backends.postgres.catalog import PostgresSchema
 from lakeray.adapters.ducklake.backends.postgres.queries import PostgresQueries
 from lakeray.adapters.ducklake.sql.quoting import literal
-from lakeray.ports.committer import LeaseHolder
+from lakeray.ports.committer import LeaseHolder, LeaseTerms
 from lakeray.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,14 @@ class OpensLease(Protocol):
     """Makes a lease in Postgres."""
 
     def __call__(
-        self, conninfo: str, *, secrets: Mapping[str, str], name: str, holder: str, wait_s: float
+        self,
+        conninfo: str,
+        *,
+        secrets: Mapping[str, str],
+        name: str,
+        holder: str,
+        terms: LeaseTerms,
+        sessions: str | None,
     ) -> LeaseHolder:
         """The lease, not held yet."""
 
@@ -41,7 +48,15 @@ class PostgresBackend(Backend):
     """A schema, which is made when it is missing."""
 
     def __init__(
-        self, conninfo: str, *, place: LakePlace, lease: OpensLease, schema: str = "public", password: str | None = None
+        self,
+        conninfo: str,
+        *,
+        place: LakePlace,
+        lease: OpensLease,
+        schema: str = "public",
+        password: str | None = None,
+        network_timeout_s: float = 60.0,
+        commits: bool = False,
     ) -> None:
         """Nothing is opened.
 
@@ -51,6 +66,8 @@ class PostgresBackend(Backend):
             lease: makes the lease.
             schema: ``lake.schema``.
             password: goes before the one of the string; None leaves it to that, and without it to libpq.
+            network_timeout_s: a connection from which nothing came for so long is given up.
+            commits: whether this is the committer's, whose sessions the next committer must find.
 
         Raises:
             UsageError: it is no libpq string, or the schema's name is none that Postgres can have.
@@ -65,6 +82,9 @@ class PostgresBackend(Backend):
         plain, secrets = catalog.without_secrets(conninfo)
         if password is not None:
             secrets["password"] = password
+        self._name = f"{schema} {place.data_path}"
+        self._sessions = catalog.committers(self._name)
+        plain = catalog.within(plain, timeout_s=network_timeout_s, application_name=self._sessions if commits else None)
         self._schema = PostgresSchema(conninfo=plain, secrets=secrets, name=schema)
         self._lease = lease
 
@@ -119,11 +139,16 @@ class PostgresBackend(Backend):
         """See ``Backend``."""
         return PostgresQueries(self._schema)
 
-    def lease(self, *, holder: str, since: datetime, wait_s: float) -> LeaseHolder:  # noqa: ARG002
+    def lease(self, *, holder: str, since: datetime, terms: LeaseTerms) -> LeaseHolder:  # noqa: ARG002
         """See ``Backend``. Postgres knows itself since when."""
-        schema = self._schema
-        name = f"{schema.name} {self.place.data_path}"
-        return self._lease(schema.conninfo, secrets=schema.secrets, name=name, holder=holder, wait_s=wait_s)
+        return self._lease(
+            self._schema.conninfo,
+            secrets=self._schema.secrets,
+            name=self._name,
+            holder=holder,
+            terms=terms,
+            sessions=self._sessions,
+        )
 
     def clocks(self) -> Mapping[str, Callable[[], datetime]]:
         """See ``Backend``."""

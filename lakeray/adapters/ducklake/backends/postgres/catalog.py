@@ -5,6 +5,7 @@ psycopg takes 0.1 s to import, which an embedded lake does not pay.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,6 +137,38 @@ def without_secrets(conninfo: str) -> tuple[str, dict[str, str]]:
     if not secrets:
         return conninfo, {}
     return make_conninfo(**{name: str(value) for name, value in parts.items()}), secrets
+
+
+def within(conninfo: str, *, timeout_s: float, application_name: str | None) -> str:
+    """A libpq string whose connections end when the network is silent for so long.
+
+    Without it a process whose network is cut waits a quarter of an hour for an answer, and two hours where it waits for
+    none. What the string says by itself stays.
+
+    Args:
+        application_name: what the sessions call themselves; None leaves it to the string.
+    """
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    quiet_s = max(1, int(timeout_s / 6))
+    network = {
+        "keepalives_idle": quiet_s,
+        "keepalives_interval": quiet_s,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(timeout_s * 1000),
+    }
+    name = {} if application_name is None else {"application_name": application_name}
+    parts = {**network, **conninfo_to_dict(conninfo), **name}
+    return make_conninfo(**{key: str(value) for key, value in parts.items()})
+
+
+def committers(name: str) -> str:
+    """What the sessions of a lake's committer call themselves, so that the next one finds those that are left over.
+
+    Args:
+        name: the lake's, in its database.
+    """
+    return f"lakeray-committer-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def opened(schema: PostgresSchema) -> psycopg.Connection[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lakeray.adapters.ducklake.backends.backend import Backend, BookkeepingQueries, DuckLakeAnswers, LakePlace
 from lakeray.adapters.ducklake.sql.quoting import literal
-from lakeray.ports.committer import LeaseHolder
+from lakeray.ports.committer import LeaseHolder, LeaseTerms
 from lakeray.values.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _ONLY_SCHEMA = "public"
 class OpensLease(Protocol):
     """Makes a lease on this machine."""
 
-    def __call__(self, *, holder: str, since: datetime, wait_s: float) -> LeaseHolder:
+    def __call__(self, *, holder: str, since: datetime, terms: LeaseTerms) -> LeaseHolder:
         """The lease, not held yet."""
 
 
@@ -97,9 +97,9 @@ class SqliteBackend(Backend):
         """See ``Backend``."""
         return DuckLakeAnswers()
 
-    def lease(self, *, holder: str, since: datetime, wait_s: float) -> LeaseHolder:
+    def lease(self, *, holder: str, since: datetime, terms: LeaseTerms) -> LeaseHolder:
         """See ``Backend``."""
-        return self._lease(holder=holder, since=since, wait_s=wait_s)
+        return self._lease(holder=holder, since=since, terms=terms)
 
     def clocks(self) -> Mapping[str, Callable[[], datetime]]:
         """See ``Backend``."""
