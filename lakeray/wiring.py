@@ -25,7 +25,7 @@ from lakeray.adapters.lease.file import FileLease
 from lakeray.adapters.lease.postgres import PostgresLease
 from lakeray.adapters.machine import ThisMachine
 from lakeray.adapters.storage.clock_skew import of_endpoint
-from lakeray.adapters.storage.credentials import credentials
+from lakeray.adapters.storage.credentials import S3Credentials, credentials
 from lakeray.adapters.storage.object_store import ObstoreStore, open_store
 from lakeray.adapters.system import (
     SystemClock,
@@ -35,7 +35,7 @@ from lakeray.adapters.system import (
     leave_at_once,
     new_id,
 )
-from lakeray.adapters.telemetry import Sink, open_sink
+from lakeray.adapters.telemetry import Sink, Sinks, open_sink
 from lakeray.adapters.threads.committer import shared
 from lakeray.adapters.threads.executor import InlineExecutor
 from lakeray.adapters.threads.feeders import ThreadFeeders
@@ -51,7 +51,7 @@ from lakeray.settings import stream_budget
 from lakeray.settings.values import ExecutorChoice, LakeWriter, Secret, Settings
 from lakeray.steps import validate
 from lakeray.streams.generated import landing_ddl
-from lakeray.values import memory
+from lakeray.values import memory, redaction
 from lakeray.values.errors import UsageError
 from lakeray.values.model import SampleResult, StreamName, StreamReport
 
@@ -68,11 +68,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
         UsageError: a setting contradicts another.
     """
     check_places(settings)
-    own = (
-        open_sink(settings.telemetry, output=settings.output, progress=progress(settings.output))
-        if events is None
-        else None
-    )
+    own = _open_sink(settings) if events is None else None
     sink = own or events
     assert sink is not None
     lake = backend(settings)
@@ -97,6 +93,12 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
         if own is not None:
             own.close()
         give_memory_back()
+
+
+def _open_sink(settings: Settings) -> Sinks:
+    headers = _revealed(settings.telemetry.headers)
+    redaction.remember([headers or ""])
+    return open_sink(settings.telemetry, headers=headers, output=settings.output, progress=progress(settings.output))
 
 
 def progress(output: str) -> Sink | None:
@@ -160,6 +162,7 @@ def feeders(app: Lakeray, choice: ExecutorChoice, replay: Days | None) -> Feeder
     return RayFeeders(
         address=settings.ray.address,
         num_cpus=settings.ray.num_cpus,
+        environment=settings.ray.environment,
         open_committer=functools.partial(open_shared_committer, settings),
         feed_one=functools.partial(feed_one, settings, replay),
         validator=batch_validator(settings),
@@ -282,7 +285,7 @@ def backend(settings: Settings, *, commits: bool = False) -> Backend:
         own_lease = functools.partial(FileLease, absolute(settings.paths.root) / "lease")
         return SqliteBackend(address, place=place, lease=own_lease, schema=schema)
     if scheme == "postgres":
-        return PostgresBackend(
+        lake = PostgresBackend(
             address,
             place=place,
             lease=PostgresLease,
@@ -291,6 +294,8 @@ def backend(settings: Settings, *, commits: bool = False) -> Backend:
             network_timeout_s=settings.lake.lease_timeout_s,
             commits=commits,
         )
+        redaction.remember(value for secret in lake.secrets for value in secret.hidden.values())
+        return lake
     raise UsageError("lake.catalog", expected="sqlite:/path or postgres:…", found="another scheme")
 
 
@@ -311,7 +316,7 @@ def s3_access(settings: Settings) -> S3Access | None:
     storage = settings.storage
     if not storage.url.startswith("s3://") and not settings.lake.data_path.startswith("s3://"):
         return None
-    keys = credentials(_revealed(storage.access_key_id), _revealed(storage.secret_access_key))
+    keys = s3_keys(settings)
     return S3Access(
         endpoint_url=storage.endpoint_url,
         region=storage.region or "us-east-1",
@@ -413,7 +418,7 @@ def _store(settings: Settings, url: str) -> ObstoreStore:
     storage = settings.storage
     if not url.startswith("s3://"):
         return open_store(url)
-    keys = credentials(_revealed(storage.access_key_id), _revealed(storage.secret_access_key))
+    keys = s3_keys(settings)
     return open_store(
         url,
         endpoint_url=storage.endpoint_url,
@@ -423,6 +428,20 @@ def _store(settings: Settings, url: str) -> ObstoreStore:
         session_token=keys.session_token,
         timeout_s=storage.timeout_s,
     )
+
+
+def s3_keys(settings: Settings) -> S3Credentials:
+    """The keys of object storage; from now on no text of this process shows them.
+
+    Raises:
+        UsageError: there are none.
+    """
+    storage = settings.storage
+    keys = credentials(
+        _revealed(storage.access_key_id), _revealed(storage.secret_access_key), _revealed(storage.session_token)
+    )
+    redaction.remember([keys.access_key_id, keys.secret_access_key, keys.session_token or ""])
+    return keys
 
 
 def _revealed(secret: Secret | None) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Protocol, TextIO
+from urllib.parse import urlsplit, urlunsplit
 
 from lakeray.values.events import (
     BatchCommitted,
@@ -21,6 +22,7 @@ from lakeray.values.events import (
     StreamFinished,
     StreamStarted,
 )
+from lakeray.values.redaction import redacted
 
 _QUIET = (StreamStarted, SampleFileWritten)
 _WARNINGS = (FileRejected, Noted, ObjectsDropped)
@@ -68,9 +70,9 @@ class LogSink:
         level = "warning" if isinstance(event, _WARNINGS) else level
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         if self._as_json:
-            line = json.dumps({"at": at, "level": level, "event": event.name, **event.as_fields()}, default=str)
+            line = json.dumps({"at": at, "level": level, "event": event.name, **_fields(event)}, default=str)
         else:
-            fields = " ".join(f"{name}={_text(value)}" for name, value in event.as_fields().items() if value != "")
+            fields = " ".join(f"{name}={_text(value)}" for name, value in _fields(event).items() if value != "")
             line = f"{at} {level} {event.name} {fields}"
         try:
             self._stream.write(line + "\n")
@@ -85,7 +87,7 @@ class LogSink:
 class OtelSink:
     """Events as OpenTelemetry spans and metrics."""
 
-    def __init__(self, settings: Exporter) -> None:
+    def __init__(self, settings: Exporter, *, headers: str | None) -> None:
         # Half a second of imports that only telemetry=console and =otlp pay.
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -93,7 +95,7 @@ class OtelSink:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        spans, metrics = _exporters(settings)
+        spans, metrics = _exporters(settings, headers=headers)
         resource = Resource.create({"service.name": settings.service_name})
         self._traces = TracerProvider(resource=resource)
         self._traces.add_span_processor(BatchSpanProcessor(spans))
@@ -110,7 +112,7 @@ class OtelSink:
 
     def emit(self, event: Event) -> None:
         """Record the event as a span that ends now, and count what it counts."""
-        fields = event.as_fields()
+        fields = _fields(event)
         seconds = fields.get("seconds")
         now_ns = int(datetime.now(UTC).timestamp() * 1e9)
         took_ns = int(float(seconds) * 1e9) if isinstance(seconds, float) else 0
@@ -158,31 +160,46 @@ class Sinks:
             sink.close()
 
 
-def open_sink(settings: Exporter, *, output: str, progress: Sink | None) -> Sinks:
+def open_sink(settings: Exporter, *, headers: str | None, output: str, progress: Sink | None) -> Sinks:
     """The sinks that the settings ask for: stderr always, OpenTelemetry where wanted.
 
     Args:
+        headers: of OTLP's requests, ``name=value,…``; they may hold a secret.
         output: ``text`` or ``json``: the form of the lines on stderr.
         progress: what shows events to a person, in place of those lines.
     """
     first = progress or LogSink(sys.stderr, as_json=output == "json")
-    return Sinks([first] if settings.exporter == "none" else [first, OtelSink(settings)])
+    return Sinks([first] if settings.exporter == "none" else [first, OtelSink(settings, headers=headers)])
 
 
-def _exporters(settings: Exporter):  # type: ignore[no-untyped-def]  # noqa: ANN202 — exporters share no public base
+def _exporters(settings: Exporter, *, headers: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN202 — exporters share no public base
     if settings.exporter == "otlp":
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.util.re import parse_env_headers
 
-        base = settings.endpoint.rstrip("/") if settings.endpoint else None
+        sent = None if headers is None else parse_env_headers(headers, liberal=True)
         return (
-            OTLPSpanExporter(endpoint=f"{base}/v1/traces" if base else None),
-            OTLPMetricExporter(endpoint=f"{base}/v1/metrics" if base else None),
+            OTLPSpanExporter(endpoint=_at(settings.endpoint, "v1/traces"), headers=sent),
+            OTLPMetricExporter(endpoint=_at(settings.endpoint, "v1/metrics"), headers=sent),
         )
     from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
     from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
     return ConsoleSpanExporter(out=sys.stderr), ConsoleMetricExporter(out=sys.stderr)
+
+
+def _fields(event: Event) -> dict[str, object]:
+    """The fields of an event; no text among them shows a secret."""
+    return {name: redacted(value) if type(value) is str else value for name, value in event.as_fields().items()}
+
+
+def _at(endpoint: str | None, path: str) -> str | None:
+    """The address of one kind of signal below the endpoint; its query stays, for some collectors ask a key there."""
+    if not endpoint:
+        return None
+    parts = urlsplit(endpoint)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}"))
 
 
 def _text(value: object) -> str:

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from lakeray.cli.credentials import completed, secret
 from lakeray.cli.parse import Call
 from lakeray.settings.conversion import settings_from
 from lakeray.settings.values import Settings
 from lakeray.values.errors import UsageError, nearest
-from lakeray.values.redaction import HIDDEN
+from lakeray.values.redaction import HIDDEN, names_secret
 from lakeray.values.redaction import redacted as without_secrets
 
 PROJECT = Path(os.environ.get("LAKERAY_HOME") or Path(__file__).resolve().parents[2])
 """Where conf/ and dbt/ are: the checkout, or what LAKERAY_HOME says."""
 
 
-_SECRET = re.compile(r"secret|password|access_key|token|catalog$", re.IGNORECASE)
+_MAY_HOLD_ONE = ("catalog", "headers")
+"""Settings that are no secret by name, and may have one in them."""
 _ONLY_A_PATH = re.compile(r"^\w+:/(?!/)")
 """An address that holds no credentials, whatever its scheme."""
 
@@ -39,7 +41,7 @@ def compose(call: Call) -> Any:
     OmegaConf.register_new_resolver("file_url", _file_url, replace=True)
     OmegaConf.register_new_resolver("project", lambda *parts: str(PROJECT.joinpath(*parts)), replace=True)
     OmegaConf.register_new_resolver("service", _service, replace=True)
-    OmegaConf.register_new_resolver("secret", _secret, replace=True)
+    OmegaConf.register_new_resolver("secret", secret, replace=True)
     names = list(stream_names(call.config_dir))
     _check_streams(call.overrides, names)
     overrides = [_also_when_absent(word, names) for word in call.overrides]
@@ -124,7 +126,7 @@ def settings_of(call: Call) -> Settings:
     Raises:
         UsageError: a setting is wrong; names it.
     """
-    return settings_from(composed(call))
+    return settings_from(completed(composed(call)))
 
 
 def stream_names(config_dir: str | None) -> Iterator[str]:
@@ -134,15 +136,23 @@ def stream_names(config_dir: str | None) -> Iterator[str]:
             yield f"{path.parent.name}/{path.stem}"
 
 
-def redacted(value: Any, *, key: str = "") -> Any:
-    """A config without its secrets."""
+def redacted(value: Any, *, key: str = "", keys_tell: bool = True) -> Any:
+    """A config without its secrets.
+
+    Args:
+        keys_tell: whether a key like ``password`` means a secret. Not in streams: there it is the name of a column.
+    """
     if isinstance(value, dict):
-        return {name: item if name == "streams" else redacted(item, key=str(name)) for name, item in value.items()}
+        return {
+            name: redacted(item, key=str(name), keys_tell=keys_tell and name != "streams")
+            for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [redacted(item, key=key) for item in value]
-    if isinstance(value, str) and _SECRET.search(key) and not _ONLY_A_PATH.match(value):
-        return HIDDEN
-    return without_secrets(value) if isinstance(value, str) else value
+        return [redacted(item, key=key, keys_tell=keys_tell) for item in value]
+    if not isinstance(value, str):
+        return value
+    is_secret = keys_tell and (names_secret(key) or key in _MAY_HOLD_ONE) and not _ONLY_A_PATH.match(value)
+    return HIDDEN if is_secret else without_secrets(value)
 
 
 def _key(word: str) -> str:
@@ -227,21 +237,6 @@ def _service(root: str, name: str) -> Any:
         return None
     state = json.loads(path.read_text(encoding="utf-8"))
     return f"http://127.0.0.1:{state['s3_port']}" if name == "s3_endpoint" else state[name]
-
-
-def _secret(name: str) -> str | None:
-    """A secret from the environment, or from the file that NAME_FILE names, as Docker and Kubernetes mount it."""
-    value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
-    if value or not path:
-        return value or None
-    try:
-        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UsageError(f"{name}_FILE", expected="a file with the secret", found=f"{path}: {reason}") from None
-    if not text:
-        raise UsageError(f"{name}_FILE", expected="a file with the secret", found=f"{path}: an empty one")
-    return text
 
 
 def _file_url(*parts: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from lakeray.cli.compose import default_of, settings_of, shown
 from lakeray.cli.crash import caught
+from lakeray.cli.credentials import take_out
 from lakeray.cli.help import COMMANDS, command_help, overview
 from lakeray.cli.parse import Call, parse
 from lakeray.cli.terminal import Output
@@ -58,6 +59,7 @@ def _run(call: Call) -> int:
         print(shown(call), end="")
         return 0
     settings = settings_of(call)
+    take_out(settings)
     module = importlib.import_module(f"lakeray.cli.commands.{call.command}")
     code: int = module.run(settings, call.arguments, Output(as_json=settings.output == "json"))
     return code

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from lakeray.settings.addresses import refuse_credentials
 from lakeray.settings.ranges import require_ranges
 from lakeray.settings.values import BatchSettings, Secret, Settings, Size, StreamSettings
 from lakeray.values.errors import UsageError, nearest
@@ -104,6 +105,7 @@ def _check_places(settings: Settings) -> None:
         raise UsageError("telemetry.exporter", expected=choices, found=repr(settings.telemetry.exporter))
     if not settings.lake.data_path.strip():
         raise UsageError("lake.data_path", expected="a folder or s3://bucket/prefix", found="an empty text")
+    refuse_credentials(settings)
     _check_address("storage.url", settings.storage.url)
     if settings.storage.endpoint_url is not None:
         scheme = _split("storage.endpoint_url", settings.storage.endpoint_url).scheme

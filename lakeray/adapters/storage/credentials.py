@@ -16,17 +16,27 @@ class S3Credentials:
     session_token: str | None = None
 
 
-def credentials(access_key_id: str | None, secret_access_key: str | None) -> S3Credentials:
-    """The given keys, or else those of the AWS chain: environment, profile, web identity, instance.
+def credentials(
+    access_key_id: str | None, secret_access_key: str | None, session_token: str | None = None
+) -> S3Credentials:
+    """The given keys, or else those of the AWS chain: profile, web identity, container, instance.
 
     Raises:
-        UsageError: neither is there.
+        UsageError: neither is there, or the chain fails.
     """
     if access_key_id and secret_access_key:
-        return S3Credentials(access_key_id=access_key_id, secret_access_key=secret_access_key)
+        return S3Credentials(
+            access_key_id=access_key_id, secret_access_key=secret_access_key, session_token=session_token
+        )
     import boto3  # 0.3 s, and only the chain needs it
+    from botocore.exceptions import BotoCoreError
 
-    found = boto3.Session().get_credentials()
+    try:
+        found = boto3.Session().get_credentials()
+    except BotoCoreError as error:
+        raise UsageError(
+            "storage.access_key_id", expected="credentials that the AWS chain finds", found=str(error)
+        ) from error
     if found is None:
         raise UsageError(
             "storage.access_key_id",
