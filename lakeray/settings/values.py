@@ -205,7 +205,8 @@ class TelemetrySettings:
     """Spans and metrics."""
 
     exporter: str = "none"
-    endpoint: str | None = None
+    endpoint: str | None = field(default=None, repr=False)
+    """Some collectors ask a key in its query."""
     headers: Secret | None = None
     """Of OTLP's requests, ``name=value,…`` as OpenTelemetry writes them."""
     service_name: str = "lakeray"

@@ -181,7 +181,8 @@ def test_a_short_or_common_value_that_was_read_hides_no_word() -> None:
 
 
 def test_what_is_remembered_is_hidden_in_every_error() -> None:
-    redaction.remember(["hunter2-hunter2-hunter2"])
+    for _ in range(2):
+        redaction.remember(["hunter2-hunter2-hunter2", "short", ""])
     error = CatalogError("no", found="the server repeats hunter2-hunter2-hunter2 as it was sent")
     assert "hunter2" not in f"{error} {error!r} {error.as_dict()} {error.args}"
 
