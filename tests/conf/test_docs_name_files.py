@@ -33,6 +33,14 @@ def test_every_place_that_the_page_names_is_there(page: str) -> None:
     assert [place for place in sorted(named(page) - NOT_YET) if not is_there(place)] == []
 
 
+def test_the_folders_of_tests_are_told_all_and_no_others() -> None:
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("**/*.py"))}
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Tests", 1)[1].split("\n## ", 1)[0]
+    assert set(re.findall(r"^\| `(\w+)/` \|", contributing, re.MULTILINE)) == folders
+    (row,) = re.findall(r"^\| `tests/` \| (.+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"\w+", row.partition(";")[0])) == folders - {"support"}
+
+
 def test_what_is_not_there_yet_is_not_there() -> None:
     assert [place for place in sorted(NOT_YET) if is_there(place)] == []
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,11 +126,10 @@ def everything(lake: Lake) -> object:
     """All that a write could change: the catalog's rows, the lake's own files, the raw objects."""
     if isinstance(lake, InMemory):
         return copy.deepcopy((lake.catalog.snapshots, lake.catalog.scheduled)), lake.keys()
-    assert isinstance(lake, OnDisk) and lake.address.sqlite_path is not None
-    with sqlite3.connect(f"file:{lake.address.sqlite_path}?mode=ro", uri=True) as catalog:
+    assert isinstance(lake, OnDisk)
+    with closing(sqlite3.connect(f"file:{lake._root / 'catalog.sqlite'}?mode=ro", uri=True)) as catalog:
         rows = list(catalog.iterdump())
-    catalog.close()
-    own = {path: path.read_bytes() for path in Path(lake.address.data_path).rglob("*") if path.is_file()}
+    own = {path: path.read_bytes() for path in (lake._root / "lake").rglob("*") if path.is_file()}
     return rows, own, lake.keys()
 
 
