@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 
 from lakeray.ports.catalog import CatalogReader, PlanningReader
 from lakeray.ports.committer import Committer
@@ -40,6 +40,7 @@ from lakeray.values.model import (
     Batch,
     Budget,
     BuildResult,
+    CleanPlan,
     Column,
     CommitRequest,
     Contract,
@@ -67,6 +68,8 @@ class Rules:
     oversize_policy: str
     lookback_days: int
     retention_days: int
+    raw: clean.RawRules = field(default_factory=clean.RawRules)
+    """Whose raw objects clean-up may delete."""
     max_batches: int | None = None
     adaptive: bool = True
     """Whether the memory factor follows what the stream's merges were measured to need."""
@@ -118,17 +121,22 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False)
         everything: list the whole prefix, so that files too late for a feed are counted; else from the horizon on.
             What vanished is told from the horizon on in both cases: `doctor` compares everything.
     """
-    since = horizon_of(rules, ports.reader.cursor(rules.stream))
+    cursor = ports.reader.cursor(rules.stream)
+    since = horizon_of(rules, cursor)
+    known = ports.reader.known(rules.stream, since=since)
     found = discover.sort_out(
         discover.list_since(ports.store, rules.stream, since=None if everything else since),
-        known=ports.reader.known(rules.stream, since=since),
+        known=known,
         quarantine=ports.reader.quarantined(rules.stream),
         since=since,
         looked_since=since,
         head=ports.store.head,
         known_among=functools.partial(ports.reader.known_among, rules.stream) if everything else None,
     )
-    return _packed(rules, ports, found)
+    planned = _packed(rules, ports, found)
+    if cursor.path is not None or known:
+        return planned
+    return replace(planned, existing=found.new + found.skipped)  # nothing was taken in yet: P13
 
 
 def _packed(rules: Rules, ports: PlanningPorts, found: Discovery) -> Plan:
@@ -283,9 +291,20 @@ class StreamFeed:
         """
         planned = self._look()
         self._reached(FaultPoint.AFTER_DISCOVER)
-        self._emit(_planned(planned))
+        leaving = leaving_of(self._rules, planned, reader=self._ports.reader, now=self._ports.clock.now())
+        self._emit(_planned(planned, leaving))
         plan.refuse_oversize(planned, oversize_policy=self._rules.oversize_policy)
+        self._note_existing(planned)
         return planned
+
+    def _note_existing(self, planned: Plan) -> None:
+        """Remember what the first plan lists, before anything of it is taken in: those objects are the user's (P13)."""
+        stream, existing = self._rules.stream, planned.existing
+        if self._replay is not None and self._ports.reader.cursor(stream).path is None:
+            existing = plan_stream(self._rules, self._ports.planning_ports()).existing  # a replay lists some days only
+        if planned.batches and existing:
+            self._ports.committer.note_existing(stream, {file.key: file.etag for file in existing})
+            self._reached(FaultPoint.AFTER_NOTED)
 
     def _validated(self, planned: Plan) -> Generator[split.Checked, None, None]:
         if planned.batches:
@@ -404,15 +423,15 @@ class StreamFeed:
         )
 
     def _clean(self) -> None:
-        stream, reader = self._rules.stream, self._ports.reader
-        planned = clean.plan_clean(
-            stream, cursor=reader.cursor(stream), reader=reader, retention_days=self._rules.retention_days
-        )
+        stream = self._rules.stream
+        planned = plan_clean(self._rules, reader=self._ports.reader)
         if not planned.files:
             return
-        rows = self._ports.committer.remove(stream, planned.files, reason=Removal.RETENTION)
-        self._emit(FilesCleaned(stream=str(stream), files=len(planned.files), rows=rows, objects_deleted=0))
+        rows = remove(planned, self._ports.committer)
+        kept = len(planned.kept)
+        self._emit(FilesCleaned(stream=str(stream), files=len(planned.files), rows=rows, objects_deleted=0, kept=kept))
         self._progress.cleaned += len(planned.files)
+        self._progress.kept += kept
         self._progress.worked = True
 
     def _effective_contract(self) -> Contract:
@@ -427,6 +446,38 @@ class StreamFeed:
 
     def _emit(self, event: Event) -> None:
         self._ports.events.emit(event)
+
+
+def leaving_of(rules: Rules, planned: Plan, *, reader: CatalogReader, now: datetime) -> clean.Leaving:
+    """What will leave landing when the plan is taken in, and of it the objects that storage loses in the end (P13)."""
+    return clean.foresee(
+        planned,
+        cursor=reader.cursor(rules.stream),
+        reader=reader,
+        retention_days=rules.retention_days,
+        raw=rules.raw,
+        until=now.date() + timedelta(days=1),
+    )
+
+
+def plan_clean(rules: Rules, *, reader: CatalogReader) -> CleanPlan:
+    """What clean-up takes out of the stream's landing table now; writes nothing."""
+    return clean.plan_clean(
+        rules.stream,
+        cursor=reader.cursor(rules.stream),
+        reader=reader,
+        retention_days=rules.retention_days,
+        raw=rules.raw,
+    )
+
+
+def remove(planned: CleanPlan, committer: Committer) -> int:
+    """Take the planned files out of landing, each for its reason; returns the rows that went (P13)."""
+    rows = 0
+    for files, reason in ((planned.deleted, Removal.RETENTION), (planned.kept, Removal.KEPT)):
+        if files:
+            rows += committer.remove(planned.stream, files, reason=reason)
+    return rows
 
 
 def merge_budget(rules: Rules, events: EventSink) -> merge.MergeBudget:
@@ -461,7 +512,7 @@ def _finished(report: StreamReport) -> StreamFinished:
     )
 
 
-def _planned(planned: Plan) -> StreamPlanned:
+def _planned(planned: Plan, leaving: clean.Leaving) -> StreamPlanned:
     return StreamPlanned(
         stream=str(planned.stream),
         batches=len(planned.batches),
@@ -472,4 +523,6 @@ def _planned(planned: Plan) -> StreamPlanned:
         changed=len(planned.changed),
         vanished=len(planned.vanished),
         oversize=len(planned.oversize),
+        leaving=leaving.files,
+        deleting=leaving.deleted,
     )

@@ -18,7 +18,7 @@ from lakeray.ports.time import Clock
 from lakeray.settings.conversion import batch_for
 from lakeray.settings.stream_budget import fitted
 from lakeray.settings.values import ExecutorChoice, Settings, StreamSettings
-from lakeray.steps.clean import clean_before
+from lakeray.steps.clean import RawRules, clean_before
 from lakeray.steps.split import leaves_of
 from lakeray.steps.work import Standing, Work, work_of
 from lakeray.values.errors import LakerayError
@@ -117,6 +117,7 @@ def rules_for(settings: Settings, stream: StreamSettings) -> Rules:
         adaptive=batch.adaptive,
         lookback_days=settings.feed.lookback_days,
         retention_days=settings.retention.days if stream.retention.days is None else stream.retention.days,
+        raw=RawRules(raw=settings.retention.raw, delete_existing=settings.retention.delete_existing),
         max_batches=settings.feed.max_batches,
         on_changed=settings.feed.on_changed,
         on_vanished=settings.feed.on_vanished,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lakeray.steps.clean import Leaving
 from lakeray.values.keys import shown
 from lakeray.values.model import (
     Cursor,
@@ -15,6 +16,7 @@ from lakeray.values.model import (
     LedgerEntry,
     Plan,
     QuarantineEntry,
+    Removal,
     SourceFile,
     StreamName,
     StreamReport,
@@ -44,6 +46,8 @@ class StreamState:
     last_batch: LastBatch | None
     landing_rows: int | None
     processed_rows: int | None
+    kept_files: int
+    """Files that left landing whose objects stay."""
     now: datetime
     error: str | None = None
 
@@ -76,6 +80,7 @@ class StreamState:
             "vanished": None if plan is None else len(plan.vanished),
             "landing_rows": self.landing_rows,
             "processed_rows": self.processed_rows,
+            "kept_files": self.kept_files,
             "last_batch": None if self.last_batch is None else _last_batch(self.last_batch),
             "error": self.error,
         }
@@ -114,6 +119,7 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
             "taken in",
             "landing rows",
             "processed rows",
+            "kept",
             "lag",
             "quarantined",
             "too late",
@@ -142,7 +148,7 @@ def feed_table(report: FeedReport) -> Table:
     """``feed`` as a table."""
     return Table(
         title="Feed",
-        columns=("stream", "status", "batches", "files", "size", "rows", "quarantined", "time"),
+        columns=("stream", "status", "batches", "files", "size", "rows", "quarantined", "left landing", "kept", "time"),
         rows=tuple(
             (
                 str(item.stream),
@@ -152,6 +158,8 @@ def feed_table(report: FeedReport) -> Table:
                 human_bytes(item.size_bytes),
                 f"{item.rows:,}",
                 str(item.quarantined),
+                f"{item.cleaned:,}",
+                f"{item.kept:,}",
                 human_seconds(item.seconds),
             )
             for item in report.streams
@@ -159,12 +167,20 @@ def feed_table(report: FeedReport) -> Table:
     )
 
 
-def plan_json(plans: Sequence[Plan], *, seconds: float) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What ``plan`` tells of one stream."""
+
+    plan: Plan
+    leaving: Leaving
+
+
+def plan_json(foreseen: Sequence[Foreseen], *, seconds: float) -> dict[str, Any]:
     """``plan`` as one JSON document."""
-    return {"streams": [_plan_json(item) for item in plans], "estimated_seconds": seconds}
+    return {"streams": [_plan_json(item.plan, item.leaving) for item in foreseen], "estimated_seconds": seconds}
 
 
-def plan_tables(plans: Sequence[Plan]) -> list[Table]:
+def plan_tables(foreseen: Sequence[Foreseen]) -> list[Table]:
     """``plan`` as tables: the streams, and what needs attention."""
     streams = Table(
         title="Plan",
@@ -178,6 +194,8 @@ def plan_tables(plans: Sequence[Plan]) -> list[Table]:
             "oversize",
             "too late",
             "quarantined",
+            "will leave landing",
+            "will be deleted",
         ),
         rows=tuple(
             (
@@ -190,11 +208,13 @@ def plan_tables(plans: Sequence[Plan]) -> list[Table]:
                 str(len(item.oversize)),
                 str(len(item.too_late)),
                 str(len(item.skipped)),
+                f"{leaving.files:,}",
+                f"{leaving.deleted:,}",
             )
-            for item in plans
+            for item, leaving in ((each.plan, each.leaving) for each in foreseen)
         ),
     )
-    notes = tuple(row for item in plans for row in _attention(item))
+    notes = tuple(row for each in foreseen for row in _attention(each.plan))
     return (
         [streams, Table(title="Needs attention", columns=("stream", "what", "file"), rows=notes)]
         if notes
@@ -275,21 +295,28 @@ def why_verdict(
     rejected: QuarantineEntry | None,
     too_late: bool,
     transformed_snapshot: int,
+    stays: bool = False,
 ) -> str:
-    """One sentence: where the file is in its life."""
+    """One sentence: where the file is in its life.
+
+    Args:
+        stays: clean-up takes its rows out of landing and leaves the object.
+    """
     last = entries[-1] if entries else None
     if last is not None and last.removed_at is not None and listed is not None and _differs(listed, last):
         last = None  # the key is used again: for another file
     if last is not None and last.removed_at is not None:
+        there = "kept" if last.removed_because == Removal.KEPT else "still there"
         return (
             f"taken in {last.taken_at:%Y-%m-%d %H:%M} UTC, left the landing table {last.removed_at:%Y-%m-%d %H:%M} UTC "
-            f"({last.removed_because}); the object is {'still there' if listed else 'gone'}"
+            f"({last.removed_because}); the object is {there if listed else 'gone'}"
         )
     if last is not None:
         merged = "and merged" if last.snapshot <= transformed_snapshot else "but not merged yet"
         changed = listed is not None and _differs(listed, last)
         state = "; the object has changed since" if changed else "" if listed else "; the object has vanished since"
-        return f"taken in as snapshot {last.snapshot} {merged}{state}"
+        kept = "; its object is never deleted" if stays and not state else ""
+        return f"taken in as snapshot {last.snapshot} {merged}{state}{kept}"
     if rejected is not None:
         changed = listed is not None and rejected.etag != listed.etag
         todo = "; it changed since and is taken in by the next feed" if changed else ""
@@ -331,6 +358,7 @@ def _status_row(state: StreamState) -> tuple[str, ...]:
         f"{state.registered_files:,}",
         _count(state.landing_rows),
         _count(state.processed_rows),
+        f"{state.kept_files:,}",
         "?" if lag is None else human_seconds(lag),
         str(state.quarantined),
         "?" if plan is None else str(len(plan.too_late)),
@@ -349,12 +377,13 @@ def _report_json(item: StreamReport) -> dict[str, Any]:
         "rows": item.rows,
         "quarantined": item.quarantined,
         "cleaned": item.cleaned,
+        "kept": item.kept,
         "seconds": round(item.seconds, 3),
         "error": None if item.error is None else dict(item.error),
     }
 
 
-def _plan_json(item: Plan) -> dict[str, Any]:
+def _plan_json(item: Plan, leaving: Leaving) -> dict[str, Any]:
     return {
         "source": item.stream.source,
         "stream": item.stream.stream,
@@ -383,6 +412,8 @@ def _plan_json(item: Plan) -> dict[str, Any]:
         "changed": [change.file.key for change in item.changed],
         "vanished": list(item.vanished),
         "listed_files": item.listed_files,
+        "leaves_landing": leaving.files,
+        "deletes_objects": leaving.deleted,
         "memory_factor": {
             "value": round(item.factor.value, 3),
             "source": "adapted" if item.factor.batches else "default",

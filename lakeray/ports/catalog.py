@@ -63,6 +63,12 @@ class CatalogReader(PlanningReader, Protocol):
     def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
         """Live ledger entries of days ``first`` to ``last``, both inclusive."""
 
+    def existing_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, str]:
+        """What the stream's first plan listed of these keys, and under which ETags (P13)."""
+
+    def kept_files(self, stream: StreamName) -> int:
+        """How many files left landing whose objects stay."""
+
     def totals(self, stream: StreamName) -> tuple[int, int | None]:
         """How many files were ever taken in, and the newest DuckLake snapshot that registered one."""
 

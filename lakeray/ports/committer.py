@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,6 +70,9 @@ class Committer(Protocol):
             paths: registered paths.
             entries: the live ledger entries of these paths; they are marked removed.
         """
+
+    def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
+        """Remember what the stream's first plan lists, by key; nothing when that is remembered already (P13)."""
 
     def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
         """Read the landing columns of one registered file; says why they cannot be read.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -77,6 +77,10 @@ class ForwardingCommitter(ABC):
     ) -> int:
         """See ``Committer``."""
         return self.forward("forget", stream, paths=paths, entries=entries, reason=reason)
+
+    def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
+        """See ``Committer``."""
+        self.forward("note_existing", stream, etags)
 
     def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
         """See ``Committer``."""

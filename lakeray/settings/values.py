@@ -20,6 +20,7 @@ from lakeray.values.model import (
     OnMissingColumn,
     OnNewColumn,
     OnTypeChange,
+    RawPolicy,
     StreamName,
 )
 
@@ -169,6 +170,9 @@ class RetentionSettings:
     """Raw files and landing rows stay this many days behind the cursor."""
     snapshot_days: float
     """DuckLake snapshots stay this long; storage loses an object when no snapshot shows it."""
+    raw: RawPolicy = RawPolicy.DELETE
+    delete_existing: bool = False
+    """Clean-up may also delete what a stream's first plan listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

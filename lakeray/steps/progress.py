@@ -11,7 +11,7 @@ class StreamProgress:
     def __init__(self, stream: StreamName) -> None:
         self.stream = stream
         self.worked = False
-        self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = 0
+        self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = self.kept = 0
 
     def add(self, *, files: int, size_bytes: int, rows: int, rejected: int) -> None:
         """Count one batch."""
@@ -33,6 +33,7 @@ class StreamProgress:
             rows=self.rows,
             quarantined=self.quarantined,
             cleaned=self.cleaned,
+            kept=self.kept,
             seconds=seconds,
             error=error,
         )

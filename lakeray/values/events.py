@@ -47,6 +47,10 @@ class StreamPlanned(Event):
     changed: int
     vanished: int
     oversize: int
+    leaving: int = 0
+    """Files whose rows are behind the retention when all of it is taken in, and leave landing then."""
+    deleting: int = 0
+    """Those of ``leaving`` whose objects go, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +172,8 @@ class FilesCleaned(Event):
     files: int
     rows: int
     objects_deleted: int
+    kept: int = 0
+    """Those of ``files`` whose objects stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ class FaultPoint(StrEnum):
     """In the order of a feed."""
 
     AFTER_DISCOVER = "after_discover"
+    AFTER_NOTED = "after_noted"
+    """What the stream's first plan lists is remembered, nothing is taken in."""
     AFTER_VALIDATE = "after_validate"
     BEFORE_COMMIT = "before_commit"
     """Everything is written in the transaction, COMMIT is not sent."""
@@ -25,6 +27,8 @@ class FaultPoint(StrEnum):
     AFTER_ADVANCE = "after_advance"
     AFTER_REMOVE = "after_remove"
     """Clean-up: rows left landing, no DuckLake snapshot is expired."""
+    BEFORE_EXPIRE = "before_expire"
+    """Clean-up: kept objects are out of the catalog, no DuckLake snapshot is expired."""
     AFTER_EXPIRE = "after_expire"
     """Clean-up: DuckLake snapshots are expired, storage has lost nothing."""
     AFTER_ORIGINALS = "after_originals"

@@ -229,6 +229,8 @@ class Plan:
     vanished: tuple[str, ...] = ()
     """Keys that are registered and live, but that storage no longer has (P14)."""
     listed_files: int = 0
+    existing: tuple[SourceFile, ...] = ()
+    """All that was listed, when nothing of the stream was ever taken in: the user's own objects; else empty (P13)."""
     factor: Factor = DEFAULT
     """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
 
@@ -459,11 +461,22 @@ class BuildResult:
     """Resident memory of the process at its highest meanwhile; None when it was not measured."""
 
 
+class RawPolicy(StrEnum):
+    """What becomes of raw objects whose rows are behind the retention (P13)."""
+
+    DELETE = "delete"
+    """They go when no DuckLake snapshot shows them; those of the stream's first plan only if that is said, too."""
+    KEEP = "keep"
+    """None is ever deleted."""
+
+
 class Removal(StrEnum):
     """Why a file's rows left the landing table, as the catalog stores it."""
 
     RETENTION = "retention"
-    """They were behind the retention, and merged (P13)."""
+    """They were behind the retention, and merged; the object goes when no DuckLake snapshot shows it (P13)."""
+    KEPT = "kept"
+    """The same, but the object stays: nobody but the user deletes it."""
     VANISHED = "vanished"
     """Somebody deleted the object, and the policy is to drop it (P14)."""
     CHANGED = "changed"
@@ -480,7 +493,7 @@ class Removal(StrEnum):
         Decided once, here, and stored with the removal; who reads the ledger reads what is stored.
         """
         match self:
-            case Removal.RETENTION:
+            case Removal.RETENTION | Removal.KEPT:
                 return False
             case Removal.VANISHED | Removal.CHANGED | Removal.CORRUPT | Removal.REPAIR:
                 return True
@@ -528,8 +541,17 @@ class CleanPlan:
 
     stream: StreamName
     files: tuple[LedgerEntry, ...]
+    """All whose rows go."""
     before: date | None
     """Files of days before this one go (exclusive); None when the stream has no cursor."""
+    kept: tuple[LedgerEntry, ...] = ()
+    """Those of ``files`` whose objects stay."""
+
+    @property
+    def deleted(self) -> tuple[LedgerEntry, ...]:
+        """Those of ``files`` whose objects go when no DuckLake snapshot shows them."""
+        kept = {entry.key for entry in self.kept}
+        return tuple(entry for entry in self.files if entry.key not in kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -568,6 +590,9 @@ class StreamReport:
     rows: int = 0
     quarantined: int = 0
     cleaned: int = 0
+    """Files whose rows left the landing table."""
+    kept: int = 0
+    """Those of ``cleaned`` whose objects stay."""
     seconds: float = 0.0
     error: Mapping[str, str] | None = None
     """``errors.LakerayError.as_dict()`` when the status is failed."""

@@ -35,6 +35,7 @@ from lakeray.steps.plan import batch_id
 from lakeray.streams.generated import landing_ddl
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import LakerayError, LeaseLostError, TransformError
+from lakeray.values.faults import Fault, no_fault
 from lakeray.values.model import (
     Accepted,
     Batch,
@@ -98,6 +99,12 @@ class Lake:
     def reopen(self) -> Committer:
         """The next process' committer, with the next token; the older one stays as it is."""
         raise NotImplementedError
+
+    def etag(self, key: str) -> str:
+        """The ETag of an object that is there."""
+        found = self.store.head(key)
+        assert found is not None
+        return found.etag
 
     def keys(self) -> set[str]:
         """Every object of the raw prefix."""
@@ -235,6 +242,7 @@ class OnDisk(Lake):
     def __init__(self, root: Path, extension_directory: Path, *, writer: str = "catalog") -> None:
         super().__init__()
         self.writer = writer
+        self.fault: Fault = no_fault
         self._stack = ExitStack()
         self._root = root
         (root / "tmp").mkdir(parents=True)
@@ -296,6 +304,7 @@ class OnDisk(Lake):
             store=self.store,
             transformer=self.transformer,
             landing_ddl=landing_ddl,
+            fault=lambda point: self.fault(point),
             writer=self.writer,
         )
         self._stack.callback(committer.close)

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from lakeray.feed import Days, StreamFeed
 from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
+from lakeray.steps.clean import RawRules
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import ContractError, DamageError, TransformError
+from lakeray.values.faults import FaultPoint
 from lakeray.values.model import (
     Column,
     CommitRequest,
@@ -23,6 +26,7 @@ from lakeray.values.model import (
     Landed,
     LeaseIs,
     LedgerLacks,
+    RawPolicy,
     Refused,
     Rejected,
     RejectReason,
@@ -605,6 +609,150 @@ def test_a_forgotten_file_leaves_every_snapshot_and_its_key_may_come_again(ready
     ready.merge()
     assert ready.processed() == {0: (5, "another, longer text"), 1: (0, "old")}
     assert ready.committer.expire(older_than=EVER) == [] and ready.keys() == {A}
+
+
+# ---- what the user has is kept -------------------------------------------------------------------------------------
+
+
+def test_what_the_first_plan_listed_leaves_landing_and_stays_in_storage(lake: Lake) -> None:
+    for number, key in enumerate((A, B, C)):
+        lake.put(key, row(number))
+    report = lake.feed(snapshot_days=-36500, raw=RawRules())
+    assert (report.error, report.cleaned, report.kept) == (None, 2, 2)
+    assert (lake.keys(), lake.landing()) == ({A, B, C}, [(2, "")])
+    assert [(e.removed_because, e.etag) for e in lake.reader.history(A)] == [("kept", lake.etag(A))]
+    assert lake.reader.kept_files(STREAM) == 2
+    assert {key: known.live for key, known in lake.reader.known(STREAM, since=None).items()} == {
+        A: False,
+        B: False,
+        C: True,
+    }
+    if isinstance(lake, OnDisk):
+        assert set(lake.reader.data_file_paths()) & {lake.store.url(key) for key in (A, B, C)} == {lake.store.url(C)}
+    before = lake.state()
+    assert lake.feed(raw=RawRules()).status is StreamStatus.NOTHING_NEW
+    assert lake.state() == before
+
+
+def test_what_lands_after_the_first_plan_is_deleted_as_ever(lake: Lake) -> None:
+    late = key_for(date(2026, 3, 12))
+    lake.put(A, row(1))
+    lake.feed(raw=RawRules())
+    for number, key in enumerate((C, late)):
+        lake.put(key, row(number))
+    lake.feed(raw=RawRules())
+    lake.put(key_for(date(2026, 3, 31)), row(9))
+    report = lake.feed(snapshot_days=-36500, raw=RawRules())
+    assert (report.error, report.cleaned, report.kept) == (None, 2, 0)
+    assert lake.keys() == {A, key_for(date(2026, 3, 31))}
+
+
+def test_the_first_plan_is_noted_once(ready: Lake) -> None:
+    ready.committer.note_existing(STREAM, {A: "1", B: "it's"})
+    ready.committer.note_existing(STREAM, {A: "2", C: "3"})
+    assert dict(ready.reader.existing_among(STREAM, [A, B, C])) == {A: "1", B: "it's"}
+    assert dict(ready.reader.existing_among(STREAM, [C])) == {}
+    assert dict(ready.reader.existing_among(StreamName("shop", "refunds"), [A])) == {}
+    assert dict(ready.reader.existing_among(STREAM, [])) == {}
+    many = {f"shop/refunds/{number}.parquet": f"{number}" for number in range(1500)}
+    ready.committer.note_existing(StreamName("shop", "refunds"), many)
+    assert dict(ready.reader.existing_among(StreamName("shop", "refunds"), [*many, A])) == many
+    assert len(ready.reader.existing_among(StreamName("shop", "refunds"), [*many][:3])) == 3
+
+
+def test_a_first_feed_that_was_cut_off_still_knows_what_was_there_before_it(lake: Lake) -> None:
+    for number, key in enumerate((A, B)):
+        lake.put(key, row(number))
+    first = lake.feed(raw=RawRules(), budget=replace(BUDGET, max_files=1), max_batches=1)
+    assert (first.files, first.error) == (1, None)
+    later = key_for(date(2026, 3, 2), "part_9.parquet")
+    lake.put(later, row(3))
+    lake.put(C, row(4))
+    report = lake.feed(snapshot_days=-36500, raw=RawRules())
+    assert (report.error, report.cleaned, report.kept) == (None, 3, 2)
+    assert lake.keys() == {A, B, C}
+
+
+def test_a_replay_as_the_first_thing_of_all_notes_what_it_does_not_take_in(lake: Lake) -> None:
+    for number, key in enumerate((A, C)):
+        lake.put(key, row(number))
+    lake.rules = replace(lake.rules, raw=RawRules())
+    days = Days(first=date(2026, 3, 5), last=date(2026, 3, 31))
+    assert StreamFeed(lake.rules, lake.ports(), replay=days).report().files == 1
+    assert set(lake.reader.existing_among(STREAM, [A, C])) == {A, C}
+
+
+def test_nothing_is_deleted_when_raw_files_are_to_be_kept(lake: Lake) -> None:
+    lake.put(A, row(1))
+    lake.feed(raw=RawRules(raw=RawPolicy.KEEP))
+    lake.put(B, row(2))
+    lake.put(C, row(3))
+    report = lake.feed(snapshot_days=-36500, raw=RawRules(raw=RawPolicy.KEEP, delete_existing=True))
+    assert (report.cleaned, report.kept, lake.keys()) == (2, 2, {A, B, C})
+
+
+def test_a_kept_object_that_is_written_anew_is_a_new_file(lake: Lake) -> None:
+    for number, key in enumerate((A, B, C)):
+        lake.put(key, row(number))
+    lake.feed(snapshot_days=-36500, raw=RawRules())
+    lake.put(A, row(7, "written anew, and longer"))
+    lake.rules = replace(lake.rules, raw=RawRules())
+    days = Days(first=date(2026, 3, 1), last=date(2026, 3, 1))
+    assert StreamFeed(lake.rules, lake.ports(), replay=days).report().error is None
+    assert [entry.removed_because for entry in lake.reader.history(A)] == ["kept", "retention"]
+    lake.committer.expire(older_than=EVER)
+    assert lake.keys() == {B, C}  # it is not what the first plan listed
+
+
+@pytest.mark.parametrize("writer", ["extension", "catalog"])
+def test_kept_objects_are_never_scheduled_and_a_foreign_clean_up_deletes_none(
+    writer: str, tmp_path: Path, extension_directory: Path
+) -> None:
+    lake = OnDisk(tmp_path / "lake", extension_directory, writer=writer)
+    for number, key in enumerate((A, B, C)):
+        lake.put(key, row(number))
+    reached: list[FaultPoint] = []
+
+    def clean_up_by_somebody_else(point: FaultPoint) -> None:
+        if point in (FaultPoint.AFTER_REMOVE, FaultPoint.BEFORE_EXPIRE, FaultPoint.AFTER_EXPIRE):
+            reached.append(point)
+            scheduled = "__ducklake_metadata_lakehouse.ducklake_files_scheduled_for_deletion"
+            paths = {path for (path,) in lake.transformer.query(f"SELECT path FROM {scheduled}")}
+            assert paths & {lake.store.url(key) for key in (A, B, C)} == set()
+            lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+
+    lake.fault = clean_up_by_somebody_else
+    assert lake.feed(snapshot_days=-36500, raw=RawRules()).kept == 2
+    assert {FaultPoint.AFTER_REMOVE, FaultPoint.BEFORE_EXPIRE, FaultPoint.AFTER_EXPIRE} <= set(reached)
+    lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+    assert (lake.keys(), lake.landing()) == ({A, B, C}, [(2, "")])
+    lake.close()
+
+
+def test_kept_objects_that_somebody_else_had_scheduled_are_taken_off_the_list(on_disk: OnDisk) -> None:
+    lake = on_disk
+    for number, key in enumerate((A, C)):
+        lake.put(key, row(number))
+    lake.feed(raw=RawRules())
+    lake.transformer.query("CALL ducklake_expire_snapshots('lakehouse', older_than => '2100-01-01'::TIMESTAMPTZ)")
+    assert lake.store.url(A) not in lake.committer.expire(older_than=EVER, dry_run=True)
+    assert lake.store.url(A) not in lake.committer.expire(older_than=EVER)
+    lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+    assert lake.keys() == {A, C}
+
+
+def test_rows_of_kept_objects_are_shown_by_older_snapshots_until_these_expire(on_disk: OnDisk) -> None:
+    lake = on_disk
+    for number, key in enumerate((A, C)):
+        lake.put(key, row(number))
+    lake.feed(raw=RawRules(), retention_days=99)
+    head = lake.head()
+    lake.feed(raw=RawRules())
+    assert lake.landing() == [(1, "")]
+    older = f"SELECT pk FROM lakehouse.staging.{STREAM.landing_table} AT (VERSION => {head}) ORDER BY ALL"
+    assert lake.transformer.query(older) == [(0,), (1,)]
+    lake.committer.expire(older_than=EVER)
+    assert lake.landing() == [(1, "")] and lake.keys() == {A, C}
 
 
 # ---- quarantine ----------------------------------------------------------------------------------------------------

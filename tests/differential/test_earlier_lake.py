@@ -29,7 +29,7 @@ def made_earlier(lake: WrittenLake) -> None:
     lake.rows("ALTER TABLE lakehouse.meta.older RENAME TO removals")
     lake.rows("COMMIT")
     lake.reader.close()
-    lake.reader = DuckLakeReader(lake.address)  # the next process'
+    lake.reader = DuckLakeReader(lake.backend)  # the next process'
 
 
 def filled(pair: Twins) -> StreamName:

@@ -19,10 +19,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from lakeray.feed import plan_stream
+from lakeray.feed import plan_clean, plan_stream, remove
+from lakeray.steps.clean import RawRules
 from lakeray.steps.discover import horizon
 from lakeray.values.keys import day_of
-from lakeray.values.model import LedgerEntry, Removal, StreamReport, StreamStatus
+from lakeray.values.model import LedgerEntry, RawPolicy, Removal, StreamReport, StreamStatus
 from tests.support.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
 from tests.support.fakes.lake import CRASH_POINTS, Crash
 from tests.support.fakes.records import STREAM, Row, newest, row
@@ -56,6 +57,13 @@ class Stream(RuleBasedStateMachine):
         self.ids = 0
         self.marks = (date.min, 0)
         self.replayed = False
+        self.listed: dict[str, str] = {}
+        """What storage held when the run began that is going on, or went on last, before anything was taken in."""
+
+    @initialize(raw=st.sampled_from(RawPolicy), delete_existing=st.booleans())
+    def choose(self, raw: RawPolicy, delete_existing: bool) -> None:
+        """Whose raw objects clean-up may delete."""
+        self.world.rules = replace(SMALL, raw=RawRules(raw=raw, delete_existing=delete_existing))
 
     # ---- what comes ------------------------------------------------------------------------------------------------
 
@@ -188,10 +196,10 @@ class Stream(RuleBasedStateMachine):
     @rule(point=st.one_of(st.none(), st.sampled_from(CRASH_POINTS)))
     def clean(self, point: str | None) -> None:
         """The operator cleans earlier than the feed would."""
-        files = tuple(self.world.lake.cleanable(STREAM, before=self.today - timedelta(days=2)))
+        planned = plan_clean(replace(self.world.rules, retention_days=1), reader=self.world.lake)
         self.world.catalog.crash_at = point
         try:
-            self.world.lake.remove(STREAM, files, reason=Removal.RETENTION)
+            remove(planned, self.world.lake)
             self.world.expire()
         except Crash:
             self.world.reopen()
@@ -295,6 +303,27 @@ class Stream(RuleBasedStateMachine):
         there = {file.key for file in self.world.store.list_files("")}
         removed = {entry.key for entry in self.ledger() if entry.removed_at is not None}
         assert {key for key, _ in self.rows} - there <= removed
+
+    @invariant()
+    def what_the_first_plan_listed_is_known_and_never_deleted(self) -> None:
+        """P13: by key and ETag, whatever was cut off; unless the policy says that it may go."""
+        noted = self.world.catalog.head.existing.get(STREAM)
+        if noted is None:
+            assert not self.ledger()
+            self.listed = {file.key: file.etag for file in self.world.store.list_files("")}
+            return
+        assert noted == self.listed
+        raw = self.world.rules.raw
+        there = {file.key for file in self.world.store.list_files("")}
+        if raw.raw is RawPolicy.KEEP:
+            assert {key for key, _ in self.rows} <= there and not self.world.catalog.scheduled
+        elif not raw.delete_existing:
+            assert noted.keys() <= there
+            assert not {self.world.store.key_of(path) for path in self.world.catalog.scheduled} & {
+                entry.key for entry in self.ledger() if noted.get(entry.key) == entry.etag and entry.removed_at
+            } - {entry.key for entry in self.ledger() if noted.get(entry.key) != entry.etag}
+        stays = {entry.key for entry in self.ledger() if entry.removed_because == Removal.KEPT}
+        assert stays <= there
 
     @invariant()
     def marks_go_forward_and_never_lead(self) -> None:

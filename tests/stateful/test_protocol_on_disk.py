@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from lakeray.feed import plan_stream
+from lakeray.steps.clean import RawRules
 from lakeray.values.model import StreamStatus
 from tests.contract.lakes import OnDisk
 from tests.stateful.test_protocol import BAD, NAMES, SMALL, contents
@@ -32,12 +34,12 @@ class EmbeddedStream(RuleBasedStateMachine):
 
     extension_directory: Path
 
-    @initialize()
-    def open(self) -> None:
+    @initialize(delete_existing=st.booleans())
+    def open(self, delete_existing: bool) -> None:
         """An empty lake."""
         self.folder = TemporaryDirectory()
         self.lake = OnDisk(Path(self.folder.name) / "lake", self.extension_directory)
-        self.lake.rules = SMALL
+        self.lake.rules = replace(SMALL, raw=RawRules(delete_existing=delete_existing))
         self.rows: dict[str, list[Row]] = {}
         self.bad: set[str] = set()
 
@@ -92,6 +94,9 @@ class EmbeddedStream(RuleBasedStateMachine):
         live = sorted((r["pk"], r["value"]) for key, entry in known.items() if entry.live for r in self.rows[key])
         assert self.lake.landing() == live
         assert {entry.key for entry in self.lake.reader.quarantined(STREAM)} <= self.bad
+        noted = self.lake.reader.existing_among(STREAM, [*self.rows, *self.bad])
+        if not self.lake.rules.raw.delete_existing:
+            assert noted.keys() <= self.lake.keys()
 
     def teardown(self) -> None:
         """Once more, to the end."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeray.cli import words
+from lakeray.steps.clean import Leaving
 from lakeray.values.model import (
     Batch,
     Changed,
@@ -58,6 +59,9 @@ PLAN = Plan(
 LAST = LastBatch(batch_id="b", commit_id="c", snapshot=7, files=1, rows=3, size_bytes=10, committed_at=AT)
 
 
+FORESEEN = words.Foreseen(plan=PLAN, leaving=Leaving(files=1200, deleted=120))
+
+
 def why(**changes: object) -> str:
     given_ = {"listed": FILE, "entries": [], "rejected": None, "too_late": False, "transformed_snapshot": 0}
     return words.why_verdict(**(given_ | changes))  # type: ignore[arg-type]
@@ -88,6 +92,14 @@ def why(**changes: object) -> str:
             {"entries": [replace(ENTRY, removed_at=AT + timedelta(days=8), removed_because="retention")]},
             "taken in 2026-03-01 12:00 UTC, left the landing table 2026-03-09 12:00 UTC (retention); "
             "the object is still there",
+        ),
+        (
+            {"entries": [replace(ENTRY, removed_at=AT + timedelta(days=8), removed_because="kept")]},
+            "taken in 2026-03-01 12:00 UTC, left the landing table 2026-03-09 12:00 UTC (kept); the object is kept",
+        ),
+        (
+            {"entries": [ENTRY], "transformed_snapshot": 7, "stays": True},
+            "taken in as snapshot 7 and merged; its object is never deleted",
         ),
     ],
 )
@@ -146,6 +158,7 @@ def state(**changes: object) -> words.StreamState:
         "last_batch": LAST,
         "landing_rows": 3,
         "processed_rows": None,
+        "kept_files": 2,
         "now": AT + timedelta(hours=1),
     }
     return words.StreamState(**(given_ | changes))  # type: ignore[arg-type]
@@ -187,20 +200,22 @@ def test_what_is_unknown_is_null_and_never_zero() -> None:
         None
     ] * 5
     row = words.status_tables([state(plan=None)], enriched={})[0].rows[0]
-    assert row[1] == row[5] == row[7] == row[8] == "?"
+    assert row[1] == row[6] == row[8] == row[9] == "?"
 
 
 def test_who_registered_the_last_batch_is_told() -> None:
     told = state(last_batch=replace(LAST, registered_by="catalog writer"))
     assert told.as_json()["last_batch"]["registered_by"] == "catalog writer"
-    assert words.status_tables([told], enriched={})[0].rows[0][8] == "catalog writer"
+    assert words.status_tables([told], enriched={})[0].rows[0][9] == "catalog writer"
 
 
 def test_a_plan_tells_its_batches_and_what_needs_attention() -> None:
-    document = json.loads(json.dumps(words.plan_json([PLAN], seconds=12.5)))
+    document = json.loads(json.dumps(words.plan_json([FORESEEN], seconds=12.5)))
     assert document["streams"][0]["batches"] == [{"id": "b", "files": 1, "bytes": 10, "projected_bytes": 100}]
     assert document["streams"][0]["oversize"][0]["projected_bytes"] == 100
-    tables = words.plan_tables([PLAN])
+    assert (document["streams"][0]["leaves_landing"], document["streams"][0]["deletes_objects"]) == (1200, 120)
+    tables = words.plan_tables([FORESEEN])
+    assert tables[0].rows[0][-2:] == ("1,200", "120")
     assert [what.split(",")[0] for _, what, _ in tables[1].rows] == [
         "too late",
         "quarantined",
@@ -208,7 +223,7 @@ def test_a_plan_tells_its_batches_and_what_needs_attention() -> None:
         "vanished",
         "oversize",
     ]
-    assert len(words.plan_tables([Plan(stream=STREAM)])) == 1
+    assert len(words.plan_tables([words.Foreseen(plan=Plan(stream=STREAM), leaving=Leaving())])) == 1
 
 
 def test_a_report_tells_each_stream_and_its_error() -> None:

@@ -6,4 +6,4 @@ from lakeray.values.model import Removal
 
 
 def test_only_what_the_retention_took_out_stands_for_its_key() -> None:
-    assert {reason for reason in Removal if not reason.key_may_return} == {Removal.RETENTION}
+    assert {reason for reason in Removal if not reason.key_may_return} == {Removal.RETENTION, Removal.KEPT}

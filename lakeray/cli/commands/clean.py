@@ -8,37 +8,35 @@ from datetime import timedelta
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Table, human_bytes
+from lakeray.feed import plan_clean, remove
+from lakeray.run import Lakeray
 from lakeray.settings.values import Settings
-from lakeray.steps.clean import plan_clean
-from lakeray.values.model import CleanPlan, Removal
+from lakeray.values.model import CleanPlan, LedgerEntry
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Take out what the retention says; ``clean.dry_run=true`` only lists it."""
-    dry_run = settings.clean.dry_run
     with wiring.opened(settings) as app:
-        plans = [
-            plan_clean(
-                stream.name,
-                cursor=app.reader.cursor(stream.name),
-                reader=app.reader,
-                retention_days=app.rules(stream).retention_days,
-            )
-            for stream in app.streams()
-        ]
-        deleted: list[str] = []
-        if not dry_run:
-            with app.committer() as committer:
-                for plan in plans:
-                    if plan.files:
-                        committer.remove(plan.stream, plan.files, reason=Removal.RETENTION)
-                # After the lease was taken, which is a snapshot too: one that still shows the files keeps the objects.
-                older_than = app.clock.now() - timedelta(days=settings.retention.snapshot_days)
-                deleted = list(committer.expire(older_than=older_than))
-    out.result(
-        _document(plans, deleted, dry_run=dry_run), [_table(plans)], text=_words(plans, deleted, dry_run=dry_run)
-    )
+        return show(app, out)
+
+
+def show(app: Lakeray, out: Output) -> int:
+    """The same, of an application that is open."""
+    dry_run = app.settings.clean.dry_run
+    plans = [plan_clean(app.rules(stream), reader=app.reader) for stream in app.streams()]
+    deleted = [] if dry_run else _cleaned(app, plans)
+    words = _words(plans, deleted, dry_run=dry_run)
+    out.result(_document(plans, deleted, dry_run=dry_run), [_table(plans)], text=words)
     return 0
+
+
+def _cleaned(app: Lakeray, plans: Sequence[CleanPlan]) -> Sequence[str]:
+    """Take it out; returns what storage lost."""
+    with app.committer() as committer:
+        for plan in plans:
+            remove(plan, committer)
+        # After the lease was taken, which is a snapshot too: one that still shows the files keeps the objects.
+        return committer.expire(older_than=app.clock.now() - timedelta(days=app.settings.retention.snapshot_days))
 
 
 def _document(plans: Sequence[CleanPlan], deleted: Sequence[str], *, dry_run: bool) -> dict[str, object]:
@@ -50,6 +48,7 @@ def _document(plans: Sequence[CleanPlan], deleted: Sequence[str], *, dry_run: bo
                 "stream": plan.stream.stream,
                 "before": None if plan.before is None else plan.before.isoformat(),
                 "files": [entry.key for entry in plan.files],
+                "kept": [entry.key for entry in plan.kept],
                 "rows": sum(entry.rows for entry in plan.files),
             }
             for plan in plans
@@ -61,7 +60,7 @@ def _document(plans: Sequence[CleanPlan], deleted: Sequence[str], *, dry_run: bo
 def _table(plans: Sequence[CleanPlan]) -> Table:
     return Table(
         title="Clean",
-        columns=("stream", "days before", "files", "size", "rows"),
+        columns=("stream", "days before", "files", "size", "rows", "objects kept"),
         rows=tuple(
             (
                 str(plan.stream),
@@ -69,6 +68,7 @@ def _table(plans: Sequence[CleanPlan]) -> Table:
                 f"{len(plan.files):,}",
                 human_bytes(sum(entry.size_bytes for entry in plan.files)),
                 f"{sum(entry.rows for entry in plan.files):,}",
+                f"{len(plan.kept):,}",
             )
             for plan in plans
         ),
@@ -76,7 +76,13 @@ def _table(plans: Sequence[CleanPlan]) -> Table:
 
 
 def _words(plans: Sequence[CleanPlan], deleted: Sequence[str], *, dry_run: bool) -> str:
-    files = sum(len(plan.files) for plan in plans)
+    files, kept = sum(len(plan.files) for plan in plans), sum(len(plan.kept) for plan in plans)
+    stay = f" (the objects of {kept:,} stay)" if kept else ""
     if dry_run:
-        return "\n".join([f"{files} files would leave landing.", *(e.key for plan in plans for e in plan.files)])
-    return f"{files} files left landing; storage lost {len(deleted)} objects."
+        head = f"{files:,} files would leave landing{stay}."
+        return "\n".join([head, *(_line(plan, entry) for plan in plans for entry in plan.files)])
+    return f"{files:,} files left landing{stay}; deleted {len(deleted):,} objects."
+
+
+def _line(plan: CleanPlan, entry: LedgerEntry) -> str:
+    return f"{entry.key} (kept)" if entry in plan.kept else entry.key

@@ -71,8 +71,14 @@ def facts_of(app: Lakeray) -> dict[str, str]:
         "DuckLake catalog": app.reader.catalog_version() or "not made yet",
         "free disk under paths.root": human_bytes(app.machine.free_bytes()),
         "lease": app.machine.lease_holder() or "free",
+        **_kept(app),
         **{f"clock, ahead of that of {name}": f"{ahead_s:+.1f} s" for name, ahead_s in skews.items()},
     }
+
+
+def _kept(app: Lakeray) -> dict[str, str]:
+    kept = {stream.name: app.reader.kept_files(stream.name) for stream in app.streams()}
+    return {f"raw objects that stay, {name}": f"{files:,}" for name, files in kept.items() if files}
 
 
 def examine(app: Lakeray, stream: StreamSettings) -> Sequence[Finding]:

@@ -49,6 +49,7 @@ def state_of(app: Lakeray, stream: StreamSettings) -> StreamState:
         last_batch=app.reader.last_batch(name),
         landing_rows=app.reader.table_rows("staging", name.landing_table),
         processed_rows=app.reader.table_rows("main", name.processed_table),
+        kept_files=app.reader.kept_files(name),
         now=app.clock.now(),
         error=error,
     )

@@ -13,7 +13,7 @@ from lakeray.settings.values import Settings
 from lakeray.steps.discover import horizon
 from lakeray.values.errors import UsageError
 from lakeray.values.keys import file_day, shown
-from lakeray.values.model import Cursor, LedgerEntry, StreamName
+from lakeray.values.model import Cursor, LedgerEntry, RawPolicy, SourceFile, StreamName
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
@@ -45,6 +45,7 @@ def show(app: Lakeray, key: str, out: Output) -> int:
         rejected=rejected,
         too_late=listed is not None and since is not None and file_day(listed) < since,
         transformed_snapshot=cursor.transformed_snapshot,
+        stays=listed is not None and _stays(app, cursor.stream, listed),
     )
     document = why_json(key, listed=listed, entries=entries, rejected=rejected, verdict=verdict)
     out.result(document, text=f"{shown(key)}\n  {verdict}{_details(entries)}")
@@ -69,6 +70,13 @@ def _cursor(app: Lakeray, key: str) -> Cursor:
 def _retention_days(app: Lakeray, cursor: Cursor) -> int:
     stream = app.settings.streams.get(cursor.stream.slug)
     return app.settings.retention.days if stream is None else app.rules(stream).retention_days
+
+
+def _stays(app: Lakeray, stream: StreamName, file: SourceFile) -> bool:
+    retention = app.settings.retention
+    if retention.raw is RawPolicy.KEEP or retention.delete_existing:
+        return retention.raw is RawPolicy.KEEP
+    return app.reader.existing_among(stream, [file.key]).get(file.key) == file.etag
 
 
 def _details(entries: Sequence[LedgerEntry]) -> str:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from itertools import count
 
 from lakeray import feed
+from lakeray.steps.clean import RawRules
 from lakeray.values.model import Budget, SourceFile, StreamReport, StreamStatus
 from tests.support.fakes.lake import MemoryCatalog, MemoryLake
 from tests.support.fakes.records import CONTRACT, STREAM, Row, content
@@ -23,6 +24,7 @@ RULES = feed.Rules(
     oversize_policy="spill",
     lookback_days=3,
     retention_days=7,
+    raw=RawRules(delete_existing=True),
 )
 
 

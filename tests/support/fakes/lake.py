@@ -87,6 +87,8 @@ class State:
     cursors: Mapping[StreamName, Cursor] = field(default_factory=dict)
     processed: Mapping[StreamName, Mapping[int, Row]] = field(default_factory=dict)
     built_from: Mapping[StreamName, int] = field(default_factory=dict)
+    existing: Mapping[StreamName, Mapping[str, str]] = field(default_factory=dict)
+    """What each stream's first plan listed: key to ETag."""
     returnable: frozenset[tuple[StreamName, str, int]] = frozenset()
     """Removed ledger entries whose keys may return: the stream, the key and the snapshot that registered it."""
     peaks: tuple[tuple[StreamName, Peak], ...] = ()
@@ -215,6 +217,15 @@ class MemoryLake:
     def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
         """Live ledger entries of a range of days."""
         return [e for e in self._ledger(stream) if e.removed_at is None and first <= e.day <= last]
+
+    def existing_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, str]:
+        """What the stream's first plan listed of these keys, and under which ETags."""
+        listed = self.catalog.head.existing.get(stream, {})
+        return {key: listed[key] for key in keys if key in listed}
+
+    def kept_files(self, stream: StreamName) -> int:
+        """How many files left landing whose objects stay."""
+        return sum(1 for entry in self._ledger(stream) if entry.removed_because == Removal.KEPT)
 
     def totals(self, stream: StreamName) -> tuple[int, int | None]:
         """How many files were ever taken in, and the newest snapshot that registered one."""
@@ -400,6 +411,11 @@ class MemoryLake:
         self._write(**self._without(stream, entries, reason))
         return rows
 
+    def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
+        """Remember what the stream's first plan lists, unless that is remembered already."""
+        if stream not in self.catalog.head.existing:
+            self._write(existing={**self.catalog.head.existing, stream: dict(etags)})
+
     def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
         """Why the file cannot be read, when the reason is the file itself (P6)."""
         if self.catalog.storage_fails:
@@ -422,11 +438,13 @@ class MemoryLake:
         gone = [number for number in snapshots if number < keep_from and snapshots[number].at < older_than]
         kept = {file.path for number, state in snapshots.items() if number not in gone for file in state.files}
         freed = sorted({file.path for number in gone for file in snapshots[number].files} - kept)
+        freed = [path for path in freed if not self._is_kept(path)]
         if dry_run:
             return list(self.catalog.scheduled)
         self._fence()
         if self.catalog.fail_expire:
             raise CatalogError("expiring DuckLake snapshots failed", found="no answer")
+        self.catalog.reach("before_expire")
         for number in gone:
             del snapshots[number]
         self.catalog.scheduled.extend(path for path in freed if path not in self.catalog.scheduled)
@@ -569,6 +587,12 @@ class MemoryLake:
             kept = tuple(file for file in state.files if file.path not in paths)
             self.catalog.snapshots[number] = replace(state, files=kept)
         self.catalog.scheduled = [path for path in self.catalog.scheduled if path not in paths]
+
+    def _is_kept(self, path: str) -> bool:
+        """Whether the object that was registered last there stays."""
+        ledger = reversed(self.catalog.head.ledger)
+        entry = next((entry for _, entry in ledger if entry.registered_path == path), None)
+        return entry is not None and entry.removed_because == Removal.KEPT
 
     def _is_as_taken_in(self, path: str) -> bool:
         """Whether the object is gone or still the one that was registered last; else it is not ours to delete."""

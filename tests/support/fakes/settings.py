@@ -16,7 +16,7 @@ RAW: dict[str, Any] = {
     "lake": {"catalog": "sqlite:/catalog.sqlite", "data_path": "/lake/"},
     "batch": {"target_bytes": "64MB", "memory_bytes": "2GiB", "reserved_bytes": "300MB", "max_files": 500},
     "feed": {"lookback_days": 3, "prefetch_batches": 2},
-    "retention": {"days": 7, "snapshot_days": 1},
+    "retention": {"days": 7, "snapshot_days": 1, "delete_existing": True},
     "ray": {},
     "dbt": {"project_dir": "dbt"},
     "telemetry": {},

@@ -24,11 +24,16 @@ from lakeray.values.model import (
     PendingTransform,
     QuarantineEntry,
     RegisteredPath,
+    Removal,
     StreamName,
 )
 
 if TYPE_CHECKING:
     import duckdb
+
+
+_ASKED = 1000
+"""Keys that are asked about by name, at most."""
 
 
 class DuckLakeReader:
@@ -105,6 +110,18 @@ class DuckLakeReader:
     def registered(self, stream: StreamName, *, first: date, last: date) -> Sequence[LedgerEntry]:
         """Live ledger entries of a range of days."""
         return self._entries("registered", [stream.source, stream.stream, first, last])
+
+    def existing_among(self, stream: StreamName, keys: Sequence[str]) -> Mapping[str, str]:
+        """What the stream's first plan listed of these keys, and under which ETags (P13)."""
+        if len(keys) > _ASKED:  # a list of a million texts takes DuckDB longer than the table
+            wanted = set(keys)
+            return {key: etag for key, etag in self._rows("existing", _named(stream)) if key in wanted}
+        return dict(self._rows("existing_among", {**_named(stream), "keys": list(keys)})) if keys else {}
+
+    def kept_files(self, stream: StreamName) -> int:
+        """How many files left landing whose objects stay."""
+        rows = self._rows("kept_files", {**_named(stream), "reason": str(Removal.KEPT)})
+        return rows[0][0] if rows else 0
 
     def totals(self, stream: StreamName) -> tuple[int, int | None]:
         """How many files were ever taken in, and the newest snapshot that registered one."""

@@ -242,6 +242,19 @@ class DuckLakeCommitter:
             at=self._clock.now(),
         )
 
+    def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
+        """Remember what the stream's first plan lists, unless that is remembered already (P13)."""
+        import pyarrow as pa  # a million texts as values of a statement take DuckDB minutes
+
+        listed = pa.table({"file_key": list(etags.keys()), "etag": list(etags.values())})
+        message = f"{stream}: {len(etags)} file(s) were there before the first batch"
+        try:
+            with self._fenced(message) as cursor:
+                cursor.register("listed", listed)
+                cursor.execute(sql.load("ducklake/insert_existing"), {"source": stream.source, "stream": stream.stream})
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
+
     def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
         """Why the file cannot be read, when the reason is the file itself (P6)."""
         columns = self._query(sql.load("ducklake/columns"), ["staging", stream.landing_table])

@@ -83,23 +83,29 @@ def unschedule(cursor: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> None:
         cursor.execute(f"DELETE FROM {table} WHERE path IN (SELECT unnest(?))", [list(paths)])
 
 
+def leave_catalog(cursor: duckdb.DuckDBPyConnection, identifiers: Sequence[int]) -> None:
+    """Take data files out of the catalog as if they had never been registered, in one transaction of its own."""
+    if not identifiers:
+        return
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        for table in _OF_FILES:
+            cursor.execute(
+                f"DELETE FROM {_CATALOG}.{table} WHERE data_file_id IN (SELECT unnest(?))", [list(identifiers)]
+            )
+        cursor.execute("COMMIT")
+    except duckdb.Error:
+        cursor.execute("ROLLBACK")
+        raise
+
+
 def _leave_catalog(connection: duckdb.DuckDBPyConnection, stream: StreamName, paths: Sequence[str]) -> int:
     with connection.cursor() as cursor:
         found = cursor.execute(
             sql.load("ducklake/landing_file_ids"), {"table": stream.landing_table, "paths": list(paths)}
         )
         files = found.fetchall()
-        identifiers = [row[0] for row in files]
-        cursor.execute("BEGIN TRANSACTION")
-        try:
-            for table in _OF_FILES:
-                cursor.execute(
-                    f"DELETE FROM {_CATALOG}.{table} WHERE data_file_id IN (SELECT unnest(?))", [identifiers]
-                )
-            cursor.execute("COMMIT")
-        except duckdb.Error:
-            cursor.execute("ROLLBACK")
-            raise
+        leave_catalog(cursor, [row[0] for row in files])
     return sum(int(row[1]) for row in files)
 
 

@@ -15,7 +15,7 @@ from lakeray.adapters.ducklake.backends.backend import BookkeepingQueries
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost, CatalogFailed, NotProved, until_landed
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.fenced import fenced
-from lakeray.adapters.ducklake.writing.forget import forget, insert_removals, unschedule
+from lakeray.adapters.ducklake.writing.forget import forget, insert_removals, leave_catalog, unschedule
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError, DamageError
 from lakeray.values.faults import Fault, FaultPoint
@@ -45,12 +45,19 @@ class DeletesRaw(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Scheduled:
-    """A raw object whose registration DuckLake is about to clean up."""
+    """A raw object whose registration is about to go."""
 
     path: str
     key: str
     etag: str
     size_bytes: int
+    reason: str | None
+    """Why its rows left landing."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the raw object stays."""
+        return self.reason == Removal.KEPT
 
 
 class Retention:
@@ -195,6 +202,8 @@ class Retention:
             with fenced(self._connection, token=self._token, message="about to expire snapshots"):
                 pass  # a stale committer stops here
         if snapshots and not dry_run:
+            self._let_kept_go(cursor, snapshots)
+            self._fault(FaultPoint.BEFORE_EXPIRE)
             cursor.execute("CALL ducklake_expire_snapshots('lakehouse', versions => ?)", [snapshots])
             self._fault(FaultPoint.AFTER_EXPIRE)
         if not self._rows(cursor, "anything_scheduled", []):
@@ -208,9 +217,29 @@ class Retention:
             )
         rows = cursor.execute("CALL ducklake_cleanup_old_files('lakehouse', dry_run => true, cleanup_all => true)")
         scheduled = [str(row[0]) for row in rows.fetchall()]
-        if dry_run or not scheduled:
-            return scheduled
+        if dry_run:
+            stay = {item.path for item in self._raw_objects(cursor, scheduled) if self._stays(item)}
+            return [path for path in scheduled if path not in stay]
+        if not scheduled:
+            return []
         return self._clean_up(cursor, scheduled)
+
+    def _let_kept_go(self, cursor: duckdb.DuckDBPyConnection, expired: Sequence[int]) -> None:
+        """Take kept objects out of the catalog that no DuckLake snapshot shows once these are expired.
+
+        Before the expiry: it schedules for deletion what it finds, and then anybody's clean-up deletes it. Cut off in
+        between, the snapshots that are about to go show the files no more, and the next run goes on.
+        """
+        ended = self._rows(cursor, "shown_no_more", {"expired": list(expired)})
+        kept = {item.path for item in self._raw_objects(cursor, [path for _, path in ended]) if self._stays(item)}
+        leave_catalog(cursor, [number for number, path in ended if path in kept])
+
+    def _raw_objects(self, cursor: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> list[_Scheduled]:
+        return [_Scheduled(*row) for row in self._rows(cursor, "scheduled_raw", [list(paths)])] if paths else []
+
+    def _stays(self, item: _Scheduled) -> bool:
+        """Whether the path is a kept raw object; a converted copy of one goes."""
+        return item.is_kept and item.path == self._store.url(item.key)
 
     def _rows(
         self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any] | dict[str, Any]
@@ -219,9 +248,10 @@ class Retention:
         return cursor.execute(sql.load(f"ducklake/{name}"), values).fetchall() if rows is None else rows
 
     def _clean_up(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:
-        raw = [_Scheduled(*row) for row in self._rows(cursor, "scheduled_raw", [scheduled])]
-        ours, others = self._still_ours(raw)
+        raw = self._raw_objects(cursor, scheduled)
+        ours, others = self._still_ours([item for item in raw if not item.is_kept])
         spared = {item.path for item in others if item.path == self._store.url(item.key)}
+        spared |= {item.path for item in raw if self._stays(item)}  # somebody else expired snapshots
         unschedule(cursor, sorted(spared))
         # Before DuckLake's own clean-up: cut off in between, the next run finds the same files scheduled.
         originals = [item.key for item in ours if item.path != self._store.url(item.key)]

@@ -35,6 +35,7 @@ QUERIES = frozenset(
         "expirable_from_to",
         "history",
         "keep_from",
+        "kept_files",
         "known",
         "known_among",
         "last_batch",

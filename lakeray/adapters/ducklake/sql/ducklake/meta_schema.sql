@@ -25,8 +25,11 @@ CREATE TABLE IF NOT EXISTS lakehouse.meta.enriched_marks (
 CREATE TABLE IF NOT EXISTS lakehouse.meta.feeder_cursors (
     source VARCHAR, stream VARCHAR, cursor_path VARCHAR, transformed_snapshot BIGINT,
     updated_at TIMESTAMP WITH TIME ZONE);
--- Last: a lake that has it has all of them.
 CREATE TABLE IF NOT EXISTS lakehouse.meta.peaks (
     source VARCHAR, stream VARCHAR, from_snapshot BIGINT, to_snapshot BIGINT, file_count BIGINT, row_count BIGINT,
     size_bytes BIGINT, projected_bytes BIGINT, peak_bytes BIGINT, fixed_bytes BIGINT, limit_bytes BIGINT, outcome VARCHAR,
     spill BOOLEAN, measured_at TIMESTAMP WITH TIME ZONE);
+-- What storage held before a stream's first batch: millions of rows at times, which the catalog would take hours to inline.
+-- Last: a lake that has it has all of them.
+CREATE TABLE IF NOT EXISTS lakehouse.meta.existing_files (source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR);
+CALL lakehouse.set_option('data_inlining_row_limit', 100, schema => 'meta', table_name => 'existing_files');

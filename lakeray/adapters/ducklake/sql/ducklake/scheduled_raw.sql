@@ -1,4 +1,11 @@
--- For paths that are about to be cleaned up: the raw object that was last registered there, as it was taken in.
-SELECT registered_path, file_key, etag, size_bytes FROM lakehouse.meta.ledger
-WHERE registered_path IN (SELECT unnest(?))
-QUALIFY row_number() OVER (PARTITION BY registered_path ORDER BY snapshot_id DESC) = 1
+-- For paths that are about to be cleaned up: the raw object that was last registered there, as it was taken in, and why its
+-- rows left landing.
+SELECT l.registered_path, l.file_key, l.etag, l.size_bytes, r.reason
+FROM (
+    SELECT source, stream, registered_path, file_key, etag, size_bytes, snapshot_id FROM lakehouse.meta.ledger
+    WHERE registered_path IN (SELECT unnest(?))
+    QUALIFY row_number() OVER (PARTITION BY registered_path ORDER BY snapshot_id DESC) = 1
+) AS l
+LEFT JOIN lakehouse.meta.removals AS r
+    ON r.source = l.source AND r.stream = l.stream AND r.file_key = l.file_key
+    AND r.registered_snapshot = l.snapshot_id
