@@ -291,6 +291,7 @@ def backend(settings: Settings, *, commits: bool = False) -> Backend:
             lease=PostgresLease,
             schema=schema,
             password=password,
+            last_password=_revealed(settings.lake.libpq_password),
             network_timeout_s=settings.lake.lease_timeout_s,
             commits=commits,
         )

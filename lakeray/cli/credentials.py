@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lakeray.settings.values import Settings
+from lakeray.values.child_environment import LIBPQ_PASSWORD
 from lakeray.values.errors import UsageError
 
 OURS = (
@@ -21,8 +21,6 @@ OURS = (
 """Variables that nobody but lakeray's config reads."""
 _AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _AWS_TOKEN = "AWS_SESSION_TOKEN"
-_LIBPQ = "PGPASSWORD"
-_HAS_PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=|://[^\s/@]*:[^\s@]*@")
 
 
 def secret(name: str) -> str | None:
@@ -47,18 +45,13 @@ def secret(name: str) -> str | None:
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Composed values with what libraries would read from the environment by themselves, here and in every child.
 
-    The keys of AWS's own variables, where the config has none; libpq's password, where neither it nor the catalog's
-    string has one. What is in profiles, roles and password files stays there.
+    The keys of AWS's own variables, where the config has none. What is in profiles and roles stays there.
     """
-    values = dict(values)
-    storage, lake = dict(values["storage"]), dict(values["lake"])
+    storage = dict(values["storage"])
     if not (storage.get("access_key_id") and storage.get("secret_access_key")) and _are_set(_AWS_KEYS):
         storage["access_key_id"], storage["secret_access_key"] = (os.environ[name] for name in _AWS_KEYS)
         storage["session_token"] = os.environ.get(_AWS_TOKEN) or None
-    catalog = str(lake["catalog"])
-    if catalog.startswith("postgres:") and not lake.get("password") and not _HAS_PASSWORD.search(catalog):
-        lake["password"] = os.environ.get(_LIBPQ) or None
-    return {**values, "storage": storage, "lake": lake}
+    return {**values, "storage": storage}
 
 
 def take_out(settings: Settings) -> None:
@@ -70,8 +63,8 @@ def take_out(settings: Settings) -> None:
     names = list(OURS)
     if settings.storage.url.startswith("s3:") or settings.lake.data_path.startswith("s3:"):
         names += [*_AWS_KEYS, _AWS_TOKEN] if _are_set(_AWS_KEYS) else []
-    if settings.lake.catalog.reveal().startswith("postgres:"):
-        names.append(_LIBPQ)
+    if settings.lake.libpq_password is not None:
+        names.append(LIBPQ_PASSWORD)
     for name in names:
         os.environ.pop(name, None)
 

@@ -115,6 +115,8 @@ class LakeSettings:
     """The schema of a Postgres catalog; made when missing."""
     password: Secret | None = None
     """Of a Postgres catalog."""
+    libpq_password: Secret | None = None
+    """The same, if neither ``password`` nor the catalog's string has one."""
     lease_wait_s: float = 10.0
     """How long to wait for a lease whose holder may just be ending."""
     lease_heartbeat_s: float = 5.0

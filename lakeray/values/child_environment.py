@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
+LIBPQ_PASSWORD = "PGPASSWORD"
+"""Where libpq looks when it is told no password."""
 SECRETS = frozenset(
     {
         "AWS_ACCESS_KEY_ID",
@@ -22,7 +24,7 @@ SECRETS = frozenset(
         "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
         "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
         "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-        "PGPASSWORD",
+        LIBPQ_PASSWORD,
         "S3_ACCESS_KEY_ID",
         "S3_SECRET_ACCESS_KEY",
         "S3_SESSION_TOKEN",

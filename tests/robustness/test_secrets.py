@@ -506,15 +506,22 @@ def test_a_session_token_belongs_to_its_own_keys_alone() -> None:
 
 
 def test_libpqs_password_comes_last(tmp_path: Path) -> None:
-    alone = _settings({"PGPASSWORD": "libpq's"}).lake.password
-    assert alone is not None and alone.reveal() == "libpq's"
-    both = _settings({"PGPASSWORD": "libpq's", "DUCKLAKE_DB_PASSWORD": "lakeray's"}).lake.password
-    assert both is not None and both.reveal() == "lakeray's"
-    words = ["feed", "storage=s3", "+stream=klaviyo/lists"]
-    for number, catalog in enumerate(("postgres:host=h password=own", "postgres:postgresql://u:own@h/d")):
-        folder = tmp_path / str(number)
-        with patch.dict(os.environ, plain_environment(PGPASSWORD="libpq's"), clear=True):
-            assert settings_of(parse([*words, *_config_dir(folder, catalog)])).lake.password is None
+    keys = {"S3_ACCESS_KEY_ID": "x", "S3_SECRET_ACCESS_KEY": "y"}
+    own = "lake.catalog='postgres:host=h password=own'"
+    for environment, words, password in (
+        ({}, [], None),
+        ({"PGPASSWORD": "libpq's"}, [], "libpq's"),
+        ({"PGPASSWORD": "libpq's"}, [own], "own"),
+        ({"PGPASSWORD": "libpq's", "DUCKLAKE_DB_PASSWORD": "lakeray's"}, [own], "lakeray's"),
+    ):
+        with patch.dict(os.environ, plain_environment(**keys, **environment), clear=True):
+            settings = settings_of(
+                parse(["feed", "env=prod", f"paths.root={tmp_path}", "+stream=klaviyo/lists", *words])
+            )
+            take_out(settings)
+            assert "PGPASSWORD" not in os.environ
+            found = [secret for secret in wiring.backend(settings).secrets if secret.type == "postgres"]
+        assert [secret.hidden.get("password") for secret in found] == ([] if password is None else [password])
 
 
 def test_a_profile_that_is_not_there_is_a_wrong_setting() -> None:

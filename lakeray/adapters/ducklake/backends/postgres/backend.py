@@ -55,6 +55,7 @@ class PostgresBackend(Backend):
         lease: OpensLease,
         schema: str = "public",
         password: str | None = None,
+        last_password: str | None = None,
         network_timeout_s: float = 60.0,
         commits: bool = False,
     ) -> None:
@@ -66,6 +67,7 @@ class PostgresBackend(Backend):
             lease: makes the lease.
             schema: ``lake.schema``.
             password: goes before the one of the string; None leaves it to that, and without it to libpq.
+            last_password: comes after the one of the string.
             network_timeout_s: a connection from which nothing came for so long is given up.
             commits: whether this is the committer's, whose sessions the next committer must find.
 
@@ -80,8 +82,9 @@ class PostgresBackend(Backend):
                 found=repr(schema),
             )
         plain, secrets = catalog.without_secrets(conninfo)
-        if password is not None:
-            secrets["password"] = password
+        found = password or secrets.get("password") or last_password
+        if found is not None:
+            secrets["password"] = found
         self._name = f"{schema} {place.data_path}"
         self._sessions = catalog.committers(self._name)
         plain = catalog.within(plain, timeout_s=network_timeout_s, application_name=self._sessions if commits else None)
