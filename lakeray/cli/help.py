@@ -57,6 +57,8 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
         (
             ("retention.days", "raw files and landing rows stay so long behind the cursor's day"),
             ("retention.snapshot_days", "DuckLake snapshots stay so long"),
+            ("retention.raw", "delete | keep: what becomes of raw files behind the retention"),
+            ("retention.delete_existing", "delete also what was there before the first feed"),
         ),
     ),
     "replay": Topic(

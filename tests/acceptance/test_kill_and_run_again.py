@@ -51,7 +51,7 @@ def test_a_feed_killed_after_each_step_and_run_again_makes_the_same_tables(
     assert lake.ok(*fed.command).stream(STREAM)["status"] == "nothing_new"
 
 
-@pytest.mark.parametrize("point", ["after_remove", "after_expire", "after_originals"])
+@pytest.mark.parametrize("point", ["after_remove", "before_expire", "after_expire", "after_originals"])
 def test_a_feed_killed_in_its_clean_up_is_ended_by_one_with_nothing_new(
     point: str, tmp_path: Path, extension_directory: Path
 ) -> None:

@@ -741,6 +741,17 @@ def test_kept_objects_that_somebody_else_had_scheduled_are_taken_off_the_list(on
     assert lake.keys() == {A, C}
 
 
+def test_what_no_removal_lets_go_is_not_deleted_whoever_took_it_out_of_landing(on_disk: OnDisk) -> None:
+    lake = on_disk
+    for number, key in enumerate((A, C)):
+        lake.put(key, row(number))
+    lake.feed(retention_days=99)
+    landing = f"lakehouse.staging.{STREAM.landing_table}"
+    lake.transformer.query(f"DELETE FROM {landing} WHERE filename = '{lake.store.url(A)}'")
+    lake.committer.expire(older_than=EVER)
+    assert lake.keys() == {A, C}
+
+
 def test_rows_of_kept_objects_are_shown_by_older_snapshots_until_these_expire(on_disk: OnDisk) -> None:
     lake = on_disk
     for number, key in enumerate((A, C)):

@@ -66,6 +66,46 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory, extension_directory: Path)
     return Cleaned(lake=lake, **found, dry_run=dry_run, contents_after_dry_run_are_the_same=same, clean=lake.ok(*CLEAN))
 
 
+KEEPING = (HERE, "retention.days=2", "retention.snapshot_days=0", "retention.delete_existing=false")
+
+
+@pytest.fixture(scope="module")
+def keeping(tmp_path_factory: pytest.TempPathFactory, extension_directory: Path) -> Lake:
+    """A lake whose first plan lists four days and a file that is registered as a copy; two more days came later."""
+    lake = Lake.new(tmp_path_factory.mktemp("keeping") / "lake", extensions=extension_directory)
+    for day in range(1, 5):
+        write(lake.raw / key(day, 0), record(f"{day}", hour=24 * day))
+    times = {**RECORD, "_airbyte_extracted_at": pa.int64()}
+    write(lake.raw / key(1, 7), record("converted", _airbyte_extracted_at=1_767_312_000_123), types=times)
+    planned = lake.ok("plan", *KEEPING).stream(STREAM)
+    assert (planned["leaves_landing"], planned["deletes_objects"]) == (2, 0)
+    fed = lake.ok("feed", *KEEPING).stream(STREAM)
+    assert (fed["files"], fed["cleaned"], fed["kept"]) == (5, 2, 2)
+    write(lake.raw / key(3, 1), record("late", hour=24 * 3 + 1))
+    write(lake.raw / key(7, 0), record("7", hour=24 * 7))
+    assert lake.ok("plan", *KEEPING).stream(STREAM)["deletes_objects"] == 1
+    fed = lake.ok("feed", *KEEPING).stream(STREAM)
+    assert (fed["files"], fed["cleaned"], fed["kept"]) == (2, 4, 3)
+    return lake
+
+
+def test_what_the_first_plan_listed_stays_and_what_came_later_goes(keeping: Lake) -> None:
+    assert keeping.objects() == {key(day, 0) for day in (1, 2, 3, 4, 7)} | {key(1, 7)}
+    assert {row for (row,) in keeping.landing(STREAM, "id")} == {"7"}
+    assert {row for (row,) in keeping.processed(STREAM, "id")} == {"1", "2", "3", "4", "7", "late", "converted"}
+    assert not list((keeping.root / "lake" / "converted").rglob("*.parquet"))  # the copy went, its original stays
+
+
+def test_every_command_knows_what_is_kept(keeping: Lake) -> None:
+    assert keeping.ok("status", *KEEPING).stream(STREAM)["kept_files"] == 5
+    assert keeping.document("why", key(1, 7), *KEEPING[1:])["verdict"].endswith("(kept); the object is kept")
+    found = keeping.document("doctor", *KEEPING)
+    assert (found["findings"], found["facts"][f"raw objects that stay, {STREAM}"]) == ([], "5")
+    again = keeping.ok("clean", *KEEPING)
+    assert (again.stream(STREAM)["files"], again.document["objects_deleted"]) == ([], [])
+    assert keeping.ok("feed", *KEEPING).stream(STREAM)["status"] == "nothing_new"
+
+
 def test_a_dry_run_lists_what_would_go_and_changes_nothing(cleaned: Cleaned) -> None:
     listed = cleaned.dry_run.stream(STREAM)
     assert (set(listed["files"]), listed["before"], listed["rows"]) == (EXPIRED, "2026-01-05", 17)

@@ -18,8 +18,13 @@ SAMPLE_OF_POINTS = (
     FaultPoint.AFTER_COMMIT,
     FaultPoint.AFTER_ORIGINALS,
 )
-ONCE_A_FEED = {FaultPoint.AFTER_EXPIRE, FaultPoint.AFTER_ORIGINALS}
-"""A feed lets old snapshots go once, at its end: the second time there is that of the next feed."""
+ONCE_A_FEED = {
+    FaultPoint.AFTER_NOTED,
+    FaultPoint.BEFORE_EXPIRE,
+    FaultPoint.AFTER_EXPIRE,
+    FaultPoint.AFTER_ORIGINALS,
+}
+"""A feed notes once what was there before, and lets old snapshots go once: the second time is that of the next feed."""
 FAULT = "kill -9 of the feed"
 
 

@@ -592,7 +592,7 @@ class MemoryLake:
         """Whether the object that was registered last there stays."""
         ledger = reversed(self.catalog.head.ledger)
         entry = next((entry for _, entry in ledger if entry.registered_path == path), None)
-        return entry is not None and entry.removed_because == Removal.KEPT
+        return entry is not None and entry.removed_because != Removal.RETENTION
 
     def _is_as_taken_in(self, path: str) -> bool:
         """Whether the object is gone or still the one that was registered last; else it is not ours to delete."""

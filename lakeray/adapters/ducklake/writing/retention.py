@@ -55,9 +55,9 @@ class _Scheduled:
     """Why its rows left landing."""
 
     @property
-    def is_kept(self) -> bool:
-        """Whether the raw object stays."""
-        return self.reason == Removal.KEPT
+    def may_go(self) -> bool:
+        """Whether the raw object may be deleted: by its own removal, whatever else took it out of landing."""
+        return self.reason == Removal.RETENTION
 
 
 class Retention:
@@ -225,7 +225,7 @@ class Retention:
         return self._clean_up(cursor, scheduled)
 
     def _let_kept_go(self, cursor: duckdb.DuckDBPyConnection, expired: Sequence[int]) -> None:
-        """Take kept objects out of the catalog that no DuckLake snapshot shows once these are expired.
+        """Take raw objects that stay out of the catalog, when no DuckLake snapshot shows them once these are expired.
 
         Before the expiry: it schedules for deletion what it finds, and then anybody's clean-up deletes it. Cut off in
         between, the snapshots that are about to go show the files no more, and the next run goes on.
@@ -238,8 +238,8 @@ class Retention:
         return [_Scheduled(*row) for row in self._rows(cursor, "scheduled_raw", [list(paths)])] if paths else []
 
     def _stays(self, item: _Scheduled) -> bool:
-        """Whether the path is a kept raw object; a converted copy of one goes."""
-        return item.is_kept and item.path == self._store.url(item.key)
+        """Whether the path is a raw object that stays; a converted copy of one goes."""
+        return not item.may_go and item.path == self._store.url(item.key)
 
     def _rows(
         self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any] | dict[str, Any]
@@ -249,7 +249,7 @@ class Retention:
 
     def _clean_up(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:
         raw = self._raw_objects(cursor, scheduled)
-        ours, others = self._still_ours([item for item in raw if not item.is_kept])
+        ours, others = self._still_ours([item for item in raw if item.may_go])
         spared = {item.path for item in others if item.path == self._store.url(item.key)}
         spared |= {item.path for item in raw if self._stays(item)}  # somebody else expired snapshots
         unschedule(cursor, sorted(spared))
