@@ -38,6 +38,7 @@ def compose(call: Call) -> Any:
     OmegaConf.register_new_resolver("project", lambda *parts: str(PROJECT.joinpath(*parts)), replace=True)
     OmegaConf.register_new_resolver("service", _service, replace=True)
     OmegaConf.register_new_resolver("secret", _secret, replace=True)
+    OmegaConf.register_new_resolver("environment", _environment, replace=True)
     names = list(stream_names(call.config_dir))
     _check_streams(call.overrides, names)
     overrides = list(call.overrides)
@@ -234,6 +235,21 @@ def _secret(name: str) -> str | None:
     if not text:
         raise UsageError(f"{name}_FILE", expected="a file with the secret", found=f"{path}: an empty one")
     return text
+
+
+def _environment(name: str, setting: str, env: str, otherwise: str) -> str:
+    """A variable of the environment; in production one that is not set is no guess but an error."""
+    value = os.environ.get(name)
+    if value:
+        return value
+    if env == "prod":
+        raise UsageError(
+            setting,
+            expected=f"the environment variable {name}, or the setting itself",
+            found="neither",
+            todo=f"env=prod guesses nothing: export {name}=…, or set {setting}=…",
+        )
+    return otherwise
 
 
 def _file_url(*parts: str) -> str:

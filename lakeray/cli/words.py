@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from lakeray.values.model import (
     LedgerEntry,
     Plan,
     QuarantineEntry,
+    QuarantineStatus,
     SourceFile,
     StreamName,
     StreamReport,
@@ -72,7 +73,7 @@ class StreamState:
             "lag_seconds": self.lag_seconds,
             "quarantined": self.quarantined,
             "too_late": None if plan is None else len(plan.too_late),
-            "changed": None if plan is None else len(plan.changed),
+            "changed": None if plan is None else _changed(plan),
             "vanished": None if plan is None else len(plan.vanished),
             "landing_rows": self.landing_rows,
             "processed_rows": self.processed_rows,
@@ -117,6 +118,8 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
             "lag",
             "quarantined",
             "too late",
+            "changed",
+            "vanished",
             "registered by",
         ),
         rows=tuple(_status_row(state) for state in states),
@@ -127,6 +130,21 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
         rows=tuple((name, _count(rows)) for name, rows in enriched.items()),
     )
     return [streams, models] if enriched else [streams]
+
+
+_FEED = (
+    "stream",
+    "status",
+    "batches",
+    "files",
+    "size",
+    "rows",
+    "quarantined",
+    "too late",
+    "changed",
+    "vanished",
+    "time",
+)
 
 
 def feed_json(report: FeedReport) -> dict[str, Any]:
@@ -142,7 +160,7 @@ def feed_table(report: FeedReport) -> Table:
     """``feed`` as a table."""
     return Table(
         title="Feed",
-        columns=("stream", "status", "batches", "files", "size", "rows", "quarantined", "time"),
+        columns=_FEED,
         rows=tuple(
             (
                 str(item.stream),
@@ -152,6 +170,9 @@ def feed_table(report: FeedReport) -> Table:
                 human_bytes(item.size_bytes),
                 f"{item.rows:,}",
                 str(item.quarantined),
+                str(item.too_late),
+                str(item.changed),
+                str(item.vanished),
                 human_seconds(item.seconds),
             )
             for item in report.streams
@@ -159,9 +180,29 @@ def feed_table(report: FeedReport) -> Table:
     )
 
 
-def plan_json(plans: Sequence[Plan], *, seconds: float) -> dict[str, Any]:
+def feed_notes(report: FeedReport) -> list[str]:
+    """What waits for whoever runs the feed, a line each."""
+    notes = []
+    for item in report.streams:
+        if item.too_late:
+            days = "replay.from=… replay.to=…"
+            notes.append(f"{item.stream}: {item.too_late:,} too late → lakeray replay +stream={item.stream} {days}")
+        if item.changed:
+            todo = "`lakeray quarantine` lists those that wait, `quarantine retry PATH…` takes them in"
+            notes.append(f"{item.stream}: {item.changed:,} changed since taken in → {todo}")
+        if item.vanished:
+            todo = "`lakeray plan` names those that are still registered"
+            notes.append(f"{item.stream}: {item.vanished:,} vanished since taken in → {todo}")
+    return notes
+
+
+def plan_json(plans: Sequence[Plan], *, seconds: float, errors: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
     """``plan`` as one JSON document."""
-    return {"streams": [_plan_json(item) for item in plans], "estimated_seconds": seconds}
+    return {
+        "streams": [_plan_json(item) for item in plans],
+        "estimated_seconds": seconds,
+        "errors": [dict(error) for error in errors],
+    }
 
 
 def plan_tables(plans: Sequence[Plan]) -> list[Table]:
@@ -290,6 +331,8 @@ def why_verdict(
         changed = listed is not None and _differs(listed, last)
         state = "; the object has changed since" if changed else "" if listed else "; the object has vanished since"
         return f"taken in as snapshot {last.snapshot} {merged}{state}"
+    if rejected is not None and rejected.status == QuarantineStatus.WAITS:
+        return f"changed: {rejected.detail}" + ("" if listed else "; the new one has vanished since")
     if rejected is not None:
         changed = listed is not None and rejected.etag != listed.etag
         todo = "; it changed since and is taken in by the next feed" if changed else ""
@@ -318,6 +361,10 @@ def _last_batch(batch: LastBatch) -> dict[str, Any]:
     }
 
 
+def _changed(plan: Plan) -> int:
+    return len(plan.changed) + len(plan.waiting)
+
+
 def _count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
@@ -334,6 +381,8 @@ def _status_row(state: StreamState) -> tuple[str, ...]:
         "?" if lag is None else human_seconds(lag),
         str(state.quarantined),
         "?" if plan is None else str(len(plan.too_late)),
+        "?" if plan is None else str(_changed(plan)),
+        "?" if plan is None else str(len(plan.vanished)),
         "" if state.last_batch is None else state.last_batch.registered_by or "?",
     )
 
@@ -348,6 +397,9 @@ def _report_json(item: StreamReport) -> dict[str, Any]:
         "bytes": item.size_bytes,
         "rows": item.rows,
         "quarantined": item.quarantined,
+        "too_late": item.too_late,
+        "changed": item.changed,
+        "vanished": item.vanished,
         "cleaned": item.cleaned,
         "seconds": round(item.seconds, 3),
         "error": None if item.error is None else dict(item.error),
@@ -380,7 +432,7 @@ def _plan_json(item: Plan) -> dict[str, Any]:
         ],
         "too_late": [file.key for file in item.too_late],
         "quarantined": [file.key for file in item.skipped],
-        "changed": [change.file.key for change in item.changed],
+        "changed": [change.file.key for change in item.changed] + [file.key for file in item.waiting],
         "vanished": list(item.vanished),
         "listed_files": item.listed_files,
         "memory_factor": {
@@ -397,6 +449,7 @@ def _attention(item: Plan) -> list[tuple[str, str, str]]:
         [(stream, "too late", shown(file.key)) for file in item.too_late]
         + [(stream, "quarantined", shown(file.key)) for file in item.skipped]
         + [(stream, "changed since it was taken in", shown(change.file.key)) for change in item.changed]
+        + [(stream, "changed: waits for `quarantine retry`", shown(file.key)) for file in item.waiting]
         + [(stream, "vanished", shown(key)) for key in item.vanished]
         + [
             (stream, f"oversize, {human_bytes(big.projected_bytes)} projected", shown(big.file.key))

@@ -1,15 +1,19 @@
-"""Reread: after a failed transform, find the registered files that nobody can read, and set them aside (P6, P12)."""
+"""Set aside: after a failed transform, find the registered files that moved or that nobody can read (P6, P12, P14)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
 from lakeray.ports.events import EventSink
+from lakeray.ports.storage import ObjectStore
+from lakeray.steps.discover import list_since
 from lakeray.values.errors import LeaseLostError, ModelTestError, TransformError, TransformMemoryError, TryAgainError
 from lakeray.values.events import FileRejected, FilesReread, Noted
 from lakeray.values.model import (
+    Changed,
     LedgerEntry,
     PendingTransform,
     QuarantineEntry,
@@ -50,6 +54,15 @@ class Committer(Protocol):
         """Take files out of catalog and ledger."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Pending files whose objects are not what was registered."""
+
+    changed: tuple[Changed, ...] = ()
+    vanished: tuple[str, ...] = ()
+    """Keys."""
+
+
 def may_be_a_file(failed: TransformError) -> bool:
     """Whether a damaged file can be the cause; else, as for a model that does not compile, nothing is read for it."""
     if isinstance(failed, TransformMemoryError | ModelTestError):
@@ -63,11 +76,43 @@ def half_done(live: Sequence[LedgerEntry], held: Sequence[QuarantineEntry]) -> l
     return [entry for entry in live if (entry.key, entry.etag) in corrupt]
 
 
-def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> None:
-    """End what an earlier run began to set aside, before dbt reads it (P15)."""
+def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> int:
+    """End what an earlier run began to set aside, before dbt reads it (P15). Returns how many files that were."""
     held = reader.quarantined(stream)
-    if held and reader.pending_transform(stream) is not None:
-        _forget(stream, half_done(_live(stream, reader), held), committer)
+    if not held or reader.pending_transform(stream) is None:
+        return 0
+    left = half_done(_live(stream, reader), held)
+    _forget(stream, left, committer)
+    return len(left)
+
+
+def moved(
+    stream: StreamName, failed: TransformError, *, store: ObjectStore, reader: Reader, events: EventSink
+) -> Moved:
+    """Pending files that were overwritten or deleted since they were registered: dbt cannot read those (P14).
+
+    By one listing of their days, not by a request for each. A converted copy stands for itself.
+    """
+    if not may_be_a_file(failed):
+        return Moved()
+    raw = [entry for entry in _suspects(stream, reader) if entry.registered_path == store.url(entry.key)]
+    if not raw:
+        return Moved()
+    try:
+        since = min(entry.day for entry in raw)
+        now = {file.key: file for file in list_since(store, stream, since=since)}
+    except TryAgainError as error:
+        events.emit(Noted(message=f"{stream}: whether files moved cannot be told now: {error}"))
+        return Moved()
+    there = [(entry, now[entry.key]) for entry in raw if entry.key in now]
+    return Moved(
+        changed=tuple(
+            Changed(file=file, registered_etag=entry.etag, registered_size_bytes=entry.size_bytes)
+            for entry, file in there
+            if (file.etag, file.size_bytes) != (entry.etag, entry.size_bytes)
+        ),
+        vanished=tuple(entry.key for entry in raw if entry.key not in now),
+    )
 
 
 def set_aside(
@@ -88,13 +133,10 @@ def set_aside(
         LeaseLostError: another committer took over.
         CatalogError: the catalog failed while files were set aside.
     """
-    pending = reader.pending_transform(stream)
-    if pending is None or not may_be_a_file(failed):
+    if not may_be_a_file(failed):
         return 0
-    live = _live(stream, reader)
-    suspects = [entry for entry in live if pending.from_snapshot <= entry.snapshot <= pending.to_snapshot]
     try:
-        found = _damaged(stream, suspects, committer=committer, events=events, stop=stop)
+        found = _damaged(stream, _suspects(stream, reader), committer=committer, events=events, stop=stop)
     except LeaseLostError:
         raise
     except TryAgainError as error:
@@ -126,6 +168,15 @@ def _damaged(
         if number % _TELL_EVERY == 0 or number == len(suspects):
             events.emit(FilesReread(stream=str(stream), done=number, total=len(suspects), unreadable=len(found)))
     return found
+
+
+def _suspects(stream: StreamName, reader: Reader) -> list[LedgerEntry]:
+    """Live entries that dbt has not merged."""
+    pending = reader.pending_transform(stream)
+    if pending is None:
+        return []
+    live = _live(stream, reader)
+    return [entry for entry in live if pending.from_snapshot <= entry.snapshot <= pending.to_snapshot]
 
 
 def _live(stream: StreamName, reader: Reader) -> Sequence[LedgerEntry]:

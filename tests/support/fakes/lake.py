@@ -39,10 +39,10 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     QuarantineEntry,
+    QuarantineStatus,
     Refused,
     RegisteredPath,
     Rejected,
-    RejectReason,
     Requirement,
     StreamName,
     Unknown,
@@ -316,21 +316,23 @@ class MemoryLake:
         return [f"added {stream.landing_table}.{name} {kind}" for name, kind in fresh.items()] or ["widened"]
 
     def commit(self, request: CommitRequest) -> CommitOutcome:
-        """Register one batch: all of it becomes visible with one new state, or nothing (P7, P8)."""
+        """Register one batch: all of it becomes visible with one new state, or nothing (P7, P8).
+
+        As the catalog writer, it does not look at the objects again: they are registered as they were validated.
+        """
         self.catalog.reach("before_commit")
         refused = next(filter(None, (self._unmet(request, item) for item in request.requirements)), None)
         if refused is not None:
             return refused
-        taken = self._without_unreadable(request)
         lost, self.catalog.lose_answer = self.catalog.lose_answer, None
         if lost == "not_landed":
             return Unknown(commit_id=request.commit_id, cause="the connection broke")
-        self._leave_history({self._path(item) for item in taken.files})
-        state = self._register(taken)
+        self._leave_history({self._path(item) for item in request.files})
+        state = self._register(request)
         self.catalog.reach("after_commit")
         if lost == "landed":
             return Unknown(commit_id=request.commit_id, cause="the connection broke")
-        return Landed(snapshot=state.snapshot, request=taken)
+        return Landed(snapshot=state.snapshot, request=request)
 
     def read_back(self, commit_id: str) -> Landed | None:
         """Whether the commit is in the catalog (P9)."""
@@ -345,10 +347,13 @@ class MemoryLake:
         self.catalog.merges.append(pending)
         if self.catalog.most_rows is not None and self._rows_of(pending) > self.catalog.most_rows:
             raise TransformMemoryError(f"{pending.stream}: DuckDB ran out of memory", found="a limit of rows")
-        if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
-            raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
         before = self.catalog.head.processed.get(pending.stream, {})
-        after = newest([*before.values(), *self._inserted(pending)])
+        try:
+            if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
+                raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
+            after = newest([*before.values(), *self._inserted(pending)])
+        except (FileNotFoundError, ValueError, DamageError) as error:
+            raise TransformError(f"{pending.stream}: dbt failed", found=str(error)) from error
         self.catalog.reach("during_transform")
         if after != before:
             self._write(processed={**self.catalog.head.processed, pending.stream: after})
@@ -374,7 +379,7 @@ class MemoryLake:
         """Take whole files out of the landing table (P13)."""
         paths = {entry.registered_path for entry in files}
         gone = [file for file in self._files(stream) if file.path in paths]
-        rows = sum(len(self._rows(file)) for file in gone)
+        rows = sum(file.rows for file in gone)
         if rows != sum(entry.rows for entry in files):
             raise DamageError(f"{stream}: landing and ledger disagree", expected=str(len(files)), found=str(len(gone)))
         self.catalog.reach("during_remove")
@@ -402,10 +407,16 @@ class MemoryLake:
         as_taken_in = now is not None and now.etag == entry.etag
         return "a bad page" if as_taken_in and is_damaged(self._store.read(entry.key)) else None
 
-    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
-        """Record files that were taken in as rejected (P6)."""
+    def quarantine(
+        self,
+        stream: StreamName,
+        rejected: Sequence[Rejected],
+        *,
+        status: QuarantineStatus = QuarantineStatus.REJECTED,
+    ) -> None:
+        """Record files that were taken in as rejected (P6), or what is in their place as waiting (P14)."""
         now = self._clock.now()
-        held = {(stream, item.file.key): _quarantined(item, now) for item in rejected}
+        held = {(stream, item.file.key): _quarantined(item, now, status=status) for item in rejected}
         self._write(quarantine={**self.catalog.head.quarantine, **held})
         self.catalog.reach("after_quarantine")
 
@@ -581,29 +592,6 @@ class MemoryLake:
     def _path(self, item: Accepted) -> str:
         return item.registered_path or self._store.url(item.file.key)
 
-    def _without_unreadable(self, request: CommitRequest) -> CommitRequest:
-        """Registering opens each file: one that is another one by now is left out, and the others go on (P6)."""
-        kept: list[Accepted] = []
-        rejected = list(request.rejected)
-        for item in request.files:
-            now = self._store.head(item.file.key)
-            if now is None:
-                rejected.append(
-                    Rejected(file=item.file, reason=RejectReason.VANISHED, detail="expected it, found none")
-                )
-            elif not self._readable(item):
-                rejected.append(Rejected(file=item.file, reason=RejectReason.CHANGED, detail="it was overwritten"))
-            else:
-                kept.append(item)
-        return replace(request, files=tuple(kept), rejected=tuple(rejected))
-
-    def _readable(self, item: Accepted) -> bool:
-        try:
-            rows_of(self._store.read(item.file.key))
-        except (ValueError, KeyError, TypeError):
-            return False
-        return True
-
     def _register(self, request: CommitRequest) -> State:
         head, now, stream = self.catalog.head, self._clock.now(), request.stream
         number = head.snapshot + 1
@@ -672,13 +660,15 @@ def _refused(requirement: Requirement, expected: str, found: str) -> Refused:
     return Refused(requirement=requirement, expected=expected, found=found)
 
 
-def _quarantined(item: Rejected, now: datetime) -> QuarantineEntry:
+def _quarantined(
+    item: Rejected, now: datetime, *, status: QuarantineStatus = QuarantineStatus.REJECTED
+) -> QuarantineEntry:
     return QuarantineEntry(
         key=item.file.key,
         etag=item.file.etag,
         size_bytes=item.file.size_bytes,
         reason=str(item.reason),
         detail=item.detail,
-        status="rejected",
+        status=status,
         seen_at=now,
     )
