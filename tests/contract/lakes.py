@@ -118,7 +118,7 @@ class Lake:
     def verdicts(self, *keys: str) -> tuple[Verdict, ...]:
         """The executor's verdicts on objects that exist."""
         ((_, verdicts),) = self.executor.validate(
-            [self.batch(*keys)], contract=feed._effective_contract(self.rules, self.ports()), ahead=1
+            [self.batch(*keys)], contract=feed.StreamFeed(self.rules, self.ports())._effective_contract(), ahead=1
         )
         return verdicts
 
@@ -244,6 +244,7 @@ class OnDisk(Lake):
             memory_bytes=256 * 1024 * 1024,
             threads=2,
         )
+        (root / "raw").mkdir()
         self.store = open_store((root / "raw").as_uri())
         self.transformer = SqlTransformer(self.address)
         self._stack.callback(self.transformer.close)

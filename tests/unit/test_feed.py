@@ -15,7 +15,7 @@ from lakeray.steps import discover
 from lakeray.values.errors import CatalogError
 from lakeray.values.model import Budget, ObjectPolicy, StreamStatus
 from tests.support.fakes.feeds import BUDGET, FeedWorld, key_for
-from tests.support.fakes.lake import CRASH_POINTS, Crash, MemoryLake
+from tests.support.fakes.lake import CRASH_POINTS, SET_ASIDE_POINTS, Crash, MemoryLake
 from tests.support.fakes.records import COLUMNS, STREAM, content, newest, row
 from tests.support.fakes.world import START
 
@@ -479,7 +479,7 @@ def test_what_waits_is_not_taken_in_by_a_replay(world: FeedWorld) -> None:
     assert world.replay(DAY, DAY).files == 0
 
 
-@pytest.mark.parametrize("point", ["after_quarantine", "during_forget"])
+@pytest.mark.parametrize("point", SET_ASIDE_POINTS)
 def test_killed_while_a_changed_file_leaves_landing_the_next_feed_ends_it(world: FeedWorld, point: str) -> None:
     world.put(name(0), row(0))
     world.put(name(1), row(1))

@@ -50,8 +50,8 @@ from lakeray.values.model import (
 from tests.support.fakes.records import Row, is_damaged, newest, rows_of
 from tests.support.fakes.store import MemoryStore
 
-SET_ASIDE_POINTS = ("after_quarantine", "during_forget")
-"""Where a process may end while it sets a damaged file aside."""
+SET_ASIDE_POINTS = ("after_quarantine", "during_forget", "after_forget")
+"""Where a process may end while it sets a file aside, or forgets one that changed."""
 CRASH_POINTS = (*map(str, FaultPoint), "during_transform", "after_mark", "during_remove", "during_delete")
 """Where a process may end: the named points of production, and a few inside the lake."""
 
@@ -397,6 +397,7 @@ class MemoryLake:
         self._leave_history(paths)
         self.catalog.reach("during_forget")
         self._write(ledger=self._without(stream, entries, reason))
+        self.catalog.reach("after_forget")
         return rows
 
     def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
