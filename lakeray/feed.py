@@ -483,8 +483,11 @@ class StreamFeed:
         moved = set_aside.moved(self._rules.stream, failed, store=ports.store, reader=ports.reader, events=ports.events)
         self._settle_changed(moved.changed)
         if moved.vanished:
-            self._require_policy(self._rules.on_vanished, moved.vanished, what="vanished")
-            self._forget(moved.vanished, what="vanished")
+            gone = [item.file.key for item in moved.vanished]
+            self._require_policy(self._rules.on_vanished, gone, what="vanished")
+            # First the record: cut off in between, the next feed knows what is left to forget, and merges nothing less.
+            ports.committer.quarantine(self._rules.stream, moved.vanished)
+            self._forget(gone, what="vanished")
         return bool(moved.changed or moved.vanished)
 
     def _caught_up(self, registered: PendingTransform | None) -> list[tuple[PendingTransform, BuildResult]]:

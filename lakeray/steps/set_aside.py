@@ -59,8 +59,7 @@ class Moved:
     """Pending files whose objects are not what was registered."""
 
     changed: tuple[Changed, ...] = ()
-    vanished: tuple[str, ...] = ()
-    """Keys."""
+    vanished: tuple[Rejected, ...] = ()
 
 
 def may_be_a_file(failed: TransformError) -> bool:
@@ -72,8 +71,8 @@ def may_be_a_file(failed: TransformError) -> bool:
 
 def half_done(live: Sequence[LedgerEntry], held: Sequence[QuarantineEntry]) -> list[LedgerEntry]:
     """Live entries that an earlier run put into quarantine and did not come to forget."""
-    corrupt = {(item.key, item.etag) for item in held if item.reason == RejectReason.CORRUPT}
-    return [entry for entry in live if (entry.key, entry.etag) in corrupt]
+    begun = {(item.key, item.etag) for item in held}
+    return [entry for entry in live if (entry.key, entry.etag) in begun]
 
 
 def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> int:
@@ -81,9 +80,12 @@ def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> int:
     held = reader.quarantined(stream)
     if not held or reader.pending_transform(stream) is None:
         return 0
-    left = half_done(_live(stream, reader), held)
-    _forget(stream, left, committer)
-    return len(left)
+    finished = 0
+    for reason in (RejectReason.CORRUPT, RejectReason.VANISHED):
+        left = half_done(_live(stream, reader), [entry for entry in held if entry.reason == reason])
+        _forget(stream, left, committer, reason=reason)
+        finished += len(left)
+    return finished
 
 
 def moved(
@@ -111,7 +113,11 @@ def moved(
             for entry, file in there
             if (file.etag, file.size_bytes) != (entry.etag, entry.size_bytes)
         ),
-        vanished=tuple(entry.key for entry in raw if entry.key not in now),
+        vanished=tuple(
+            _rejected(entry, RejectReason.VANISHED, "expected the object that was registered, found none")
+            for entry in raw
+            if entry.key not in now
+        ),
     )
 
 
@@ -143,8 +149,8 @@ def set_aside(
         events.emit(Noted(message=f"{stream}: whether a file made dbt fail cannot be told now: {error}"))
         return 0
     if found:
-        committer.quarantine(stream, [_rejected(entry, why) for entry, why in found])
-        _forget(stream, [entry for entry, _ in found], committer)
+        committer.quarantine(stream, [_corrupt(entry, why) for entry, why in found])
+        _forget(stream, [entry for entry, _ in found], committer, reason=RejectReason.CORRUPT)
     for entry, why in found:
         events.emit(FileRejected(stream=str(stream), key=entry.key, reason=str(RejectReason.CORRUPT), detail=why))
     return len(found)
@@ -183,12 +189,16 @@ def _live(stream: StreamName, reader: Reader) -> Sequence[LedgerEntry]:
     return reader.registered(stream, first=date.min, last=date.max)
 
 
-def _forget(stream: StreamName, entries: Sequence[LedgerEntry], committer: Committer) -> None:
+def _forget(stream: StreamName, entries: Sequence[LedgerEntry], committer: Committer, *, reason: RejectReason) -> None:
     if entries:
         paths = [entry.registered_path for entry in entries]
-        committer.forget(stream, paths=paths, entries=entries, reason=str(RejectReason.CORRUPT))
+        committer.forget(stream, paths=paths, entries=entries, reason=str(reason))
 
 
-def _rejected(entry: LedgerEntry, why: str) -> Rejected:
+def _corrupt(entry: LedgerEntry, why: str) -> Rejected:
+    return _rejected(entry, RejectReason.CORRUPT, f"expected pages that can be read, found: {why}")
+
+
+def _rejected(entry: LedgerEntry, reason: RejectReason, detail: str) -> Rejected:
     file = SourceFile(key=entry.key, etag=entry.etag, size_bytes=entry.size_bytes, last_modified=entry.taken_at)
-    return Rejected(file=file, reason=RejectReason.CORRUPT, detail=f"expected pages that can be read, found: {why}")
+    return Rejected(file=file, reason=reason, detail=detail)

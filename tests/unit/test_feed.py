@@ -315,9 +315,27 @@ def test_a_damaged_file_and_a_vanished_one_in_one_batch_are_both_told_apart(worl
     between_validation_and_commit(world, lambda: world.store.delete(name(2)))
     report = world.feed()
     assert (report.error, report.quarantined, report.vanished) == (None, 1, 1)
-    assert [(entry.key, entry.reason) for entry in world.lake.quarantined(STREAM)] == [(name(1), "corrupt")]
+    held = [(entry.key, entry.reason) for entry in world.lake.quarantined(STREAM)]
+    assert held == [(name(1), "corrupt"), (name(2), "vanished")]
     assert [entry.removed_because for entry in world.lake.history(name(2))] == ["vanished"]
     assert sorted(world.lake.processed_rows(STREAM)) == [0]
+
+
+@pytest.mark.parametrize("point", SET_ASIDE_POINTS)
+def test_killed_while_a_vanished_file_is_forgotten_it_is_not_taken_for_merged_when_it_comes_back(
+    world: FeedWorld, point: str
+) -> None:
+    world.put(name(0), row(0))
+    world.put(name(1), row(1))
+    between_validation_and_commit(world, lambda: world.store.delete(name(1)))
+    world.catalog.crash_at = point
+    with pytest.raises(Crash):
+        world.feed()
+    world.reopen()
+    assert sorted(fed(world).lake.processed_rows(STREAM)) == [0]
+    world.put(name(1), row(1))  # restored, the very same
+    assert sorted(fed(world).lake.processed_rows(STREAM)) == [0, 1]
+    assert taken(world) == [name(0), name(1)] and world.lake.quarantined(STREAM) == []
 
 
 @pytest.mark.parametrize("what", ["changed", "vanished"])
