@@ -159,7 +159,8 @@ def _requests(root: Path) -> int:
 def _counted(settings: Settings) -> int:
     with opened(settings) as app:
         store = CountingStore(app.store)
-        plan_stream(app.rules(app.streams()[0]), PlanningPorts(store=store, reader=app.planning_snapshot()))
+        ports = PlanningPorts(store=store, reader=app.planning_snapshot(), today=app.today())
+        plan_stream(app.rules(app.streams()[0]), ports)
     return store.requests
 
 

@@ -139,7 +139,8 @@ def _discovery(lake: Lake) -> float:
 
         def discover() -> None:
             (stream,) = app.streams()
-            planned = plan_stream(app.rules(stream), PlanningPorts(store=app.store, reader=app.planning_snapshot()))
+            ports = PlanningPorts(store=app.store, reader=app.planning_snapshot(), today=app.today())
+            planned = plan_stream(app.rules(stream), ports)
             assert not planned.batches
 
         app.reader.cursor(app.streams()[0].name)  # opening the catalog is not discovery

@@ -14,11 +14,11 @@ from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor
 from lakeray.ports.storage import ObjectStore
 from lakeray.ports.time import Clock
-from lakeray.steps import advance, clean, commit, discover, merge, plan, set_aside, split
+from lakeray.steps import advance, clean, commit, discover, merge, plan, presence, set_aside, split
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.work import lacks_columns
 from lakeray.values.column_types import parse_type
-from lakeray.values.errors import DataError, LakerayError, TransformError
+from lakeray.values.errors import DataError, LakerayError, NotThereError, TransformError
 from lakeray.values.events import (
     BatchCommitted,
     Event,
@@ -40,6 +40,7 @@ from lakeray.values.model import (
     Batch,
     Budget,
     BuildResult,
+    Changed,
     CleanPlan,
     Column,
     CommitRequest,
@@ -50,6 +51,10 @@ from lakeray.values.model import (
     ObjectPolicy,
     PendingTransform,
     Plan,
+    QuarantineEntry,
+    QuarantineStatus,
+    Rejected,
+    RejectReason,
     Removal,
     StreamName,
     StreamReport,
@@ -75,6 +80,10 @@ class Rules:
     """Whether the memory factor follows what the stream's merges were measured to need."""
     on_changed: ObjectPolicy = ObjectPolicy.REPORT
     on_vanished: ObjectPolicy = ObjectPolicy.REPORT
+    accept_empty: bool = False
+    """The operator says that what is missing is gone for good: it is forgotten, whatever ``on_vanished`` says (P3)."""
+    overwrites: bool = False
+    """The stream's syncs delete what earlier ones wrote: that is gone as it should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +100,8 @@ class PlanningPorts:
 
     store: ObjectStore
     reader: PlanningReader
+    today: date
+    """UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,32 +122,42 @@ class Ports:
 
     def planning_ports(self) -> PlanningPorts:
         """The ports that looking and planning need."""
-        return PlanningPorts(store=self.store, reader=self.reader)
+        return PlanningPorts(store=self.store, reader=self.reader, today=self.clock.now().date())
 
 
 def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False) -> Plan:
     """Discover and plan; writes nothing (P2–P5).
 
     Args:
-        everything: list the whole prefix, so that files too late for a feed are counted; else from the horizon on.
-            What vanished is told from the horizon on in both cases: `doctor` compares everything.
+        everything: list the whole prefix, so that every file too late for a feed is counted; else from the day of
+            ``view_of`` on, and of the older files what there is room for.
+            What vanished is told from that day on in both cases: `doctor` compares everything.
     """
     cursor = ports.reader.cursor(rules.stream)
-    since = horizon_of(rules, cursor)
-    known = ports.reader.known(rules.stream, since=since)
+    view = view_of(rules, cursor, today=ports.today)
+    known = ports.reader.known(rules.stream, since=view)
     found = discover.sort_out(
-        discover.list_since(ports.store, rules.stream, since=None if everything else since),
+        discover.list_since(ports.store, rules.stream, since=None if everything else view, older=discover.OLDER),
         known=known,
-        quarantine=ports.reader.quarantined(rules.stream),
-        since=since,
-        looked_since=since,
+        quarantine=_held(rules, ports.reader),
+        since=horizon_of(rules, cursor),
+        looked_since=view,
         head=ports.store.head,
-        known_among=functools.partial(ports.reader.known_among, rules.stream) if everything else None,
+        known_among=functools.partial(ports.reader.known_among, rules.stream),
+        asked_at_most=None if everything else discover.OLDER,
     )
     planned = _packed(rules, ports, found)
     if cursor.path is not None or known:
         return planned
     return replace(planned, existing=found.new + found.skipped)  # nothing was taken in yet: P13
+
+
+def _held(rules: Rules, reader: PlanningReader) -> list[QuarantineEntry]:
+    """The record of rejected files, without those that wait for a decision which the policy has made."""
+    held = reader.quarantined(rules.stream)
+    return [
+        entry for entry in held if entry.status != QuarantineStatus.WAITS or rules.on_changed is not ObjectPolicy.DROP
+    ]
 
 
 def _packed(rules: Rules, ports: PlanningPorts, found: Discovery) -> Plan:
@@ -157,12 +178,31 @@ def horizon_of(rules: Rules, cursor: Cursor) -> date | None:
     return discover.horizon(cursor, lookback_days=rules.lookback_days, retention_days=rules.retention_days)
 
 
+def view_of(rules: Rules, cursor: Cursor, *, today: date) -> date | None:
+    """The day from which a feed looks (P4)."""
+    return discover.view_from(horizon_of(rules, cursor), today=today, lookback_days=rules.lookback_days)
+
+
+def vanished_policy(rules: Rules, refused: NotThereError | None) -> ObjectPolicy:
+    """What happens to vanished files: what is refused and accepted all the same is gone for good (P3)."""
+    return rules.on_vanished if refused is None else ObjectPolicy.DROP
+
+
+def missing_of(rules: Rules, ports: PlanningPorts, planned: Plan) -> NotThereError | None:
+    """Why the listing that the plan was made from is not believed; None when it is (P3)."""
+    replaced = presence.replaced(planned, overwrites=rules.overwrites)
+    return presence.missing(planned, place=ports.store.url(f"{rules.stream}/"), replaced=replaced)
+
+
+_NOT_REPLAYED = (QuarantineStatus.IGNORED, QuarantineStatus.WAITS)
+
+
 def plan_replay(rules: Rules, ports: PlanningPorts, *, days: Days) -> Plan:
     """Plan what a replay takes in: new, too late or rejected files of the days."""
     found = discover.sort_out(
         discover.list_since(ports.store, rules.stream, since=days.first),
         known=ports.reader.known(rules.stream, since=days.first),
-        quarantine=[entry for entry in ports.reader.quarantined(rules.stream) if entry.status == "ignored"],
+        quarantine=[entry for entry in _held(rules, ports.reader) if entry.status in _NOT_REPLAYED],
         since=None,
         looked_since=days.first,
     )
@@ -184,6 +224,8 @@ class StreamFeed:
         self._progress = StreamProgress(rules.stream)
         self._merging = merge_budget(rules, ports.events)
         self._is_merged = False
+        self._looked: Plan | None = None
+        self._missing: NotThereError | None = None
 
     def run(self) -> None:
         """The protocol: take the stream in, once, to the end.
@@ -192,6 +234,7 @@ class StreamFeed:
             Stopped: the operator asked to stop.
             LakerayError: something failed; what was committed stays.
         """
+        self._require_presence()  # P3: nothing is written for a listing that is not believed
         self._rewind()  # P4, P11: what a replay takes in again
         self._widen_landing()
         self._settle_objects()  # P14: before dbt, which cannot read what has changed
@@ -212,13 +255,13 @@ class StreamFeed:
         error: dict[str, str] | None = None
         try:
             self.run()
-            status = StreamStatus.OK if self._progress.worked else StreamStatus.NOTHING_NEW
+            status = self._status()
         except Stopped:
             status = StreamStatus.INTERRUPTED
         except LakerayError as failure:
             status, error = StreamStatus.FAILED, failure.as_dict()
         report = self._progress.report(status, seconds=self._ports.clock.monotonic_s() - started_s, error=error)
-        self._emit(_finished(report))
+        self._emit(finished(report))
         return report
 
     def _reached(self, point: FaultPoint) -> None:
@@ -235,11 +278,22 @@ class StreamFeed:
         if taken:
             self._ports.committer.rewind(stream, to_snapshot=min(entry.snapshot for entry in taken) - 1)
 
+    def _status(self) -> StreamStatus:
+        if self._progress.worked:
+            return StreamStatus.OK
+        is_waiting = self._looked is not None and presence.is_waiting(self._looked)
+        return StreamStatus.WAITING if is_waiting else StreamStatus.NOTHING_NEW
+
     def _look(self) -> Plan:
-        ports = self._ports.planning_ports()
-        if self._replay is None:
-            return plan_stream(self._rules, ports)
-        return plan_replay(self._rules, ports, days=self._replay)
+        """What storage has; once, until this feed changes what it is compared with."""
+        if self._looked is None:
+            ports = self._ports.planning_ports()
+            if self._replay is None:
+                self._looked = plan_stream(self._rules, ports)
+            else:
+                self._looked = plan_replay(self._rules, ports, days=self._replay)
+            self._progress.saw(self._looked)
+        return self._looked
 
     def _widen_landing(self) -> None:
         landing = self._ports.reader.landing_columns(self._rules.stream)
@@ -251,37 +305,67 @@ class StreamFeed:
             self._progress.worked = True
             self._emit(LandingChanged(stream=str(self._rules.stream), change=change))
 
+    def _require_presence(self) -> None:
+        """Look, and believe what is listed.
+
+        Raises:
+            NotThereError: so much of what was taken in is missing that the place is rather the wrong one.
+        """
+        self._missing = missing_of(self._rules, self._ports.planning_ports(), self._look())
+        if self._missing is not None and not self._rules.accept_empty:
+            raise self._missing
+
     def _settle_objects(self) -> None:
         """Handle registered objects that changed or vanished, by policy.
 
         Raises:
             DataError: there are some, and the policy is to fail.
         """
-        rules = self._rules
-        if {rules.on_changed, rules.on_vanished} == {ObjectPolicy.REPORT}:
-            return
         planned = self._look()
-        self._settle(rules.on_changed, [change.file.key for change in planned.changed], what=Removal.CHANGED)
-        self._settle(rules.on_vanished, list(planned.vanished), what=Removal.VANISHED)
+        self._settle_changed(planned.changed)
+        policy = vanished_policy(self._rules, self._missing)
+        if planned.vanished and policy is not ObjectPolicy.REPORT:
+            self._require_policy(policy, planned.vanished, what="vanished")
+            self._forget(planned.vanished, what=Removal.VANISHED)
 
-    def _settle(self, policy: ObjectPolicy, keys: Sequence[str], *, what: Removal) -> None:
-        if not keys or policy is ObjectPolicy.REPORT:
+    def _settle_changed(self, changed: Sequence[Changed]) -> None:
+        """What was registered leaves landing; what is there now waits for an operator, or is a new file."""
+        if not changed:
             return
-        stream = self._rules.stream
+        keys = [change.file.key for change in changed]
+        self._require_policy(self._rules.on_changed, keys, what="changed")
+        if self._rules.on_changed is ObjectPolicy.REPORT:
+            held = [_waiting(change) for change in changed]
+            # Before the file is forgotten: cut off in between, the next feed finds it changed again and goes on. The
+            # other way round the new object would be taken in without a word.
+            self._ports.committer.quarantine(self._rules.stream, held, status=QuarantineStatus.WAITS)
+            for item in held:
+                self._emit(_rejected(self._rules.stream, item))
+        self._forget(keys, what=Removal.CHANGED)
+
+    def _require_policy(self, policy: ObjectPolicy, keys: Sequence[str], *, what: str) -> None:
         if policy is ObjectPolicy.FAIL:
             raise DataError(
-                f"{stream}: {len(keys)} registered object(s) {what}; the first is {keys[0]}",
+                f"{self._rules.stream}: {len(keys)} registered object(s) {what}; the first is {keys[0]}",
                 expected="the objects that were taken in",
                 todo=f"feed.on_{what} says fail; report lets the stream go on, drop takes their rows out of landing",
             )
-        entries = [entry for key in keys for entry in self._ports.reader.history(key) if entry.removed_at is None]
+
+    def _forget(self, keys: Sequence[str], *, what: Removal) -> None:
+        stream, gone = self._rules.stream, frozenset(keys)
+        live = self._ports.reader.registered(stream, first=date.min, last=date.max)
+        entries = [entry for entry in live if entry.key in gone]
         paths = [entry.registered_path for entry in entries]
         rows = self._ports.committer.forget(stream, paths=paths, entries=entries, reason=what)
+        self._looked = None
         self._progress.worked = True
-        self._emit(ObjectsDropped(stream=str(stream), what=what, files=len(paths), rows=rows))
+        (self._progress.changed if what is Removal.CHANGED else self._progress.vanished).update(keys)
+        self._emit(ObjectsDropped(stream=str(stream), what=what, files=len(paths), rows=rows, first=min(keys)))
 
     def _finish_setting_aside(self) -> None:
-        set_aside.finish(self._rules.stream, reader=self._ports.reader, committer=self._ports.committer)
+        finished = set_aside.finish(self._rules.stream, reader=self._ports.reader, committer=self._ports.committer)
+        if finished:
+            self._looked = None
 
     def _plan(self) -> Plan:
         """What is to be taken in.
@@ -364,11 +448,8 @@ class StreamFeed:
         )
 
     def _account(self, batch: Batch, taken: CommitRequest, landed: Landed) -> None:
-        stream = str(self._rules.stream)
         for rejected in taken.rejected:
-            self._emit(
-                FileRejected(stream=stream, key=rejected.file.key, reason=rejected.reason, detail=rejected.detail)
-            )
+            self._emit(_rejected(self._rules.stream, rejected))
         for accepted in taken.files:
             if accepted.ignored:
                 names = ", ".join(accepted.ignored)
@@ -391,17 +472,42 @@ class StreamFeed:
 
     def _merge(self, registered: PendingTransform | None = None) -> None:
         """Merge what is registered and not merged; files that nobody can read are set aside first, if that is why."""
-        try:
-            done = self._caught_up(registered)
-        except TransformError as failed:
-            aside = self._set_aside(failed)
-            if not aside:
-                raise
-            self._progress.quarantined += aside
-            done = self._caught_up(None)
+        done = self._caught_up_or_set_aside(registered)
         for event in (event for piece in done for event in transformed(*piece)):
             self._progress.worked = True
             self._emit(event)
+        if done:
+            self._looked = None
+
+    def _caught_up_or_set_aside(
+        self, registered: PendingTransform | None
+    ) -> list[tuple[PendingTransform, BuildResult]]:
+        is_reread = False
+        while True:
+            try:
+                return self._caught_up(registered)
+            except TransformError as failed:
+                registered = None
+                if self._left_out_moved(failed):
+                    continue
+                aside = 0 if is_reread else self._set_aside(failed)
+                is_reread = True
+                self._progress.quarantined += aside
+                if not aside and not self._left_out_moved(failed):  # again: reading them all takes its time
+                    raise
+
+    def _left_out_moved(self, failed: TransformError) -> bool:
+        """Whether pending files changed or vanished since they were registered; they are out of the way now (P14)."""
+        ports = self._ports
+        moved = set_aside.moved(self._rules.stream, failed, store=ports.store, reader=ports.reader, events=ports.events)
+        self._settle_changed(moved.changed)
+        if moved.vanished:
+            gone = [item.file.key for item in moved.vanished]
+            self._require_policy(self._rules.on_vanished, gone, what="vanished")
+            # First the record: cut off in between, the next feed knows what is left to forget, and merges nothing less.
+            ports.committer.quarantine(self._rules.stream, moved.vanished)
+            self._forget(gone, what=Removal.VANISHED)
+        return bool(moved.changed or moved.vanished)
 
     def _caught_up(self, registered: PendingTransform | None) -> list[tuple[PendingTransform, BuildResult]]:
         return merge.catch_up(
@@ -497,7 +603,20 @@ def merge_budget(rules: Rules, events: EventSink) -> merge.MergeBudget:
     return merge.MergeBudget(budget=rules.budget, adaptive=rules.adaptive, tell=tell)
 
 
-def _finished(report: StreamReport) -> StreamFinished:
+def _waiting(change: Changed) -> Rejected:
+    detail = (
+        f"expected the object that was taken in, ETag {change.registered_etag}, found ETag {change.file.etag}: it was "
+        "overwritten; `quarantine retry` takes the new one in"
+    )
+    return Rejected(file=change.file, reason=RejectReason.CHANGED, detail=detail)
+
+
+def _rejected(stream: StreamName, item: Rejected) -> FileRejected:
+    return FileRejected(stream=str(stream), key=item.file.key, reason=item.reason, detail=item.detail)
+
+
+def finished(report: StreamReport) -> StreamFinished:
+    """The report as an event."""
     error = report.error
     return StreamFinished(
         stream=str(report.stream),
@@ -506,6 +625,9 @@ def _finished(report: StreamReport) -> StreamFinished:
         files=report.files,
         rows=report.rows,
         quarantined=report.quarantined,
+        too_late=report.too_late,
+        changed=report.changed,
+        vanished=report.vanished,
         seconds=report.seconds,
         error_kind=error["kind"] if error else "",
         error=f"{error['about']}: {error['found']}" if error else "",
@@ -520,7 +642,7 @@ def _planned(planned: Plan, leaving: clean.Leaving) -> StreamPlanned:
         size_bytes=planned.size_bytes,
         too_late=len(planned.too_late),
         skipped=len(planned.skipped),
-        changed=len(planned.changed),
+        changed=len(planned.changed) + len(planned.waiting),
         vanished=len(planned.vanished),
         oversize=len(planned.oversize),
         leaving=leaving.files,

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from lakeray.feed import Days, PlanningPorts, Ports, Rules, StreamFeed, horizon_of, plan_replay, plan_stream
+from lakeray.feed import (
+    Days,
+    PlanningPorts,
+    Ports,
+    Rules,
+    StreamFeed,
+    finished,
+    missing_of,
+    plan_replay,
+    plan_stream,
+    vanished_policy,
+    view_of,
+)
 from lakeray.ports.catalog import PlanningSnapshot, RunReader
 from lakeray.ports.committer import Committer, GroupCommitter
 from lakeray.ports.events import EventSink
@@ -19,12 +31,14 @@ from lakeray.settings.conversion import batch_for
 from lakeray.settings.stream_budget import fitted
 from lakeray.settings.values import ExecutorChoice, Settings, StreamSettings
 from lakeray.steps.clean import RawRules, clean_before
+from lakeray.steps.presence import is_waiting
+from lakeray.steps.progress import StreamProgress
 from lakeray.steps.split import leaves_of
 from lakeray.steps.work import Standing, Work, work_of
 from lakeray.values.errors import LakerayError
 from lakeray.values.events import ExecutorChosen, FilesCleaned, ModelsEnriched, model_runs, worked
 from lakeray.values.faults import Fault, no_fault
-from lakeray.values.model import BuildResult, FeedReport, StreamName, StreamReport, StreamStatus
+from lakeray.values.model import BuildResult, FeedReport, Plan, StreamName, StreamReport, StreamStatus
 
 NOTHING_BUILT = BuildResult(models=(), rows_affected=0, seconds=0.0)
 
@@ -51,13 +65,22 @@ class Lakeray:
 
     def planning_ports(self) -> PlanningPorts:
         """The ports that reading and planning need."""
-        return PlanningPorts(store=self.store, reader=self.reader)
+        return PlanningPorts(store=self.store, reader=self.reader, today=self.today())
 
-    def planning_snapshot(self) -> PlanningSnapshot:
-        """The bookkeeping of the command's streams at this moment, each from its horizon on."""
+    def today(self) -> date:
+        """The day by this machine's clock, UTC."""
+        return self.clock.now().date()
+
+    def planning_snapshot(self, *, today: date | None = None) -> PlanningSnapshot:
+        """The bookkeeping of the command's streams at this moment, each from the day on that a feed looks from.
+
+        Args:
+            today: None asks the clock.
+        """
+        day = today or self.today()
         rules = {stream.name: self.rules(stream) for stream in self.streams()}
         return self.reader.planning_snapshot(
-            list(rules), since_of=lambda cursor: horizon_of(rules[cursor.stream], cursor)
+            list(rules), since_of=lambda cursor: view_of(rules[cursor.stream], cursor, today=day)
         )
 
     def ports(self, committer: Committer, executor: Executor, *, stop: Callable[[], bool]) -> Ports:
@@ -121,6 +144,8 @@ def rules_for(settings: Settings, stream: StreamSettings) -> Rules:
         max_batches=settings.feed.max_batches,
         on_changed=settings.feed.on_changed,
         on_vanished=settings.feed.on_vanished,
+        accept_empty=settings.feed.accept_empty,
+        overwrites=stream.destination_sync_mode.startswith("overwrite"),
     )
 
 
@@ -144,10 +169,13 @@ def feed_all(app: Lakeray, *, stop: Callable[[], bool]) -> FeedReport:
         LeaseHeldError: another committer works on the lake.
         LakerayError: the catalog cannot be opened.
     """
-    snapshot = app.planning_snapshot()
-    looked = [_look(app, stream, snapshot) for stream in app.streams()]
+    today = app.today()
+    snapshot = app.planning_snapshot(today=today)
+    looked = [_look(app, stream, snapshot, today=today) for stream in app.streams()]
     busy = [found for found in looked if found.work]
     reports = {found.stream.name: _idle(found) for found in looked if not found.work}
+    for report in filter(_is_worth_telling, reports.values()):
+        app.events.emit(finished(report))
     failed = any(found.error is not None for found in looked)
     if not busy and not failed and not stop() and _is_releasable(app, snapshot):
         with app.committer() as committer:
@@ -245,27 +273,35 @@ class _Looked:
     """What looking at one stream found."""
 
     stream: StreamSettings
-    files: int = 0
+    planned: Plan | None = None
+    """None when the storage could not be listed."""
     work: frozenset[Work] = frozenset()
     error: LakerayError | None = None
 
+    @property
+    def files(self) -> int:
+        """How many files there are to take in."""
+        return 0 if self.planned is None else self.planned.files
 
-def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot) -> _Looked:
-    rules = app.rules(stream)
+
+def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot, *, today: date) -> _Looked:
+    rules, ports = app.rules(stream), PlanningPorts(store=app.store, reader=snapshot, today=today)
     try:
-        planned = plan_stream(rules, PlanningPorts(store=app.store, reader=snapshot))
+        planned = plan_stream(rules, ports)
     except LakerayError as error:
         if error.exit_code != 1:
             raise
         return _Looked(stream=stream, error=error)
+    refused = missing_of(rules, ports, planned)
+    if refused is not None and not rules.accept_empty:
+        return _Looked(stream=stream, planned=planned, error=refused)
     work = work_of(
         planned,
         standing_of(rules, snapshot),
         contract=rules.contract,
-        on_changed=rules.on_changed,
-        on_vanished=rules.on_vanished,
+        on_vanished=vanished_policy(rules, refused),
     )
-    return _Looked(stream=stream, files=planned.files, work=work)
+    return _Looked(stream=stream, planned=planned, work=work)
 
 
 def standing_of(rules: Rules, snapshot: PlanningSnapshot) -> Standing:
@@ -280,6 +316,16 @@ def standing_of(rules: Rules, snapshot: PlanningSnapshot) -> Standing:
 
 
 def _idle(found: _Looked) -> StreamReport:
-    status = StreamStatus.NOTHING_NEW if found.error is None else StreamStatus.FAILED
-    error = None if found.error is None else found.error.as_dict()
-    return StreamReport(stream=found.stream.name, status=status, error=error)
+    progress = StreamProgress(found.stream.name)
+    if found.planned is not None:
+        progress.saw(found.planned)
+    if found.error is not None:
+        return progress.report(StreamStatus.FAILED, seconds=0.0, error=found.error.as_dict())
+    assert found.planned is not None
+    status = StreamStatus.WAITING if is_waiting(found.planned) else StreamStatus.NOTHING_NEW
+    return progress.report(status, seconds=0.0, error=None)
+
+
+def _is_worth_telling(report: StreamReport) -> bool:
+    """Whether the log says something of a stream without work."""
+    return report.error is not None or bool(report.too_late or report.changed or report.vanished)

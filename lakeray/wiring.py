@@ -250,13 +250,14 @@ def services(settings: Settings) -> Services:
 
 def raw_store(settings: Settings) -> ObstoreStore:
     """The raw prefix."""
-    return _store(settings, settings.storage.url)
+    return _store(settings, settings.storage.url, setting="storage.url")
 
 
 def lake_store(settings: Settings) -> ObstoreStore:
     """DuckLake's DATA_PATH, for converted copies."""
     path = settings.lake.data_path.rstrip("/")
-    return _store(settings, path if "://" in path else Path(path).as_uri())
+    url = path if "://" in path else Path(path).as_uri()
+    return _store(settings, url, setting="lake.data_path", may_be_missing=True)
 
 
 def lease(settings: Settings, *, lake: Backend) -> LeaseHolder:
@@ -368,7 +369,7 @@ def machine(settings: Settings, *, lake: Backend) -> ThisMachine:
         holder=lambda: lease(settings, lake=lake).holder(),
         clocks=clocks,
         open_lake=lambda: lake_store(settings),
-        open_temporary=lambda: open_store(temp_directory(settings).as_uri()),
+        open_temporary=lambda: open_store(temp_directory(settings).as_uri(), setting="paths.root", may_be_missing=True),
     )
 
 
@@ -415,13 +416,14 @@ def _place(address: str) -> str:
     return path.rstrip("/") + "/"
 
 
-def _store(settings: Settings, url: str) -> ObstoreStore:
+def _store(settings: Settings, url: str, *, setting: str, may_be_missing: bool = False) -> ObstoreStore:
     storage = settings.storage
     if not url.startswith("s3://"):
-        return open_store(url)
+        return open_store(url, setting=setting, may_be_missing=may_be_missing)
     keys = s3_keys(settings)
     return open_store(
         url,
+        setting=setting,
         endpoint_url=storage.endpoint_url,
         region=storage.region,
         access_key_id=keys.access_key_id,

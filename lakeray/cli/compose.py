@@ -42,6 +42,7 @@ def compose(call: Call) -> Any:
     OmegaConf.register_new_resolver("project", lambda *parts: str(PROJECT.joinpath(*parts)), replace=True)
     OmegaConf.register_new_resolver("service", _service, replace=True)
     OmegaConf.register_new_resolver("secret", secret, replace=True)
+    OmegaConf.register_new_resolver("environment", _environment, replace=True)
     names = list(stream_names(call.config_dir))
     _check_streams(call.overrides, names)
     overrides = [_also_when_absent(word, names) for word in call.overrides]
@@ -237,6 +238,21 @@ def _service(root: str, name: str) -> Any:
         return None
     state = json.loads(path.read_text(encoding="utf-8"))
     return f"http://127.0.0.1:{state['s3_port']}" if name == "s3_endpoint" else state[name]
+
+
+def _environment(name: str, setting: str, env: str, otherwise: str) -> str:
+    """A variable of the environment; in production one that is not set is no guess but an error."""
+    value = os.environ.get(name)
+    if value:
+        return value
+    if env == "prod":
+        raise UsageError(
+            setting,
+            expected=f"the environment variable {name}, or the setting itself",
+            found="neither",
+            todo=f"env=prod guesses nothing: export {name}=…, or set {setting}=…",
+        )
+    return otherwise
 
 
 def _file_url(*parts: str) -> str:

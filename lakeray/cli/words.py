@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from lakeray.values.model import (
     LedgerEntry,
     Plan,
     QuarantineEntry,
+    QuarantineStatus,
     Removal,
     SourceFile,
     StreamName,
@@ -76,7 +77,7 @@ class StreamState:
             "lag_seconds": self.lag_seconds,
             "quarantined": self.quarantined,
             "too_late": None if plan is None else len(plan.too_late),
-            "changed": None if plan is None else len(plan.changed),
+            "changed": None if plan is None else _changed(plan),
             "vanished": None if plan is None else len(plan.vanished),
             "landing_rows": self.landing_rows,
             "processed_rows": self.processed_rows,
@@ -123,6 +124,8 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
             "lag",
             "quarantined",
             "too late",
+            "changed",
+            "vanished",
             "registered by",
         ),
         rows=tuple(_status_row(state) for state in states),
@@ -133,6 +136,23 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
         rows=tuple((name, _count(rows)) for name, rows in enriched.items()),
     )
     return [streams, models] if enriched else [streams]
+
+
+_FEED = (
+    "stream",
+    "status",
+    "batches",
+    "files",
+    "size",
+    "rows",
+    "quarantined",
+    "too late",
+    "changed",
+    "vanished",
+    "left landing",
+    "kept",
+    "time",
+)
 
 
 def feed_json(report: FeedReport) -> dict[str, Any]:
@@ -148,7 +168,7 @@ def feed_table(report: FeedReport) -> Table:
     """``feed`` as a table."""
     return Table(
         title="Feed",
-        columns=("stream", "status", "batches", "files", "size", "rows", "quarantined", "left landing", "kept", "time"),
+        columns=_FEED,
         rows=tuple(
             (
                 str(item.stream),
@@ -158,6 +178,9 @@ def feed_table(report: FeedReport) -> Table:
                 human_bytes(item.size_bytes),
                 f"{item.rows:,}",
                 str(item.quarantined),
+                str(item.too_late),
+                str(item.changed),
+                str(item.vanished),
                 f"{item.cleaned:,}",
                 f"{item.kept:,}",
                 human_seconds(item.seconds),
@@ -175,9 +198,31 @@ class Foreseen:
     leaving: Leaving
 
 
-def plan_json(foreseen: Sequence[Foreseen], *, seconds: float) -> dict[str, Any]:
+def feed_notes(report: FeedReport) -> list[str]:
+    """What waits for whoever runs the feed, a line each."""
+    notes = []
+    for item in report.streams:
+        if item.too_late:
+            days = "replay.from=… replay.to=…"
+            notes.append(f"{item.stream}: {item.too_late:,} too late → lakeray replay +stream={item.stream} {days}")
+        if item.changed:
+            todo = "`lakeray quarantine` lists those that wait, `quarantine retry PATH…` takes them in"
+            notes.append(f"{item.stream}: {item.changed:,} changed since taken in → {todo}")
+        if item.vanished:
+            todo = "`lakeray plan` names those that are still registered"
+            notes.append(f"{item.stream}: {item.vanished:,} vanished since taken in → {todo}")
+    return notes
+
+
+def plan_json(
+    foreseen: Sequence[Foreseen], *, seconds: float, errors: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
     """``plan`` as one JSON document."""
-    return {"streams": [_plan_json(item.plan, item.leaving) for item in foreseen], "estimated_seconds": seconds}
+    return {
+        "streams": [_plan_json(item.plan, item.leaving) for item in foreseen],
+        "estimated_seconds": seconds,
+        "errors": [dict(error) for error in errors],
+    }
 
 
 def plan_tables(foreseen: Sequence[Foreseen]) -> list[Table]:
@@ -317,6 +362,8 @@ def why_verdict(
         state = "; the object has changed since" if changed else "" if listed else "; the object has vanished since"
         kept = "; its object is never deleted" if stays and not state else ""
         return f"taken in as snapshot {last.snapshot} {merged}{state}{kept}"
+    if rejected is not None and rejected.status == QuarantineStatus.WAITS:
+        return f"changed: {rejected.detail}" + ("" if listed else "; the new one has vanished since")
     if rejected is not None:
         changed = listed is not None and rejected.etag != listed.etag
         todo = "; it changed since and is taken in by the next feed" if changed else ""
@@ -345,6 +392,10 @@ def _last_batch(batch: LastBatch) -> dict[str, Any]:
     }
 
 
+def _changed(plan: Plan) -> int:
+    return len(plan.changed) + len(plan.waiting)
+
+
 def _count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
@@ -362,6 +413,8 @@ def _status_row(state: StreamState) -> tuple[str, ...]:
         "?" if lag is None else human_seconds(lag),
         str(state.quarantined),
         "?" if plan is None else str(len(plan.too_late)),
+        "?" if plan is None else str(_changed(plan)),
+        "?" if plan is None else str(len(plan.vanished)),
         "" if state.last_batch is None else state.last_batch.registered_by or "?",
     )
 
@@ -376,6 +429,9 @@ def _report_json(item: StreamReport) -> dict[str, Any]:
         "bytes": item.size_bytes,
         "rows": item.rows,
         "quarantined": item.quarantined,
+        "too_late": item.too_late,
+        "changed": item.changed,
+        "vanished": item.vanished,
         "cleaned": item.cleaned,
         "kept": item.kept,
         "seconds": round(item.seconds, 3),
@@ -409,7 +465,7 @@ def _plan_json(item: Plan, leaving: Leaving) -> dict[str, Any]:
         ],
         "too_late": [file.key for file in item.too_late],
         "quarantined": [file.key for file in item.skipped],
-        "changed": [change.file.key for change in item.changed],
+        "changed": [change.file.key for change in item.changed] + [file.key for file in item.waiting],
         "vanished": list(item.vanished),
         "listed_files": item.listed_files,
         "leaves_landing": leaving.files,
@@ -428,6 +484,7 @@ def _attention(item: Plan) -> list[tuple[str, str, str]]:
         [(stream, "too late", shown(file.key)) for file in item.too_late]
         + [(stream, "quarantined", shown(file.key)) for file in item.skipped]
         + [(stream, "changed since it was taken in", shown(change.file.key)) for change in item.changed]
+        + [(stream, "changed: waits for `quarantine retry`", shown(file.key)) for file in item.waiting]
         + [(stream, "vanished", shown(key)) for key in item.vanished]
         + [
             (stream, f"oversize, {human_bytes(big.projected_bytes)} projected", shown(big.file.key))

@@ -20,6 +20,7 @@ from lakeray.values.model import (
     Merged,
     Peak,
     PendingTransform,
+    QuarantineStatus,
     Rejected,
     Removal,
     StreamName,
@@ -83,8 +84,18 @@ class Committer(Protocol):
             TryAgainError: the storage or this machine failed; nothing is known of the file.
         """
 
-    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
-        """Record files that were taken in as rejected; the caller forgets them next (P6)."""
+    def quarantine(
+        self,
+        stream: StreamName,
+        rejected: Sequence[Rejected],
+        *,
+        status: QuarantineStatus = QuarantineStatus.REJECTED,
+    ) -> None:
+        """Record files that were taken in as rejected; the caller forgets them next (P6).
+
+        Args:
+            status: ``waits`` of new objects in the place of those that were taken in (P14).
+        """
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up; returns the paths that storage loses (P13)."""

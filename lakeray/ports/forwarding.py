@@ -19,6 +19,7 @@ from lakeray.values.model import (
     LedgerEntry,
     Peak,
     PendingTransform,
+    QuarantineStatus,
     Rejected,
     Removal,
     StreamName,
@@ -86,9 +87,15 @@ class ForwardingCommitter(ABC):
         """See ``Committer``."""
         return self.forward("unreadable", stream, entry)
 
-    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
+    def quarantine(
+        self,
+        stream: StreamName,
+        rejected: Sequence[Rejected],
+        *,
+        status: QuarantineStatus = QuarantineStatus.REJECTED,
+    ) -> None:
         """See ``Committer``."""
-        self.forward("quarantine", stream, rejected)
+        self.forward("quarantine", stream, rejected, status=status)
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """See ``Committer``."""

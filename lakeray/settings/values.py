@@ -160,6 +160,8 @@ class FeedSettings:
     executor: ExecutorChoice = ExecutorChoice.AUTO
     on_changed: ObjectPolicy = ObjectPolicy.REPORT
     on_vanished: ObjectPolicy = ObjectPolicy.REPORT
+    accept_empty: bool = False
+    """For one run: what is missing is gone for good, and is forgotten (P3)."""
     watch: bool = False
     poll_s: float = 60.0
 

@@ -6,13 +6,24 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from heapq import nlargest
 from itertools import islice
 
 from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.keys import day_of, file_day, is_source_file, natural_order
-from lakeray.values.model import Changed, Cursor, Discovery, QuarantineEntry, RejectReason, SourceFile, StreamName
+from lakeray.values.model import (
+    Changed,
+    Cursor,
+    Discovery,
+    QuarantineEntry,
+    QuarantineStatus,
+    RejectReason,
+    SourceFile,
+    StreamName,
+)
 
 _YEAR_PREFIX = re.compile(r"(?:^|/)year=\d{4}/$")
 _DATE_PREFIX = re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})/(?:day=(\d{1,2})/)?$")
@@ -21,6 +32,9 @@ _IN_A_ROW = 4_000
 _AT_ONCE = 16
 _ASKED = 10_000
 """Older keys that the ledger is asked about at once: by an index each, or by one look through an embedded ledger."""
+OLDER = 4_000
+"""Objects of days before its look that a feed lists besides, and that it asks the ledger about, at most (inclusive):
+four more requests and one more query, whatever is kept of older years."""
 
 
 def horizon(cursor: Cursor, *, lookback_days: int, retention_days: int) -> date | None:
@@ -36,38 +50,78 @@ def horizon(cursor: Cursor, *, lookback_days: int, retention_days: int) -> date 
     return newest - timedelta(days=max(lookback_days, retention_days))
 
 
-def list_since(store: ObjectStore, stream: StreamName, *, since: date | None) -> Iterator[SourceFile]:
+def view_from(horizon: date | None, *, today: date, lookback_days: int) -> date | None:
+    """The day from which a feed looks (inclusive): the horizon, and never later than today − lookback (P4).
+
+    A cursor that is ahead of today, as a clock that was wrong leaves it, would hide what lands today.
+    """
+    return None if horizon is None else min(horizon, today - timedelta(days=lookback_days))
+
+
+def list_since(store: ObjectStore, stream: StreamName, *, since: date | None, older: int = 0) -> Iterator[SourceFile]:
     """The stream's source files from day ``since`` on, and perhaps some older ones; streamed.
 
     One request shows the top level: flat files, and the years. Each year at or after ``since`` is then listed in one
     go from the padded spelling of that day. An unpadded spelling of the same or a later day sorts after the padded
     one, so nothing is missed; what is older is sifted out later, by its parsed day. A year with very many objects is
     listed by day instead. A listing that fails anywhere fails as a whole (P3).
+
+    Args:
+        older: about how many objects of days before ``since`` may be listed besides. A year with no more of them shows
+            all, one with more shows some; a file may come twice then.
     """
     root = f"{stream}/"
     top = store.list_level(root)
     yield from (file for file in top.files if is_source_file(file.key))
-    for prefix in top.prefixes:
-        yield from (file for file in _below(store, prefix, since=since) if is_source_file(file.key))
+    room = _Room(left=older)
+    for prefix in reversed(top.prefixes):  # the newest year first: the room for older objects is spent on the nearest
+        yield from (file for file in _below(store, prefix, since=since, room=room) if is_source_file(file.key))
 
 
-def _below(store: ObjectStore, prefix: str, *, since: date | None) -> Iterator[SourceFile]:
+@dataclass(slots=True)
+class _Room:
+    """How many older objects may still be listed."""
+
+    left: int
+
+    def of(self, files: Iterator[SourceFile]) -> Iterator[SourceFile]:
+        """As many of the files as there is room for."""
+        for file in islice(files, self.left):
+            self.left -= 1
+            yield file
+
+
+def _below(store: ObjectStore, prefix: str, *, since: date | None, room: _Room) -> Iterator[SourceFile]:
     name = prefix.rstrip("/").rsplit("/", 1)[-1]
     if name.startswith("__airbyte"):
         return iter(())
     if _YEAR_PREFIX.search(prefix) is None:
         return store.list_files(prefix)
     if since is None:
-        return _in_year(store, prefix, since=None)
+        return _in_year(store, prefix, since=None, room=room)
     year = int(name.removeprefix("year="))
     if year < since.year:
-        return iter(())
-    return _in_year(store, prefix, since=since)
+        return room.of(store.list_files(prefix)) if room.left else iter(())
+    return _in_year(store, prefix, since=since, room=room)
 
 
-def _in_year(store: ObjectStore, prefix: str, *, since: date | None) -> Iterator[SourceFile]:
+def _in_year(store: ObjectStore, prefix: str, *, since: date | None, room: _Room) -> Iterator[SourceFile]:
     begins_here = since is not None and prefix.endswith(f"year={since.year:04d}/")
-    after = f"{prefix}month={since.month:02d}/day={since.day:02d}" if since is not None and begins_here else None
+    if since is None or not begins_here:
+        yield from _whole_year(store, prefix, since=since, after=None)
+        return
+    if room.left:
+        first = list(islice(store.list_files(prefix), room.left))
+        yield from first
+        if len(first) < room.left:
+            room.left -= sum(1 for file in first if file_day(file) < since)
+            return
+        room.left = 0
+    after = f"{prefix}month={since.month:02d}/day={since.day:02d}"
+    yield from _whole_year(store, prefix, since=since, after=after)
+
+
+def _whole_year(store: ObjectStore, prefix: str, *, since: date | None, after: str | None) -> Iterator[SourceFile]:
     files = store.list_files(prefix, start_after=after)
     first = list(islice(files, _IN_A_ROW))
     if len(first) < _IN_A_ROW:
@@ -115,6 +169,7 @@ def sort_out(
     looked_since: date | None,
     head: Callable[[str], SourceFile | None] | None = None,
     known_among: Callable[[Sequence[str]], Mapping[str, Known]] | None = None,
+    asked_at_most: int | None = None,
 ) -> Discovery:
     """Sort a listing out. ``known`` holds the ledger from ``looked_since`` on.
 
@@ -124,80 +179,118 @@ def sort_out(
         head: looks one object up, for quarantined files to retry that the listing did not cover.
         known_among: the ledger of some keys, whatever their day. With it files of days before ``looked_since`` count,
             too; it is asked about those that are listed, and so what it costs does not grow with the ledger.
+        asked_at_most: of more older files than this the newest by their last change count, and no others; None for all.
     """
     records = {entry.key: entry for entry in quarantine}
-    new: list[SourceFile] = []
-    too_late: list[SourceFile] = []
-    skipped: list[SourceFile] = []
-    changed: list[Changed] = []
-    seen: set[str] = set()
-    once = _once(listed, seen)
-    for file, entry in _matched(once, known=known, looked_since=looked_since, known_among=known_among):
-        if entry is not None and entry.live and (entry.etag, entry.size_bytes) != (file.etag, file.size_bytes):
-            changed.append(Changed(file=file, registered_etag=entry.etag, registered_size_bytes=entry.size_bytes))
-        elif entry is not None and (entry.etag, entry.size_bytes) == (file.etag, file.size_bytes):
+    piles = _Piles()
+    older = _Older(looked_since, known_among=known_among, at_most=asked_at_most)
+    for file, entry in _matched(piles.once(listed), known=known, older=older):
+        record = records.get(file.key)
+        is_as_known = entry is not None and (entry.etag, entry.size_bytes) == (file.etag, file.size_bytes)
+        if entry is not None and entry.live and not is_as_known:
+            changed = Changed(file=file, registered_etag=entry.etag, registered_size_bytes=entry.size_bytes)
+            piles.changed.append(changed)
+        elif is_as_known:
             continue
-        elif _is_held(file, records.get(file.key)):
-            skipped.append(file)
-        elif since is not None and file_day(file) < since and not _is_retried(records.get(file.key)):
-            if known_among is not None or looked_since is None or file_day(file) >= looked_since:
-                too_late.append(file)  # listed by the way, below the look: the ledger was not asked about it
+        elif record is not None and record.status == QuarantineStatus.WAITS:
+            piles.waiting.append(file)
+        elif _is_held(file, record):
+            piles.skipped.append(file)
+        elif since is not None and file_day(file) < since and not _is_retried(record):
+            if older.is_told(file):  # listed by the way, below the look: the ledger was not asked about it
+                piles.too_late.append(file)
         else:
-            new.append(file)
-    new.extend(_retried(records, seen=seen, head=head))
+            piles.new.append(file)
+    piles.new.extend(_retried(records, seen=piles.seen, head=head))
+    in_view = [key for key, entry in known.items() if entry.live and _is_in_view(key, looked_since)]
     return Discovery(
-        new=tuple(sorted(new, key=lambda file: (file_day(file), natural_order(file.key), file.key))),
-        too_late=tuple(too_late),
-        skipped=tuple(skipped),
-        changed=tuple(changed),
-        vanished=tuple(_vanished(known, seen=seen, looked_since=looked_since)),
-        listed_files=len(seen),
+        new=tuple(sorted(piles.new, key=lambda file: (file_day(file), natural_order(file.key), file.key))),
+        too_late=tuple(piles.too_late),
+        skipped=tuple(piles.skipped),
+        changed=tuple(piles.changed),
+        waiting=tuple(piles.waiting),
+        vanished=tuple(key for key in in_view if key not in piles.seen),
+        listed_files=len(piles.seen),
+        newest_day=piles.newest_day,
+        live_files=len(in_view),
     )
 
 
-def _once(listed: Iterable[SourceFile], seen: set[str]) -> Iterator[SourceFile]:
-    for file in listed:
-        if file.key not in seen:  # a listing may show an object twice: it is one file
-            seen.add(file.key)
-            yield file
+@dataclass(slots=True)
+class _Piles:
+    """What a listing is sorted into."""
+
+    new: list[SourceFile] = field(default_factory=list)
+    too_late: list[SourceFile] = field(default_factory=list)
+    skipped: list[SourceFile] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
+    waiting: list[SourceFile] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    newest_day: date | None = None
+
+    def once(self, listed: Iterable[SourceFile]) -> Iterator[SourceFile]:
+        """The files, each once: a listing may show an object twice."""
+        for file in listed:
+            if file.key not in self.seen:
+                self.seen.add(file.key)
+                day = file_day(file)
+                self.newest_day = day if self.newest_day is None else max(self.newest_day, day)
+                yield file
+
+
+@dataclass(frozen=True, slots=True)
+class _Older:
+    """What is asked of the ledger about files of days before the look."""
+
+    looked_since: date | None
+    known_among: Callable[[Sequence[str]], Mapping[str, Known]] | None
+    at_most: int | None
+
+    def holds(self, file: SourceFile) -> bool:
+        """Whether the file is one of them."""
+        return self.looked_since is not None and file_day(file) < self.looked_since
+
+    def is_told(self, file: SourceFile) -> bool:
+        """Whether it is known that the ledger lacks the file."""
+        return self.known_among is not None or not self.holds(file)
+
+    def asked(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, Known | None]]:
+        """Each file beside what the ledger says of its key."""
+        assert self.known_among is not None
+        for at in range(0, len(files), _ASKED):
+            some = files[at : at + _ASKED]
+            found = self.known_among([file.key for file in some])
+            yield from ((file, found.get(file.key)) for file in some)
 
 
 def _matched(
-    listed: Iterable[SourceFile],
-    *,
-    known: Mapping[str, Known],
-    looked_since: date | None,
-    known_among: Callable[[Sequence[str]], Mapping[str, Known]] | None,
+    listed: Iterable[SourceFile], *, known: Mapping[str, Known], older: _Older
 ) -> Iterator[tuple[SourceFile, Known | None]]:
     """Each file beside what the ledger says of its key."""
-    older: list[SourceFile] = []
+    waiting: list[SourceFile] = []
     for file in listed:
-        if known_among is None or looked_since is None or file_day(file) >= looked_since:
+        if older.known_among is None or not older.holds(file):
             yield file, known.get(file.key)
             continue
-        older.append(file)
-        if len(older) == _ASKED:
-            yield from _asked(older, known_among)
-            older = []
-    if older and known_among is not None:
-        yield from _asked(older, known_among)
-
-
-def _asked(
-    files: Sequence[SourceFile], known_among: Callable[[Sequence[str]], Mapping[str, Known]]
-) -> Iterator[tuple[SourceFile, Known | None]]:
-    found = known_among([file.key for file in files])
-    return ((file, found.get(file.key)) for file in files)
+        waiting.append(file)
+        if older.at_most is None and len(waiting) == _ASKED:
+            yield from older.asked(waiting)
+            waiting = []
+    if older.at_most is not None and len(waiting) > older.at_most:
+        waiting = nlargest(older.at_most, waiting, key=lambda file: file.last_modified)
+    if waiting:
+        yield from older.asked(waiting)
 
 
 def _is_held(file: SourceFile, record: QuarantineEntry | None) -> bool:
-    if record is None or record.status == "retry" or record.etag != file.etag:
+    if record is None or record.status == QuarantineStatus.RETRY or record.etag != file.etag:
         return False
-    return record.status == "ignored" or record.reason != RejectReason.VANISHED  # it is listed: so it is back
+    # It is listed: so what vanished is back.
+    return record.status == QuarantineStatus.IGNORED or record.reason != RejectReason.VANISHED
 
 
 def _is_retried(record: QuarantineEntry | None) -> bool:
-    return record is not None and record.status == "retry"
+    return record is not None and record.status == QuarantineStatus.RETRY
 
 
 def _retried(
@@ -206,14 +299,11 @@ def _retried(
     if head is None:
         return
     for key, record in records.items():
-        if record.status == "retry" and key not in seen:
+        if record.status == QuarantineStatus.RETRY and key not in seen:
             file = head(key)
             if file is not None:
                 yield file
 
 
-def _vanished(known: Mapping[str, Known], *, seen: set[str], looked_since: date | None) -> Iterator[str]:
-    for key, entry in known.items():
-        in_view = looked_since is None or day_of(key, otherwise=date.max) >= looked_since
-        if entry.live and in_view and key not in seen:
-            yield key
+def _is_in_view(key: str, looked_since: date | None) -> bool:
+    return looked_since is None or day_of(key, otherwise=date.max) >= looked_since

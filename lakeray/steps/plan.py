@@ -62,8 +62,11 @@ def make_plan(
         skipped=found.skipped,
         too_late=found.too_late,
         changed=found.changed,
+        waiting=found.waiting,
         vanished=found.vanished,
         listed_files=found.listed_files,
+        newest_day=found.newest_day,
+        live_files=found.live_files,
         factor=factor,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakeray.values.model import StreamName, StreamReport, StreamStatus
+from lakeray.values.model import Plan, StreamName, StreamReport, StreamStatus
 
 
 class StreamProgress:
@@ -12,6 +12,10 @@ class StreamProgress:
         self.stream = stream
         self.worked = False
         self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = self.kept = 0
+        self.too_late = 0
+        self.changed: set[str] = set()
+        self.vanished: set[str] = set()
+        """Keys of objects that are not what was taken in, whether they were forgotten since or not (P14)."""
 
     def add(self, *, files: int, size_bytes: int, rows: int, rejected: int) -> None:
         """Count one batch."""
@@ -21,6 +25,13 @@ class StreamProgress:
         self.size_bytes += size_bytes
         self.rows += rows
         self.quarantined += rejected
+
+    def saw(self, planned: Plan) -> None:
+        """Keep what a look found that is not taken in."""
+        self.too_late = len(planned.too_late)
+        self.changed.update(change.file.key for change in planned.changed)
+        self.changed.update(file.key for file in planned.waiting)
+        self.vanished.update(planned.vanished)
 
     def report(self, status: StreamStatus, *, seconds: float, error: dict[str, str] | None) -> StreamReport:
         """The stream's report."""
@@ -32,6 +43,9 @@ class StreamProgress:
             size_bytes=self.size_bytes,
             rows=self.rows,
             quarantined=self.quarantined,
+            too_late=self.too_late,
+            changed=len(self.changed),
+            vanished=len(self.vanished),
             cleaned=self.cleaned,
             kept=self.kept,
             seconds=seconds,

@@ -1,15 +1,19 @@
-"""Reread: after a failed transform, find the registered files that nobody can read, and set them aside (P6, P12)."""
+"""Set aside: after a failed transform, find the registered files that moved or that nobody can read (P6, P12, P14)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
 from lakeray.ports.events import EventSink
+from lakeray.ports.storage import ObjectStore
+from lakeray.steps.discover import list_since
 from lakeray.values.errors import LeaseLostError, ModelTestError, TransformError, TransformMemoryError, TryAgainError
 from lakeray.values.events import FileRejected, FilesReread, Noted
 from lakeray.values.model import (
+    Changed,
     LedgerEntry,
     PendingTransform,
     QuarantineEntry,
@@ -23,6 +27,7 @@ from lakeray.values.model import (
 _OF_THE_MODEL = ("Compilation Error", "Parser Error", "Binder Error", "Catalog Error", "selected no model")
 """What dbt and DuckDB say of a model before a byte of a file is read."""
 _TELL_EVERY = 50
+_REMOVED_AS = {RejectReason.CORRUPT: Removal.CORRUPT, RejectReason.VANISHED: Removal.VANISHED}
 
 
 class Reader(Protocol):
@@ -53,6 +58,14 @@ class Committer(Protocol):
         """Take files out of catalog and ledger."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Pending files whose objects are not what was registered."""
+
+    changed: tuple[Changed, ...] = ()
+    vanished: tuple[Rejected, ...] = ()
+
+
 def may_be_a_file(failed: TransformError) -> bool:
     """Whether a damaged file can be the cause; else, as for a model that does not compile, nothing is read for it."""
     if isinstance(failed, TransformMemoryError | ModelTestError):
@@ -62,15 +75,54 @@ def may_be_a_file(failed: TransformError) -> bool:
 
 def half_done(live: Sequence[LedgerEntry], held: Sequence[QuarantineEntry]) -> list[LedgerEntry]:
     """Live entries that an earlier run put into quarantine and did not come to forget."""
-    corrupt = {(item.key, item.etag) for item in held if item.reason == RejectReason.CORRUPT}
-    return [entry for entry in live if (entry.key, entry.etag) in corrupt]
+    begun = {(item.key, item.etag) for item in held}
+    return [entry for entry in live if (entry.key, entry.etag) in begun]
 
 
-def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> None:
-    """End what an earlier run began to set aside, before dbt reads it (P15)."""
+def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> int:
+    """End what an earlier run began to set aside, before dbt reads it (P15). Returns how many files that were."""
     held = reader.quarantined(stream)
-    if held and reader.pending_transform(stream) is not None:
-        _forget(stream, half_done(_live(stream, reader), held), committer)
+    if not held or reader.pending_transform(stream) is None:
+        return 0
+    finished = 0
+    for reason in (RejectReason.CORRUPT, RejectReason.VANISHED):
+        left = half_done(_live(stream, reader), [entry for entry in held if entry.reason == reason])
+        _forget(stream, left, committer, reason=reason)
+        finished += len(left)
+    return finished
+
+
+def moved(
+    stream: StreamName, failed: TransformError, *, store: ObjectStore, reader: Reader, events: EventSink
+) -> Moved:
+    """Pending files that were overwritten or deleted since they were registered: dbt cannot read those (P14).
+
+    By one listing of their days, not by a request for each. A converted copy stands for itself.
+    """
+    if not may_be_a_file(failed):
+        return Moved()
+    raw = [entry for entry in _suspects(stream, reader) if entry.registered_path == store.url(entry.key)]
+    if not raw:
+        return Moved()
+    try:
+        since = min(entry.day for entry in raw)
+        now = {file.key: file for file in list_since(store, stream, since=since)}
+    except TryAgainError as error:
+        events.emit(Noted(message=f"{stream}: whether files moved cannot be told now: {error}"))
+        return Moved()
+    there = [(entry, now[entry.key]) for entry in raw if entry.key in now]
+    return Moved(
+        changed=tuple(
+            Changed(file=file, registered_etag=entry.etag, registered_size_bytes=entry.size_bytes)
+            for entry, file in there
+            if (file.etag, file.size_bytes) != (entry.etag, entry.size_bytes)
+        ),
+        vanished=tuple(
+            _rejected(entry, RejectReason.VANISHED, "expected the object that was registered, found none")
+            for entry in raw
+            if entry.key not in now
+        ),
+    )
 
 
 def set_aside(
@@ -91,21 +143,18 @@ def set_aside(
         LeaseLostError: another committer took over.
         CatalogError: the catalog failed while files were set aside.
     """
-    pending = reader.pending_transform(stream)
-    if pending is None or not may_be_a_file(failed):
+    if not may_be_a_file(failed):
         return 0
-    live = _live(stream, reader)
-    suspects = [entry for entry in live if pending.from_snapshot <= entry.snapshot <= pending.to_snapshot]
     try:
-        found = _damaged(stream, suspects, committer=committer, events=events, stop=stop)
+        found = _damaged(stream, _suspects(stream, reader), committer=committer, events=events, stop=stop)
     except LeaseLostError:
         raise
     except TryAgainError as error:
         events.emit(Noted(message=f"{stream}: whether a file made dbt fail cannot be told now: {error}"))
         return 0
     if found:
-        committer.quarantine(stream, [_rejected(entry, why) for entry, why in found])
-        _forget(stream, [entry for entry, _ in found], committer)
+        committer.quarantine(stream, [_corrupt(entry, why) for entry, why in found])
+        _forget(stream, [entry for entry, _ in found], committer, reason=RejectReason.CORRUPT)
     for entry, why in found:
         events.emit(FileRejected(stream=str(stream), key=entry.key, reason=str(RejectReason.CORRUPT), detail=why))
     return len(found)
@@ -131,16 +180,29 @@ def _damaged(
     return found
 
 
+def _suspects(stream: StreamName, reader: Reader) -> list[LedgerEntry]:
+    """Live entries that dbt has not merged."""
+    pending = reader.pending_transform(stream)
+    if pending is None:
+        return []
+    live = _live(stream, reader)
+    return [entry for entry in live if pending.from_snapshot <= entry.snapshot <= pending.to_snapshot]
+
+
 def _live(stream: StreamName, reader: Reader) -> Sequence[LedgerEntry]:
     return reader.registered(stream, first=date.min, last=date.max)
 
 
-def _forget(stream: StreamName, entries: Sequence[LedgerEntry], committer: Committer) -> None:
+def _forget(stream: StreamName, entries: Sequence[LedgerEntry], committer: Committer, *, reason: RejectReason) -> None:
     if entries:
         paths = [entry.registered_path for entry in entries]
-        committer.forget(stream, paths=paths, entries=entries, reason=Removal.CORRUPT)
+        committer.forget(stream, paths=paths, entries=entries, reason=_REMOVED_AS[reason])
 
 
-def _rejected(entry: LedgerEntry, why: str) -> Rejected:
+def _corrupt(entry: LedgerEntry, why: str) -> Rejected:
+    return _rejected(entry, RejectReason.CORRUPT, f"expected pages that can be read, found: {why}")
+
+
+def _rejected(entry: LedgerEntry, reason: RejectReason, detail: str) -> Rejected:
     file = SourceFile(key=entry.key, etag=entry.etag, size_bytes=entry.size_bytes, last_modified=entry.taken_at)
-    return Rejected(file=file, reason=RejectReason.CORRUPT, detail=f"expected pages that can be read, found: {why}")
+    return Rejected(file=file, reason=reason, detail=detail)

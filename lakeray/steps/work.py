@@ -16,7 +16,7 @@ class Work(StrEnum):
     WIDEN = "widen"
     """The stream's config has a column that the landing table lacks."""
     OBJECTS = "objects"
-    """Registered objects changed or vanished, and the policy is not only to report it (P14)."""
+    """Registered objects changed, or vanished and the policy is not only to report it (P14)."""
     MERGE = "merge"
     """Rows are registered that dbt has not merged (P12)."""
     TAKE_IN = "take_in"
@@ -41,14 +41,11 @@ class Standing:
     """Merged files of days before this one may go (exclusive); None when the cursor tells no day."""
 
 
-def work_of(
-    planned: Plan, standing: Standing, *, contract: Contract, on_changed: ObjectPolicy, on_vanished: ObjectPolicy
-) -> frozenset[Work]:
+def work_of(planned: Plan, standing: Standing, *, contract: Contract, on_vanished: ObjectPolicy) -> frozenset[Work]:
     """What there is to do for the stream; empty when there is nothing."""
     found = {
         Work.WIDEN: lacks_columns(standing.landing, contract),
-        Work.OBJECTS: (bool(planned.changed) and on_changed is not ObjectPolicy.REPORT)
-        or (bool(planned.vanished) and on_vanished is not ObjectPolicy.REPORT),
+        Work.OBJECTS: bool(planned.changed) or (bool(planned.vanished) and on_vanished is not ObjectPolicy.REPORT),
         Work.MERGE: not standing.is_merged,
         Work.TAKE_IN: bool(planned.batches),
         Work.REFUSE: bool(planned.oversize) and not planned.batches,

@@ -5,6 +5,7 @@
     ├── LeaseHeldError      wait for the other committer, or stop it                 exit 3
     ├── TryAgainError       nothing is wrong with the data: run again later          exit 1
     │   ├── StorageError        the object store did not answer, or not wholly
+    │   │   └── NotThereError       no bucket or folder, or not what was taken in from it: is storage.url right?
     │   ├── CatalogError        the catalog did not answer, or a commit was refused
     │   └── LeaseLostError      another committer took over; this one must not write
     ├── DataError           look at the data, the contract or the model              exit 1
@@ -95,6 +96,12 @@ class StorageError(TryAgainError):
     """The object store failed. A failed listing never means that there are no files (P3)."""
 
     kind = "storage"
+
+
+class NotThereError(StorageError):
+    """There is no such bucket or folder, or most of what was taken in from it is not listed any more (P3)."""
+
+    kind = "not_there"
 
 
 class CatalogError(TryAgainError):

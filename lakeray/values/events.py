@@ -178,12 +178,14 @@ class FilesCleaned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectsDropped(Event):
-    """Rows of objects that changed or vanished left a landing table, by policy (P14)."""
+    """Rows of objects that changed or vanished left a landing table (P14)."""
 
     stream: str
     what: str
     files: int
     rows: int
+    first: str = ""
+    """The first of their keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,9 @@ class StreamFinished(Event):
     rows: int
     quarantined: int
     seconds: float
+    too_late: int = 0
+    changed: int = 0
+    vanished: int = 0
     error_kind: str = ""
     error: str = ""
 

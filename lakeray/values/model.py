@@ -84,7 +84,7 @@ class ObjectPolicy(StrEnum):
     """What happens when a registered object vanished or became another one (P14)."""
 
     REPORT = "report"
-    """The stream goes on; ``status`` shows it."""
+    """The stream goes on and tells it. The rows of a changed object leave landing, and the new object waits."""
     DROP = "drop"
     """The rows leave the landing table; a changed object is then taken in as the new file that it is."""
     FAIL = "fail"
@@ -209,8 +209,14 @@ class Discovery:
     skipped: tuple[SourceFile, ...] = ()
     """Rejected or ignored before, and unchanged since (P6)."""
     changed: tuple[Changed, ...] = ()
+    waiting: tuple[SourceFile, ...] = ()
+    """Objects in the place of files that changed and were forgotten: an operator decides about them (P14)."""
     vanished: tuple[str, ...] = ()
     listed_files: int = 0
+    newest_day: date | None = None
+    """Of all files that were listed."""
+    live_files: int = 0
+    """Live ledger entries of the days that were looked at: what a listing is expected to show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,11 +232,17 @@ class Plan:
     too_late: tuple[SourceFile, ...] = ()
     """New files in a day older than the horizon (P4)."""
     changed: tuple[Changed, ...] = ()
+    waiting: tuple[SourceFile, ...] = ()
+    """Objects in the place of files that changed and were forgotten: an operator decides about them (P14)."""
     vanished: tuple[str, ...] = ()
     """Keys that are registered and live, but that storage no longer has (P14)."""
     listed_files: int = 0
     existing: tuple[SourceFile, ...] = ()
     """All that was listed, when nothing of the stream was ever taken in: the user's own objects; else empty (P13)."""
+    newest_day: date | None = None
+    """Of all files that were listed."""
+    live_files: int = 0
+    """Live ledger entries of the days that were looked at: what a listing is expected to show (P3)."""
     factor: Factor = DEFAULT
     """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
 
@@ -521,6 +533,20 @@ class LedgerEntry:
     """A ``Removal``, or what a later version of lakeray calls it."""
 
 
+class QuarantineStatus(StrEnum):
+    """What becomes of a file of the record."""
+
+    REJECTED = "rejected"
+    """Skipped until its ETag changes."""
+    WAITS = "waits"
+    """Another object under the key of a file that was taken in: skipped until an operator decides, whatever its ETag
+    (P14)."""
+    RETRY = "retry"
+    """An operator asked to look again."""
+    IGNORED = "ignored"
+    """An operator asked to look away, until its ETag changes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineEntry:
     """One rejected file (P6)."""
@@ -531,7 +557,7 @@ class QuarantineEntry:
     reason: str
     detail: str
     status: str
-    """``rejected``, ``retry`` (an operator asked to look again) or ``ignored``."""
+    """A ``QuarantineStatus``."""
     seen_at: datetime
 
 
@@ -574,6 +600,8 @@ class StreamStatus(StrEnum):
 
     OK = "ok"
     NOTHING_NEW = "nothing_new"
+    WAITING = "waiting"
+    """The prefix lists nothing, and nothing that was taken in is expected there (P3)."""
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 
@@ -589,6 +617,12 @@ class StreamReport:
     size_bytes: int = 0
     rows: int = 0
     quarantined: int = 0
+    too_late: int = 0
+    """New files that stay out because their day is before the horizon, of those that were looked at (P4)."""
+    changed: int = 0
+    """Objects that are not what was taken in: those that wait for an operator, and those that this feed dropped."""
+    vanished: int = 0
+    """Objects that are gone: those that are still registered, and those that this feed forgot (P14)."""
     cleaned: int = 0
     """Files whose rows left the landing table."""
     kept: int = 0

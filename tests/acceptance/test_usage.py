@@ -75,10 +75,21 @@ def test_an_error_is_one_json_document_when_json_is_asked_for(tmp_path: Path) ->
 
 @pytest.mark.parametrize("size", ["500MB", "2GiB", "500000000", "0.5 GB"])
 def test_sizes_are_read_as_people_write_them(size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "root" / "raw").mkdir(parents=True)
     code = main(["plan", f"batch.target_bytes={size}", "output=json", f"paths.root={tmp_path / 'root'}"])
     out, err = capsys.readouterr()
     assert code == 0, err
     assert [stream["files"] for stream in json.loads(out)["streams"]] == [0] * 9
+
+
+@pytest.mark.parametrize("command", ["feed", "plan", "status"])
+def test_a_folder_that_is_not_there_is_an_error_and_reading_makes_none(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([command, "+stream=klaviyo/lists", "output=json", f"paths.root={tmp_path / 'root'}"])
+    out, err = capsys.readouterr()
+    assert code == 1 and "Is storage.url right?" in out + err
+    assert not (tmp_path / "root" / "raw").exists()
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:
@@ -123,7 +134,14 @@ def test_the_settings_in_effect_are_shown_without_their_secrets(tmp_path: Path) 
         "DUCKLAKE_DB_PASSWORD": "pgpass-hush-hush",
         "PGPASSWORD": "pgpass-hush-hush",
     }
-    places = {"S3_ENDPOINT": "http://127.0.0.1:9", "DUCKLAKE_DB_HOST": "127.0.0.1"}
+    places = {
+        "S3_ENDPOINT": "http://127.0.0.1:9",
+        "S3_RAW_URL": "s3://landing/raw",
+        "DUCKLAKE_DB_HOST": "127.0.0.1",
+        "DUCKLAKE_DB_NAME": "ducklake",
+        "DUCKLAKE_DB_USER": "ducklake",
+        "DUCKLAKE_DATA_PATH": "s3://landing/lake/",
+    }
     ran = lakeray("feed", "--cfg", "job", "env=prod", f"paths.root={tmp_path}", environment=secrets | places)
     assert ran.code == 0, ran.err
     assert "http://127.0.0.1:9" in ran.out

@@ -43,8 +43,48 @@ def test_the_streams_and_environments_are_there() -> None:
     assert ENVS == ["dev", "local", "prod"]
 
 
+PLACES = {
+    "S3_RAW_URL": "s3://mine/raw",
+    "DUCKLAKE_DATA_PATH": "s3://mine/lake/",
+    "DUCKLAKE_DB_HOST": "db.example",
+    "DUCKLAKE_DB_NAME": "lake",
+    "DUCKLAKE_DB_USER": "me",
+}
+"""The environment variable of each place that env=prod does not guess."""
+OF = dict.fromkeys(PLACES, "lake.catalog") | {"S3_RAW_URL": "storage.url", "DUCKLAKE_DATA_PATH": "lake.data_path"}
+
+
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them are set."""
+    for name, value in PLACES.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_in_production_no_place_is_guessed(places: None, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for absent in (lambda: monkeypatch.delenv(name), lambda: monkeypatch.setenv(name, "")):
+        absent()
+        error = refused("env=prod", "+stream=shopify/orders")
+        assert (error.about, error.exit_code) == (OF[name], 2)
+        assert name in error.expected and name in error.todo and OF[name] in error.todo
+
+
+def test_in_production_places_come_from_the_environment_or_the_settings(places: None) -> None:
+    made = settings("env=prod", "+stream=shopify/orders")
+    assert (made.storage.url, made.lake.data_path) == (PLACES["S3_RAW_URL"], PLACES["DUCKLAKE_DATA_PATH"])
+    assert made.lake.catalog.reveal() == "postgres:host=db.example port=5432 dbname=lake user=me"
+
+
+def test_what_is_set_needs_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PLACES:
+        monkeypatch.delenv(name, raising=False)
+    words = ("storage.url=s3://a/raw", "lake.data_path=s3://a/lake/", "lake.catalog=sqlite:/here")
+    assert settings("env=prod", *words, "+stream=shopify/orders").storage.url == "s3://a/raw"
+
+
 @pytest.mark.parametrize("env", ENVS)
-def test_every_stream_composes_in_every_environment(env: str) -> None:
+def test_every_stream_composes_in_every_environment(env: str, places: None) -> None:
     for name in STREAMS:
         made = settings(f"env={env}", f"+stream={name}")
         assert [str(stream.name) for stream in made.streams.values()] == [name]

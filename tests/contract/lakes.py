@@ -247,6 +247,7 @@ class OnDisk(Lake):
         self._root = root
         (root / "tmp").mkdir(parents=True)
         self.backend = catalogs.sqlite(root, extension_directory=extension_directory)
+        (root / "raw").mkdir()
         self.store = open_store((root / "raw").as_uri())
         self.transformer = SqlTransformer(self.backend)
         self._stack.callback(self.transformer.close)

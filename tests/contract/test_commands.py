@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 
 import pytest
 
-from lakeray.cli.commands import doctor, status, why
+from lakeray.cli.commands import doctor, plan, status, why
 from lakeray.cli.terminal import Output
-from lakeray.run import feed_all
+from lakeray.cli.words import feed_json, feed_notes, feed_table
+from lakeray.run import Lakeray, feed_all
 from tests.support.fakes.application import MemoryApplication
 from tests.support.fakes.feeds import key_for
 from tests.support.fakes.records import STREAM, row
@@ -59,6 +61,66 @@ def test_status_of_a_storage_that_does_not_answer_says_so_and_fails(
     assert status.show(lake.open(), Output(as_json=True)) == 1
     (shown,) = document(capsys)["streams"]  # type: ignore[misc]
     assert shown["pending_files"] is None and "failed" in shown["error"]
+
+
+@pytest.mark.parametrize("show", [plan.show, status.show])
+def test_plan_and_status_say_of_a_wrong_place_what_the_feed_says(
+    lake: MemoryApplication, capsys: pytest.CaptureFixture[str], show: Callable[[Lakeray, Output], int]
+) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake).world.store.delete(KEY)
+    (report,) = feed_all(lake.open(), stop=never).streams
+    assert report.error is not None
+    assert show(lake.open(), Output(as_json=False)) == 1
+    assert report.error["about"] in capsys.readouterr().out
+    assert show(lake.open(), Output(as_json=True)) == 1
+    assert report.error["todo"] in json.dumps(document(capsys))
+
+
+def test_an_object_that_changed_is_told_by_status_plan_quarantine_and_why_until_it_is_retried(
+    lake: MemoryApplication, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake).world.put(KEY, row(1, "again"))
+    fed(lake)
+    assert status.show(lake.open(), Output(as_json=True)) == 0
+    (shown,) = document(capsys)["streams"]  # type: ignore[misc]
+    assert (shown["changed"], shown["quarantined"], shown["pending_files"]) == (1, 0, 0)
+    assert plan.show(lake.open(), Output(as_json=True)) == 0
+    (shown,) = document(capsys)["streams"]  # type: ignore[misc]
+    assert (shown["changed"], shown["quarantined"]) == ([KEY], [])
+    assert why.show(lake.open(), KEY, Output(as_json=True)) == 0
+    shown = document(capsys)
+    assert "quarantine retry" in str(shown["verdict"])
+    assert (shown["quarantine"]["reason"], shown["quarantine"]["status"]) == ("changed", "waits")  # type: ignore[index]
+    world = lake.world
+    world.reopen()
+    world.lake.set_quarantine([KEY], status="retry")
+    fed(lake)
+    assert why.show(lake.open(), KEY, Output(as_json=True)) == 0
+    assert "and merged" in str(document(capsys)["verdict"])
+
+
+def test_a_feed_shows_what_is_too_late_changed_and_vanished(lake: MemoryApplication) -> None:
+    for part in range(3):
+        lake.world.put(key_for(DAY, f"part_{part}.parquet"), row(part))
+    fed(lake).world.put(key_for(date(2025, 3, 1)), row(7))
+    lake.world.put(KEY, row(1, "again"))
+    lake.world.store.delete(key_for(DAY, "part_1.parquet"))
+    report = feed_all(lake.open(), stop=never)
+    (shown,) = feed_json(report)["streams"]
+    assert (shown["too_late"], shown["changed"], shown["vanished"]) == (1, 1, 1)
+    table = feed_table(report)
+    assert (
+        dict(zip(table.columns, table.rows[0], strict=True)).items()
+        >= {
+            "too late": "1",
+            "changed": "1",
+            "vanished": "1",
+        }.items()
+    )
+    too_late, changed, vanished = feed_notes(report)
+    assert "replay" in too_late and "quarantine retry" in changed and "lakeray plan" in vanished
 
 
 def test_why_tells_one_files_life(lake: MemoryApplication, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from lakeray.adapters.storage.object_store import open_store
 from lakeray.steps.discover import list_since
-from lakeray.values.errors import StorageError, UsageError
+from lakeray.values.errors import NotThereError, StorageError, UsageError
 from lakeray.values.model import StreamName
 from tests.contract.lakes import Writable
 from tests.support.fakes.store import MemoryStore
@@ -41,7 +44,11 @@ ODD = [f"shop/orders/year=2026/month=01/day=01/{name}" for name in NAMES]
 
 @pytest.fixture(params=["memory", "folder"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Writable:
-    return MemoryStore() if request.param == "memory" else open_store((tmp_path / "a raw 100% 'folder'").as_uri())
+    if request.param == "memory":
+        return MemoryStore()
+    folder = tmp_path / "a raw 100% 'folder'"
+    folder.mkdir()
+    return open_store(folder.as_uri())
 
 
 @pytest.fixture
@@ -144,6 +151,72 @@ def test_a_page_is_not_the_end(store: Writable, put) -> None:
         put(f"shop/orders/year=2026/month=01/day=01/part_{number}.parquet", b"x")
     listed = [file.key for file in list_since(store, StreamName("shop", "orders"), since=None)]
     assert len(listed) == len(set(listed)) == 1050
+
+
+@pytest.fixture(params=["memory", "folder", "bucket"])
+def nowhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Writable]:
+    """A bucket or a folder that is not there."""
+    if request.param == "memory":
+        store = MemoryStore()
+        store.is_there = False
+        yield store
+    elif request.param == "folder":
+        yield open_store((tmp_path / "raw").as_uri())
+        assert not (tmp_path / "raw").exists()
+    else:
+        with without_buckets() as endpoint:
+            yield open_store("s3://landing/raw", endpoint_url=endpoint, access_key_id="a", secret_access_key="b")
+
+
+class NoSuchBucket(BaseHTTPRequestHandler):
+    """An S3 that has no bucket."""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+        self.wfile.write(b"<Error><Code>NoSuchBucket</Code></Error>")
+
+    def do_HEAD(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def without_buckets() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), NoSuchBucket)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_place_that_is_not_there_is_an_error_and_no_empty_listing(nowhere: Writable) -> None:
+    for listing in (lambda: nowhere.list_level("shop/orders/"), lambda: list(nowhere.list_files("shop/orders/"))):
+        with pytest.raises(NotThereError) as refused:
+            listing()
+        assert "storage.url" in refused.value.todo and refused.value.exit_code == 1
+    assert nowhere.head("shop/orders/a.parquet") is None
+    with pytest.raises(FileNotFoundError):
+        nowhere.read_range("shop/orders/a.parquet", start=0, length=1)
+
+
+def test_writing_makes_the_folder_and_a_place_that_may_be_missing_lists_as_empty(tmp_path: Path) -> None:
+    store = open_store((tmp_path / "lake").as_uri(), setting="lake.data_path", may_be_missing=True)
+    assert (keys(store), store.list_level("").files) == ([], ())
+    store.delete("shop/a.parquet")
+    assert not (tmp_path / "lake").exists()
+    (tmp_path / "a.parquet").write_bytes(b"x")
+    store.put_file("shop/a.parquet", tmp_path / "a.parquet")
+    assert keys(store) == keys(pickle.loads(pickle.dumps(store))) == ["shop/a.parquet"]
+    (tmp_path / "lake/shop/a.parquet").unlink()
+    (tmp_path / "lake/shop").rmdir()
+    (tmp_path / "lake").rmdir()
+    assert keys(store) == []
 
 
 def test_a_folder_store_works_in_another_process(tmp_path: Path) -> None:

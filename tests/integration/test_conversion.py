@@ -43,6 +43,7 @@ def raw(tmp_path: Path) -> ObstoreStore:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> ObstoreStore:
+    (tmp_path / "lake").mkdir()
     return open_store((tmp_path / "lake").as_uri())
 
 

@@ -154,9 +154,19 @@ def refusing_s3() -> Iterator[str]:
     server.server_close()
 
 
+PLACES = {
+    "S3_RAW_URL": "s3://landing/raw",
+    "DUCKLAKE_DATA_PATH": "s3://landing/lake/",
+    "DUCKLAKE_DB_HOST": "127.0.0.1",
+    "DUCKLAKE_DB_NAME": "ducklake",
+    "DUCKLAKE_DB_USER": "ducklake",
+}
+"""What env=prod does not guess."""
+
+
 def prod(tmp_path: Path, *, postgres: int, s3: str = "http://127.0.0.1:1") -> tuple[list[str], dict[str, str]]:
     """The words and the environment of env=prod on these servers."""
-    environment = {**SECRETS, "S3_ENDPOINT": s3, "DUCKLAKE_DB_HOST": "127.0.0.1", "DUCKLAKE_DB_PORT": str(postgres)}
+    environment = {**SECRETS, **PLACES, "S3_ENDPOINT": s3, "DUCKLAKE_DB_PORT": str(postgres)}
     return ["env=prod", f"paths.root={tmp_path}", "+stream=klaviyo/metrics"], environment
 
 
@@ -451,7 +461,7 @@ FILES = {
 
 
 def _settings(environment: Mapping[str, str]) -> Settings:
-    with patch.dict(os.environ, plain_environment(**environment), clear=True):
+    with patch.dict(os.environ, plain_environment(**PLACES, **environment), clear=True):
         return settings_of(parse(["feed", "env=prod", "+stream=klaviyo/lists"]))
 
 

@@ -24,10 +24,11 @@ from lakeray.feed import plan_clean, plan_stream, remove
 from lakeray.steps.clean import RawRules
 from lakeray.steps.discover import horizon
 from lakeray.values.keys import day_of
-from lakeray.values.model import LedgerEntry, RawPolicy, Removal, StreamReport, StreamStatus
+from lakeray.values.model import LedgerEntry, ObjectPolicy, RawPolicy, Removal, StreamReport, StreamStatus
 from tests.support.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
-from tests.support.fakes.lake import CRASH_POINTS, Crash
+from tests.support.fakes.lake import CRASH_POINTS, SET_ASIDE_POINTS, Crash
 from tests.support.fakes.records import STREAM, Row, newest, row
+from tests.support.fakes.store import MemoryStore
 
 SMALL = replace(RULES, budget=replace(BUDGET, max_files=2), lookback_days=2, retention_days=3)
 BAD = b"this is no Parquet at all"
@@ -58,6 +59,15 @@ class Stream(RuleBasedStateMachine):
         self.ids = 0
         self.marks = (date.min, 0)
         self.replayed = False
+        self.moved: set[tuple[str, str]] = set()
+        """(key, ETag) of objects that somebody else overwrote or deleted."""
+        self.in_place_of_others: set[tuple[str, str]] = set()
+        """(key, ETag) of the objects that overwrote registered ones."""
+        self.retried: set[str] = set()
+        self.merged_through = 0
+        """The highest mark that was ever seen."""
+        self.perhaps_merged: dict[tuple[str, int], bool] = {}
+        """Of what was forgotten, by key and snapshot: whether it was, surely, merged before."""
         self.listed: dict[str, str] = {}
         """What storage held when the run began that is going on, or went on last, before anything was taken in."""
 
@@ -109,6 +119,26 @@ class Stream(RuleBasedStateMachine):
         """Some days."""
         self.world.clock.move(days=days)
 
+    @precondition(lambda self: self.live_as_taken_in())
+    @rule(data=st.data(), rows=contents)
+    def an_object_is_overwritten(self, data: st.DataObject, rows: list[Row]) -> None:
+        """A registered one (P14)."""
+        self.overwrite(data, rows)
+
+    def overwrite(self, data: st.DataObject, rows: list[Row]) -> None:
+        key, etag = data.draw(st.sampled_from(self.live_as_taken_in()))
+        self.moved.add((key, etag))
+        self.put(key, rows)
+        self.in_place_of_others.add((key, self.world.store.head(key).etag))  # type: ignore[union-attr]
+
+    @precondition(lambda self: self.live_as_taken_in())
+    @rule(data=st.data(), count=st.integers(1, 4))
+    def objects_are_deleted(self, data: st.DataObject, count: int) -> None:
+        """By somebody else: perhaps most of them (P3)."""
+        for key, etag in data.draw(st.permutations(self.live_as_taken_in()))[:count]:
+            self.moved.add((key, etag))
+            self.world.store.delete(key)
+
     # ---- what runs -------------------------------------------------------------------------------------------------
 
     def finished(self, run: Callable[[], StreamReport]) -> StreamReport | None:
@@ -120,27 +150,60 @@ class Stream(RuleBasedStateMachine):
             return None
         return report
 
+    def accepted(self, run: Callable[..., StreamReport]) -> StreamReport:
+        """Run it; where most of what was taken in is gone, it must change nothing, and that is then accepted."""
+        before = self.world.catalog.head
+        report = run()
+        if report.error is not None and report.error["kind"] == "not_there":
+            assert self.world.catalog.head == before
+            report = self.world.feed(accept_empty=True)
+        return report
+
     @rule()
     def feed(self) -> None:
         """A feed ends well; run again, it changes nothing (P15)."""
         self.world.catalog.crash_at = None
         live = {entry.commit_id + entry.key for entry in self.ledger() if entry.removed_at is None}
-        report = self.world.feed()
+        report = self.accepted(self.world.feed)
         assert report.error is None, report.error
         self.everything_in_view_is_in()
         newest_day = max((entry.day for entry in self.ledger()), default=date.min)
         for entry in self.ledger():
-            if entry.removed_at is not None and entry.commit_id + entry.key in live:
+            if entry.removed_because == "retention" and entry.commit_id + entry.key in live:
                 assert entry.day < newest_day - timedelta(days=SMALL.retention_days)  # P13
             if entry.removed_at is None:
                 assert entry.day >= newest_day - timedelta(days=SMALL.retention_days)
         before = self.world.catalog.head
-        assert self.world.feed().status is StreamStatus.NOTHING_NEW
+        assert self.world.feed().status in (StreamStatus.NOTHING_NEW, StreamStatus.WAITING)
         assert self.world.catalog.head == before
 
-    @rule(point=st.sampled_from(CRASH_POINTS))
+    @rule(policy=st.sampled_from(ObjectPolicy))
+    def the_prefix_is_wrong(self, policy: ObjectPolicy) -> None:
+        """Nothing is listed there: no table loses a row, under any policy (P3)."""
+        self.world.catalog.crash_at = None
+        right, self.world.store = self.world.store, MemoryStore()
+        self.world.reopen()
+        expected = plan_stream(self.world.rules, self.world.ports().planning_ports()).live_files
+        before = self.world.catalog.head
+        report = self.world.feed(on_vanished=policy)
+        if expected:
+            assert report.error is not None and report.error["kind"] == "not_there"
+            assert self.world.catalog.head == before
+        self.world.store = right
+        self.world.reopen()
+
+    @rule(point=st.sampled_from((*CRASH_POINTS, *SET_ASIDE_POINTS)))
     def feed_and_crash(self, point: str) -> None:
         """The process may end at this point."""
+        self.world.catalog.crash_at = point
+        self.finished(self.world.feed)
+        self.world.catalog.crash_at = None
+
+    @precondition(lambda self: self.live_as_taken_in())
+    @rule(data=st.data(), rows=contents, point=st.sampled_from(SET_ASIDE_POINTS))
+    def a_changed_object_is_fed_and_the_feed_crashes(self, data: st.DataObject, rows: list[Row], point: str) -> None:
+        """While its registration is forgotten (P14, P15)."""
+        self.overwrite(data, rows)
         self.world.catalog.crash_at = point
         self.finished(self.world.feed)
         self.world.catalog.crash_at = None
@@ -150,7 +213,7 @@ class Stream(RuleBasedStateMachine):
         """An answer to a commit is lost (P9)."""
         self.world.catalog.lose_answer = landed
         report = self.world.feed()
-        assert report.error is None or report.error["kind"] == "catalog"
+        assert report.error is None or report.error["kind"] in ("catalog", "not_there")
         self.world.catalog.lose_answer = None
 
     @rule()
@@ -158,7 +221,7 @@ class Stream(RuleBasedStateMachine):
         """What was registered stays, the mark too (P12)."""
         self.world.catalog.fail_transform = True
         report = self.world.feed()
-        assert report.error is None or report.error["kind"] == "transform"
+        assert report.error is None or report.error["kind"] in ("transform", "not_there")
         self.world.catalog.fail_transform = False
 
     @rule(shown=st.integers(0, 3))
@@ -169,7 +232,7 @@ class Stream(RuleBasedStateMachine):
         report = self.world.feed()
         self.world.store.fail_after = None
         if report.error is not None:
-            assert report.error["kind"] == "storage"
+            assert report.error["kind"] in ("storage", "not_there")
             assert self.ever_taken() == taken
 
     @rule(asked=st.integers(0, 3))
@@ -177,7 +240,8 @@ class Stream(RuleBasedStateMachine):
         """The operator stops it between steps."""
         answers = iter([False] * asked)
         self.world.stop = lambda: next(answers, True)
-        assert self.world.feed().error is None
+        report = self.world.feed()
+        assert report.error is None or report.error["kind"] == "not_there"
         self.world.stop = lambda: False
 
     @rule(first=st.integers(0, 14), days=st.integers(0, 5), point=st.one_of(st.none(), st.sampled_from(CRASH_POINTS)))
@@ -189,10 +253,10 @@ class Stream(RuleBasedStateMachine):
         self.replayed = True
         report = self.finished(lambda: self.world.replay(start, last))
         self.world.catalog.crash_at = None
-        if report is not None:
+        if report is not None and (report.error or {}).get("kind") != "not_there":
             assert report.error is None, report.error
             listed = {key for key, _ in self.good_in_storage() if start <= day_of(key, otherwise=date.min) <= last}
-            assert listed <= self.ever_taken()
+            assert listed - self.waiting() <= self.ever_taken()
 
     @rule(point=st.one_of(st.none(), st.sampled_from(CRASH_POINTS)))
     def clean(self, point: str | None) -> None:
@@ -230,6 +294,7 @@ class Stream(RuleBasedStateMachine):
         if mend:
             self.put(entry.key, rows)
         self.world.lake.set_quarantine([entry.key], status=status)
+        self.retried.add(entry.key)
 
     # ---- what must hold --------------------------------------------------------------------------------------------
 
@@ -238,6 +303,15 @@ class Stream(RuleBasedStateMachine):
 
     def ever_taken(self) -> set[str]:
         return {entry.key for entry in self.ledger()}
+
+    def waiting(self) -> set[str]:
+        """Keys whose new objects wait for an operator."""
+        return {entry.key for entry in self.world.lake.quarantined(STREAM) if entry.status == "waits"}
+
+    def live_as_taken_in(self) -> list[tuple[str, str]]:
+        """(key, ETag) of live entries whose objects are as they were."""
+        found = ((entry, self.world.store.head(entry.key)) for entry in self.ledger() if entry.removed_at is None)
+        return sorted((entry.key, entry.etag) for entry, now in found if now is not None and now.etag == entry.etag)
 
     def good_in_storage(self) -> set[tuple[str, str]]:
         listed = {(file.key, file.etag) for file in self.world.store.list_files("")}
@@ -249,19 +323,22 @@ class Stream(RuleBasedStateMachine):
         since = horizon(cursor, lookback_days=SMALL.lookback_days, retention_days=SMALL.retention_days)
         held = {(entry.key, entry.etag) for entry in self.world.lake.quarantined(STREAM)}
         taken = {(entry.key, entry.etag) for entry in self.ledger()}
-        for key, _ in self.good_in_storage() - held - taken:
+        outside = {key for key, _ in self.good_in_storage() - held - taken} - self.waiting()
+        for key in outside:
             assert since is not None and day_of(key, otherwise=date.max) < since, key
         planned = plan_stream(self.world.rules, self.world.ports().planning_ports(), everything=True)
         assert planned.batches == ()
-        assert {file.key for file in planned.too_late} >= {key for key, _ in self.good_in_storage() - held - taken}
+        assert {file.key for file in planned.too_late} >= outside
         assert self.world.lake.pending_transform(STREAM) is None
 
     @invariant()
     def the_ledger_is_what_is_registered(self) -> None:
         """P2, P7: in every snapshot that still can be read."""
         for state in self.world.catalog.snapshots.values():
-            live = sorted((e.key, e.etag, e.snapshot) for _, e in state.ledger if e.removed_at is None)
-            assert live == sorted((file.key, file.etag, file.snapshot) for file in state.files)
+            live = {(e.key, e.etag, e.snapshot) for _, e in state.ledger if e.removed_at is None}
+            files = [(file.key, file.etag, file.snapshot) for file in state.files]
+            assert len(files) == len(set(files)) and set(files) <= live
+            assert {identity[:2] for identity in live - set(files)} <= self.moved  # forgotten, in every snapshot
             for stream, batch in state.batches:
                 assert stream == STREAM
                 assert batch.files == sum(entry.commit_id == batch.commit_id for _, entry in state.ledger)
@@ -275,35 +352,52 @@ class Stream(RuleBasedStateMachine):
         assert len(live) == len(set(live))
 
     @invariant()
+    def what_overwrote_a_registered_object_is_never_taken_in_without_a_word(self) -> None:
+        """P14: under `report` an operator decides, unless the older one had left landing by then."""
+        free = {entry.key for entry in self.ledger() if entry.removed_because == "retention"} | self.retried
+        for entry in self.ledger():
+            assert (entry.key, entry.etag) not in self.in_place_of_others or entry.key in free
+
+    @invariant()
     def the_processed_table_is_the_newest_of_all_that_was_taken_in(self) -> None:
-        """P12, row for row; rows above the mark may be merged already, when the mark's move was lost."""
+        """P12, row for row; rows above the mark may be merged already, when the mark's move was lost.
+
+        What was forgotten before its merge may be in or not; what was forgotten after it is in (P14).
+        """
         mark = self.world.lake.cursor(STREAM).transformed_snapshot
-        merged = [r for e in self.ledger() if e.snapshot <= mark for r in self.rows[(e.key, e.etag)]]
+        for e in self.ledger():
+            if e.removed_because in ("changed", "vanished"):
+                self.perhaps_merged.setdefault((e.key, e.snapshot), e.snapshot <= self.merged_through)
+        self.merged_through = max(self.merged_through, mark)
+        sure = [e for e in self.ledger() if self.perhaps_merged.get((e.key, e.snapshot), True)]
+        is_pending = self.world.lake.pending_transform(STREAM) is not None
+        merged = [r for e in sure if e.snapshot <= mark or not is_pending for r in self.rows[(e.key, e.etag)]]
         every = [r for e in self.ledger() for r in self.rows[(e.key, e.etag)]]
         processed = self.world.lake.processed_rows(STREAM)
-        if self.world.lake.pending_transform(STREAM) is None:
+        assert newest([*processed.values(), *merged]) == processed
+        assert all(item in every for item in processed.values())
+        if not is_pending and len(sure) == len(self.ledger()):
             assert processed == newest(every)
-        else:
-            assert newest([*processed.values(), *merged]) == processed
-            assert all(item in every for item in processed.values())
 
     @invariant()
     def landing_can_be_read_and_is_the_live_ledger(self) -> None:
-        """P13: no object that a live row needs is gone, in any snapshot that can be read."""
-        rows = self.world.lake.landing_rows(STREAM)
-        live = [r for e in self.ledger() if e.removed_at is None for r in self.rows[(e.key, e.etag)]]
-        assert sorted(rows, key=_id) == sorted(live, key=_id)
+        """P13: no object that a row needs is gone, in any snapshot that can be read, but by somebody else's hand."""
         for state in self.world.catalog.snapshots.values():
             for file in state.files:
                 found = self.world.store.head(file.key)
-                assert found is not None and found.etag == file.etag
+                assert (found is not None and found.etag == file.etag) or (file.key, file.etag) in self.moved
+        if any((e.key, e.etag) in self.moved for e in self.ledger() if e.removed_at is None):
+            return
+        rows = self.world.lake.landing_rows(STREAM)
+        live = [r for e in self.ledger() if e.removed_at is None for r in self.rows[(e.key, e.etag)]]
+        assert sorted(rows, key=_id) == sorted(live, key=_id)
 
     @invariant()
     def only_expired_objects_are_gone(self) -> None:
         """P13: storage loses what was removed and nothing else."""
         there = {file.key for file in self.world.store.list_files("")}
         removed = {entry.key for entry in self.ledger() if entry.removed_at is not None}
-        assert {key for key, _ in self.rows} - there <= removed
+        assert {key for key, _ in self.rows} - there <= removed | {key for key, _ in self.moved}
 
     @invariant()
     def what_the_first_plan_listed_is_known_and_never_deleted(self) -> None:
@@ -341,8 +435,9 @@ class Stream(RuleBasedStateMachine):
 
     @invariant()
     def what_is_rejected_is_not_in(self) -> None:
-        """P6."""
-        held = {(entry.key, entry.etag) for entry in self.world.lake.quarantined(STREAM)}
+        """P6; what vanished was in."""
+        quarantined = self.world.lake.quarantined(STREAM)
+        held = {(entry.key, entry.etag) for entry in quarantined if entry.reason != "vanished"}
         assert not held & {(entry.key, entry.etag) for entry in self.ledger()}
 
     def teardown(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from lakeray.ports.catalog import Known
 from lakeray.steps import discover
-from lakeray.steps.discover import horizon, list_since, sort_out
+from lakeray.steps.discover import horizon, list_since, sort_out, view_from
 from lakeray.values.errors import StorageError
 from lakeray.values.keys import file_day
 from lakeray.values.model import Cursor, QuarantineEntry, SourceFile, StreamName
@@ -347,3 +348,94 @@ def test_a_file_to_retry_is_looked_up_where_the_listing_did_not_reach() -> None:
         head=store.head,
     )
     assert found.new == (old,)
+
+
+# ---- what a feed looks at besides ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("horizon_at", "today", "wanted"),
+    [
+        (None, date(2026, 1, 20), None),
+        (date(2026, 1, 10), date(2026, 1, 20), date(2026, 1, 10)),
+        (date(2026, 1, 10), date(2026, 1, 13), date(2026, 1, 10)),
+        (date(2026, 1, 10), date(2026, 1, 7), date(2026, 1, 4)),
+    ],
+)
+def test_a_feed_never_looks_from_later_than_today_less_the_lookback(
+    horizon_at: date | None, today: date, wanted: date | None
+) -> None:
+    assert view_from(horizon_at, today=today, lookback_days=3) == wanted
+
+
+@given(st.lists(spelt, max_size=25), days, st.integers(0, 30))
+def test_with_room_for_older_files_nothing_of_the_look_is_missed(
+    files: list[tuple[date, str, str]], since: date, older: int
+) -> None:
+    store = MemoryStore()
+    for parts in files:
+        store.put(key_of(*parts), b"x")
+    listed = {item.key for item in list_since(store, STREAM, since=since, older=older)}
+    assert {key_of(*parts) for parts in files if parts[0] >= since} <= listed
+    if older > len(files):
+        assert listed == set(store.keys())
+
+
+def test_room_for_older_files_is_spent_on_the_nearest_year_and_costs_no_request_where_there_are_few() -> None:
+    store = with_many(3)
+    for year in (2023, 2024, 2025):
+        for part in range(30):
+            store.put(f"{STREAM}/year={year}/month=12/day=31/part_{part}.parquet", b"x")
+    assert len(list(list_since(store, STREAM, since=date(2026, 1, 15), older=0))) == 18
+    assert len(store.requests) == 2
+    store.requests.clear()
+    listed = list(list_since(store, STREAM, since=date(2026, 1, 15), older=100))
+    assert [sum(file_day(item).year == year for item in listed) for year in (2023, 2024, 2025, 2026)] == [0, 28, 30, 60]
+    assert len(store.requests) == 4
+
+
+def test_a_year_with_more_older_files_than_there_is_room_for_is_listed_from_the_day_on() -> None:
+    store = with_many(30)
+    listed = list(list_since(store, STREAM, since=date(2026, 1, 19), older=100))
+    assert len({item.key for item in listed}) == 100 + 60
+    assert len(store.requests) == 3
+
+
+def test_of_more_older_files_than_may_be_asked_about_the_newest_by_their_change_count() -> None:
+    listed = [
+        replace(file(on(1, f"part_{part}.parquet")), last_modified=datetime(2026, 1, 1 + part, tzinfo=UTC))
+        for part in range(9)
+    ]
+    asked: list[str] = []
+
+    def known_among(keys: Sequence[str]) -> dict[str, Known]:
+        asked.extend(keys)
+        return {on(1, "part_8.parquet"): Known(etag="e", size_bytes=1, live=False)}
+
+    since = date(2026, 1, 20)
+    found = sort_out(
+        listed,
+        known={},
+        quarantine=[],
+        since=since,
+        looked_since=since,
+        known_among=known_among,
+        asked_at_most=3,
+    )
+    assert sorted(asked) == [on(1, f"part_{part}.parquet") for part in (6, 7, 8)]
+    assert sorted(item.key for item in found.too_late) == [on(1, f"part_{part}.parquet") for part in (6, 7)]
+    assert found.listed_files == 9
+
+
+def test_what_waits_is_held_whatever_its_etag_and_is_told_apart_from_what_was_rejected() -> None:
+    records = [held(on(1), "waits"), held(on(2), "waits", "before"), held(on(3))]
+    found = sort_out(
+        [file(on(number)) for number in (1, 2, 3)], known={}, quarantine=records, since=None, looked_since=None
+    )
+    assert ([item.key for item in found.waiting], found.skipped, found.new) == ([on(1), on(2)], (file(on(3)),), ())
+
+
+def test_a_look_counts_what_it_expects_to_see() -> None:
+    known = {on(day): Known(etag="e", size_bytes=1, live=day != 6) for day in (1, 5, 6, 7)}
+    found = sort_out([file(on(7))], known=known, quarantine=[], since=date(2026, 1, 3), looked_since=date(2026, 1, 3))
+    assert (found.live_files, found.vanished, found.newest_day) == (2, (on(5),), date(2026, 1, 7))

@@ -34,7 +34,7 @@ def test_kinds_are_unique() -> None:
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    drawn = re.findall(r"^ *(?:│ *)?(?:├── |└── )?(\w+Error)\b", errors.__doc__ or "", flags=re.MULTILINE)
+    drawn = re.findall(r"^ *(?:│ *)*(?:├── |└── )?(\w+Error)\b", errors.__doc__ or "", flags=re.MULTILINE)
     assert sorted(drawn) == sorted(cls.__name__ for cls in ALL)
 
 

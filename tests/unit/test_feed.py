@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from unittest.mock import patch
 
 import pytest
 
 from lakeray.feed import plan_stream
+from lakeray.steps import discover
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import CatalogError
 from lakeray.values.model import Budget, Column, ObjectPolicy, OnNewColumn, StreamStatus
 from tests.support.fakes.feeds import BUDGET, FeedWorld, key_for
-from tests.support.fakes.lake import CRASH_POINTS, Crash, MemoryLake
+from tests.support.fakes.lake import CRASH_POINTS, SET_ASIDE_POINTS, Crash, MemoryLake
 from tests.support.fakes.records import COLUMNS, CONTRACT, STREAM, content, newest, row
+from tests.support.fakes.world import START
 
 DAY = date(2026, 3, 1)
 ONE_BY_ONE: Budget = replace(BUDGET, max_files=1)
@@ -69,8 +72,13 @@ def test_a_second_feed_takes_nothing(world: FeedWorld) -> None:
     assert world.catalog.head == before
 
 
-def test_an_empty_prefix_is_no_failure(world: FeedWorld) -> None:
+def test_an_empty_prefix_of_which_nothing_was_ever_taken_in_is_waited_for(world: FeedWorld) -> None:
+    assert world.feed().status is StreamStatus.WAITING
+    world.put_bytes(name(0), b"PAR")
+    fed(world)
     assert world.feed().status is StreamStatus.NOTHING_NEW
+    world.store.delete(name(0))
+    assert world.feed().status is StreamStatus.WAITING
 
 
 def test_looking_writes_nothing(world: FeedWorld) -> None:
@@ -265,22 +273,81 @@ def test_an_ignored_file_stays_out_until_it_changes(world: FeedWorld) -> None:
     assert [entry.status for entry in world.lake.quarantined(STREAM)] == ["ignored"]
 
 
-def test_a_file_overwritten_between_validation_and_commit_is_left_out(world: FeedWorld) -> None:
-    world.put(name(0), row(0))
-    world.put(name(1), row(1))
-    ports = world.ports()
+def between_validation_and_commit(world: FeedWorld, happen: Callable[[], object]) -> None:
     validate = world.executor.validate
 
-    def then_overwrite(batches, **named):
+    def then_happens(batches, **named):
         for checked in validate(batches, **named):
-            world.put_bytes(name(0), b"PAR")
+            happen()
             yield checked
 
-    world.executor.validate = then_overwrite  # type: ignore[method-assign]
-    assert ports.executor is world.executor
-    assert fed(world).lake.known(STREAM, since=None).keys() == {name(1)}
-    assert [entry.reason for entry in world.lake.quarantined(STREAM)] == ["changed"]
-    assert world.sink.of("batch_committed")[0].as_fields()["files"] == 1
+    world.executor.validate = then_happens  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("rewritten", [b"PAR", content([row(0, "new")])])
+def test_a_file_overwritten_after_its_validation_is_out_of_the_way_and_the_new_one_waits(
+    world: FeedWorld, rewritten: bytes
+) -> None:
+    world.put(name(0), row(0))
+    world.put(name(1), row(1))
+    between_validation_and_commit(world, lambda: world.put_bytes(name(0), rewritten))
+    report = world.feed()
+    assert (report.error, report.status, report.changed, report.vanished) == (None, StreamStatus.OK, 1, 0)
+    assert taken(world) == [name(1)]
+    assert [(entry.reason, entry.status) for entry in world.lake.quarantined(STREAM)] == [("changed", "waits")]
+    assert sorted(world.lake.processed_rows(STREAM)) == [1]
+    assert world.feed().status is StreamStatus.NOTHING_NEW
+
+
+def test_files_deleted_after_their_validation_are_forgotten_and_the_others_are_merged(world: FeedWorld) -> None:
+    for number in range(6):
+        world.put(name(number), row(number))
+    between_validation_and_commit(world, lambda: [world.store.delete(name(number)) for number in range(5)])
+    report = world.feed()
+    assert (report.error, report.status, report.changed, report.vanished) == (None, StreamStatus.OK, 0, 5)
+    assert taken(world) == [name(5)] and sorted(world.lake.processed_rows(STREAM)) == [5]
+    assert world.feed().status is StreamStatus.NOTHING_NEW
+
+
+def test_a_damaged_file_and_a_vanished_one_in_one_batch_are_both_told_apart(world: FeedWorld) -> None:
+    world.put(name(0), row(0))
+    world.put_bytes(name(1), content([row(1)], damaged=True))
+    world.put(name(2), row(2))
+    between_validation_and_commit(world, lambda: world.store.delete(name(2)))
+    report = world.feed()
+    assert (report.error, report.quarantined, report.vanished) == (None, 1, 1)
+    held = [(entry.key, entry.reason) for entry in world.lake.quarantined(STREAM)]
+    assert held == [(name(1), "corrupt"), (name(2), "vanished")]
+    assert [entry.removed_because for entry in world.lake.history(name(2))] == ["vanished"]
+    assert sorted(world.lake.processed_rows(STREAM)) == [0]
+
+
+@pytest.mark.parametrize("point", SET_ASIDE_POINTS)
+def test_killed_while_a_vanished_file_is_forgotten_it_is_not_taken_for_merged_when_it_comes_back(
+    world: FeedWorld, point: str
+) -> None:
+    world.put(name(0), row(0))
+    world.put(name(1), row(1))
+    between_validation_and_commit(world, lambda: world.store.delete(name(1)))
+    world.catalog.crash_at = point
+    with pytest.raises(Crash):
+        world.feed()
+    world.reopen()
+    assert sorted(fed(world).lake.processed_rows(STREAM)) == [0]
+    world.put(name(1), row(1))  # restored, the very same
+    assert sorted(fed(world).lake.processed_rows(STREAM)) == [0, 1]
+    assert taken(world) == [name(0), name(1)] and world.lake.quarantined(STREAM) == []
+
+
+@pytest.mark.parametrize("what", ["changed", "vanished"])
+def test_a_pending_file_that_moved_stops_a_stream_whose_policy_is_to_fail(world: FeedWorld, what: str) -> None:
+    world.put(name(0), row(0))
+    world.put(name(1), row(1))
+    happen = {"changed": lambda: world.put(name(0), row(0, "new")), "vanished": lambda: world.store.delete(name(0))}
+    between_validation_and_commit(world, happen[what])
+    report = world.feed(**{f"on_{what}": ObjectPolicy.FAIL})
+    assert report.error is not None and report.error["kind"] == "data" and name(0) in report.error["about"]
+    assert taken(world) == [name(0), name(1)]
 
 
 def test_a_new_column_widens_landing_once_and_stays(world: FeedWorld) -> None:
@@ -324,7 +391,9 @@ def test_a_file_too_late_is_counted_and_replay_takes_it_in(world: FeedWorld) -> 
     world.put(key_for(date(2026, 3, 20)), row(1))
     late = world.rules, key_for(date(2026, 3, 1))
     fed(world).put(late[1], row(2, "late"))
-    assert world.feed().status is StreamStatus.NOTHING_NEW
+    for _ in range(2):
+        report = world.feed()
+        assert (report.status, report.files, report.too_late) == (StreamStatus.NOTHING_NEW, 0, 1)
     assert [
         item.key for item in plan_stream(world.rules, world.ports().planning_ports(), everything=True).too_late
     ] == [late[1]]
@@ -332,6 +401,21 @@ def test_a_file_too_late_is_counted_and_replay_takes_it_in(world: FeedWorld) -> 
     assert (report.error, report.files) == (None, 1)
     assert world.lake.processed_rows(STREAM)[2]["value"] == "late"
     assert world.lake.cursor(STREAM).path == key_for(date(2026, 3, 20))
+    assert world.feed().too_late == 0
+
+
+def test_a_cursor_ahead_of_today_hides_nothing_that_lands_today_however_much_is_kept_of_older_days(
+    world: FeedWorld,
+) -> None:
+    world.clock.move(days=10)  # a clock that is wrong lands and feeds
+    today = START.date()
+    world.put(key_for(today + timedelta(days=10)), row(0))
+    fed(world).clock.move(days=-10)
+    with patch.object(discover, "OLDER", 0):
+        world.put(key_for(today), row(1))
+        report = world.feed()
+    assert (report.status, report.too_late) == (StreamStatus.NOTHING_NEW, 1)
+    assert world.sink.events[-1].as_fields()["too_late"] == 1
 
 
 def test_looking_at_everything_reads_no_more_of_the_ledger_than_the_listing_shows(world: FeedWorld) -> None:
@@ -367,15 +451,83 @@ def test_a_replay_that_also_takes_a_file_in_merges_again_what_was_taken_in_befor
     assert world.lake.processed_rows(STREAM) == merged | {3: row(3)}
 
 
-def test_changed_and_vanished_files_are_reported_and_not_registered_again(world: FeedWorld) -> None:
+def test_a_changed_file_leaves_landing_and_the_new_object_waits_for_an_operator(world: FeedWorld) -> None:
+    world.put(name(0), row(0, "old", cursor=1))
+    world.put(name(1), row(1))
+    fed(world).put(name(0), row(0, "new", cursor=2))
+    planned = plan_stream(world.rules, world.ports().planning_ports())
+    assert ([change.file.key for change in planned.changed], planned.waiting, planned.files) == ([name(0)], (), 0)
+    report = world.feed()
+    assert (report.error, report.status, report.changed, report.quarantined) == (None, StreamStatus.OK, 1, 0)
+    assert [item["pk"] for item in world.lake.landing_rows(STREAM)] == [1]
+    assert world.lake.processed_rows(STREAM)[0]["value"] == "old"  # until newer rows of its key replace it
+    (held,) = world.lake.quarantined(STREAM)
+    assert (held.key, held.reason, held.status) == (name(0), "changed", "waits")
+    (dropped,) = world.sink.of("objects_dropped")
+    assert dropped.as_fields().items() >= {"what": "changed", "files": 1, "rows": 1, "first": name(0)}.items()
+    again = world.feed()
+    assert (again.status, again.changed) == (StreamStatus.NOTHING_NEW, 1)
+    world.lake.set_quarantine([name(0)], status="retry")
+    report = world.feed()
+    assert (report.error, report.files, report.changed) == (None, 1, 0)
+    assert sorted(item["value"] for item in world.lake.landing_rows(STREAM)) == ["", "new"]
+    assert world.lake.processed_rows(STREAM)[0]["value"] == "new" and world.lake.quarantined(STREAM) == []
+
+
+def test_what_waits_goes_on_waiting_when_it_changes_again(world: FeedWorld) -> None:
+    world.put(name(0), row(0))
+    fed(world).put(name(0), row(0, "second"))
+    fed(world).put(name(0), row(0, "third"))
+    report = world.feed()
+    assert (report.status, report.files, report.changed) == (StreamStatus.NOTHING_NEW, 0, 1)
+
+
+def test_what_waits_is_taken_in_when_the_policy_becomes_to_drop(world: FeedWorld) -> None:
+    world.put(name(0), row(0))
+    fed(world).put(name(0), row(0, "second", cursor=1))
+    fed(world)
+    report = world.feed(on_changed=ObjectPolicy.DROP)
+    assert (report.files, report.changed) == (1, 0)
+    assert [item["value"] for item in world.lake.landing_rows(STREAM)] == ["second"]
+
+
+def test_what_waits_is_not_taken_in_by_a_replay(world: FeedWorld) -> None:
+    world.put(name(0), row(0))
+    fed(world).put(name(0), row(0, "second"))
+    fed(world)
+    assert world.replay(DAY, DAY).files == 0
+
+
+@pytest.mark.parametrize("point", SET_ASIDE_POINTS)
+def test_killed_while_a_changed_file_leaves_landing_the_next_feed_ends_it(world: FeedWorld, point: str) -> None:
     world.put(name(0), row(0))
     world.put(name(1), row(1))
-    fed(world).put(name(0), row(0, "rewritten"))
-    world.store.delete(name(1))
-    planned = plan_stream(world.rules, world.ports().planning_ports())
-    assert ([change.file.key for change in planned.changed], planned.vanished) == ([name(0)], (name(1),))
-    assert world.feed().status is StreamStatus.NOTHING_NEW
-    assert world.lake.totals(STREAM)[0] == 2
+    fed(world).put(name(0), row(0, "new"))
+    world.catalog.crash_at = point
+    with pytest.raises(Crash):
+        world.feed()
+    world.reopen()
+    assert fed(world).feed().changed == 1
+    assert taken(world) == [name(1)]
+    assert [(entry.key, entry.status) for entry in world.lake.quarantined(STREAM)] == [(name(0), "waits")]
+
+
+def test_a_changed_file_stops_a_stream_whose_policy_is_to_fail(world: FeedWorld) -> None:
+    world.put(name(0), row(0))
+    fed(world).put(name(0), row(0, "new"))
+    report = world.feed(on_changed=ObjectPolicy.FAIL)
+    assert report.error is not None and report.error["kind"] == "data" and report.changed == 1
+    assert taken(world) == [name(0)]
+
+
+def test_a_vanished_file_is_reported_by_every_feed_and_stays_registered(world: FeedWorld) -> None:
+    for number in range(2):
+        world.put(name(number), row(number))
+    fed(world).store.delete(name(1))
+    for _ in range(2):
+        report = world.feed()
+        assert (report.error, report.status, report.vanished) == (None, StreamStatus.NOTHING_NEW, 1)
+    assert taken(world) == [name(0), name(1)]
 
 
 def test_a_changed_file_is_dropped_and_taken_in_anew_where_the_policy_says_so(world: FeedWorld) -> None:
@@ -389,11 +541,114 @@ def test_a_changed_file_is_dropped_and_taken_in_anew_where_the_policy_says_so(wo
 
 def test_a_vanished_file_is_dropped_or_fails_the_stream_where_the_policy_says_so(world: FeedWorld) -> None:
     world.put(name(0), row(0))
+    world.put(name(1), row(1))
     fed(world).store.delete(name(0))
     report = world.feed(on_vanished=ObjectPolicy.FAIL)
     assert report.error is not None and report.error["kind"] == "data" and name(0) in report.error["about"]
-    fed(world, on_vanished=ObjectPolicy.DROP)
-    assert world.lake.landing_rows(STREAM) == [] and list(world.lake.processed_rows(STREAM)) == [0]
+    report = world.feed(on_vanished=ObjectPolicy.DROP)
+    assert (report.error, report.status, report.vanished) == (None, StreamStatus.OK, 1)
+    assert [item["pk"] for item in world.lake.landing_rows(STREAM)] == [1]
+    assert list(world.lake.processed_rows(STREAM)) == [0, 1]
+
+
+# ---- nothing listed is not nothing new -----------------------------------------------------------------------------
+
+POLICIES = list(ObjectPolicy)
+
+
+def refused(world: FeedWorld, **changes: object) -> str:
+    """Feed; it must refuse to believe what it lists, and leave everything as it was."""
+    before = world.catalog.head
+    report = world.feed(**changes)
+    assert report.status is StreamStatus.FAILED and report.error is not None
+    assert (report.error["kind"], world.catalog.head) == ("not_there", before)
+    assert "storage.url" in report.error["todo"]
+    return report.error["found"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_prefix_that_lists_nothing_of_what_was_taken_in_fails_under_any_policy(
+    world: FeedWorld, policy: ObjectPolicy
+) -> None:
+    world.put(name(0), row(0))
+    fed(world).store.delete(name(0))
+    refused(world, on_vanished=policy)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_most_of_what_was_taken_in_gone_at_once_fails_under_any_policy(world: FeedWorld, policy: ObjectPolicy) -> None:
+    for number in range(6):
+        world.put(name(number), row(number))
+    fed(world)
+    for number in range(4):
+        world.store.delete(name(number))
+    world.put(name(9), row(9))
+    refused(world, on_vanished=policy)
+    assert world.store.exists(name(9)) and name(9) not in taken(world)
+
+
+def test_half_of_what_was_taken_in_may_go(world: FeedWorld) -> None:
+    for number in range(6):
+        world.put(name(number), row(number))
+    fed(world)
+    for number in range(3):
+        world.store.delete(name(number))
+    assert fed(world, on_vanished=ObjectPolicy.DROP).lake.known(STREAM, since=None).keys() == {
+        name(n) for n in (3, 4, 5)
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_the_operator_says_is_gone_is_forgotten_once(world: FeedWorld, policy: ObjectPolicy) -> None:
+    for number in range(6):
+        world.put(name(number), row(number))
+    fed(world)
+    for number in range(6):
+        world.store.delete(name(number))
+    report = world.feed(on_vanished=policy, accept_empty=True)
+    assert (report.error, report.status, report.vanished) == (None, StreamStatus.OK, 6)
+    assert world.lake.landing_rows(STREAM) == [] and len(world.lake.processed_rows(STREAM)) == 6
+    assert world.feed(on_vanished=policy).status is StreamStatus.WAITING
+    world.put(name(0), row(0))
+    assert world.feed(on_vanished=policy).files == 1  # restored: a new file
+
+
+def test_to_accept_what_is_missing_changes_nothing_for_a_single_file(world: FeedWorld) -> None:
+    for number in range(6):
+        world.put(name(number), row(number))
+    fed(world).store.delete(name(0))
+    report = world.feed(accept_empty=True)
+    assert (report.status, report.vanished, len(taken(world))) == (StreamStatus.NOTHING_NEW, 1, 6)
+
+
+def test_a_bucket_that_is_not_there_fails_and_no_setting_accepts_that(world: FeedWorld) -> None:
+    world.put(name(0), row(0))
+    fed(world).store.is_there = False
+    refused(world, accept_empty=True)
+
+
+def test_what_a_newer_generation_replaced_is_not_missed(world: FeedWorld) -> None:
+    for number in range(6):
+        world.put(name(number), row(number))
+    fed(world)
+    for number in range(6):
+        world.store.delete(name(number))
+    newer = key_for(date(2026, 3, 2))
+    world.put(newer, row(9))
+    refused(world)
+    assert fed(world, overwrites=True).lake.processed_rows(STREAM).keys() >= {9}
+    world.store.delete(newer)
+    refused(world, overwrites=True)  # nothing newer is there
+
+
+def test_behind_the_horizon_nothing_is_missed(world: FeedWorld) -> None:
+    for number in range(6):
+        world.put(name(number), row(number))
+    fed(world).put(key_for(date(2026, 3, 20)), row(9))
+    fed(world)
+    for number in range(6):
+        world.store.delete(name(number))
+    assert world.feed().status is StreamStatus.NOTHING_NEW
 
 
 def test_a_file_overwritten_before_it_was_merged_does_not_stop_a_stream_that_drops_such_files(world: FeedWorld) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
+from unittest.mock import patch
 
 import pytest
 
 from lakeray.feed import Days
 from lakeray.run import choose_executor, feed_all, replay_all
 from lakeray.settings.values import ExecutorChoice
+from lakeray.steps import discover
 from lakeray.values.errors import UsageError
-from lakeray.values.model import StreamStatus
+from lakeray.values.model import ObjectPolicy, StreamStatus
 from tests.support.fakes.application import ORDERS, MemoryApplication
 from tests.support.fakes.feeds import key_for
 from tests.support.fakes.records import STREAM, row
 from tests.support.fakes.settings import settings
+from tests.support.fakes.store import MemoryStore
 
 DAY = date(2026, 3, 30)
 KEY = key_for(DAY)
@@ -39,9 +43,80 @@ def fed(lake: MemoryApplication) -> MemoryApplication:
     return lake
 
 
-def test_a_run_without_work_takes_no_lease_and_says_nothing_new(lake: MemoryApplication) -> None:
+def test_a_run_without_work_takes_no_lease_and_says_nothing_new_or_what_it_waits_for(lake: MemoryApplication) -> None:
     (report,) = feed_all(lake.open(), stop=never).streams
-    assert (report.status, lake.opened_committers, lake.chosen) == (StreamStatus.NOTHING_NEW, 0, [])
+    assert (report.status, lake.opened_committers, lake.chosen) == (StreamStatus.WAITING, 0, [])
+    assert lake.world.sink.events == []
+    lake.world.put(KEY, row(1))
+    opened = fed(lake).opened_committers
+    (report,) = feed_all(lake.open(), stop=never).streams
+    assert (report.status, lake.opened_committers) == (StreamStatus.NOTHING_NEW, opened)
+
+
+def refused(lake: MemoryApplication) -> dict[str, str]:
+    """A run must fail without taking the lease or writing anything; the stream's error."""
+    before, opened = lake.world.catalog.head, lake.opened_committers
+    report = feed_all(lake.open(), stop=never)
+    assert report.failed and report.streams[0].status is StreamStatus.FAILED
+    assert (lake.world.catalog.head, lake.opened_committers) == (before, opened)
+    error = dict(report.streams[0].error or {})
+    assert error["kind"] == "not_there" and "storage.url" in error["todo"]
+    told = lake.world.sink.events[-1].as_fields()
+    assert (told["status"], told["error_kind"]) == ("failed", "not_there")
+    return error
+
+
+@pytest.mark.parametrize("policy", list(ObjectPolicy))
+def test_a_typo_in_the_prefix_fails_the_run_and_empties_no_table(lake: MemoryApplication, policy: ObjectPolicy) -> None:
+    for part in range(3):
+        lake.world.put(key_for(DAY, f"part_{part}.parquet"), row(part))
+    fed(lake).configure(feed=replace(lake.settings.feed, on_vanished=policy))
+    lake.world.store = MemoryStore()
+    assert "memory://raw/shop/orders/" in refused(lake)["about"]
+
+
+def test_once_the_operator_says_that_it_is_gone_for_good_the_run_goes_on(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake).world.store.delete(KEY)
+    refused(lake)
+    lake.configure(feed=replace(lake.settings.feed, accept_empty=True))
+    (report,) = feed_all(lake.open(), stop=never).streams
+    assert (report.status, report.vanished) == (StreamStatus.OK, 1)
+    lake.configure(feed=replace(lake.settings.feed, accept_empty=False))
+    assert [stream.status for stream in feed_all(lake.open(), stop=never).streams] == [StreamStatus.WAITING]
+
+
+def test_a_bucket_that_is_not_there_fails_the_run_that_never_had_anything_too(lake: MemoryApplication) -> None:
+    lake.world.store.is_there = False
+    refused(lake)
+
+
+def test_files_that_are_too_late_are_told_by_a_run_without_work_in_its_report_and_its_log(
+    lake: MemoryApplication,
+) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake).world.put(key_for(DAY - timedelta(days=300)), row(2))
+    (report,) = feed_all(lake.open(), stop=never).streams
+    assert (report.status, report.too_late) == (StreamStatus.NOTHING_NEW, 1)
+    assert lake.world.sink.events[-1].as_fields().items() >= {"status": "nothing_new", "too_late": 1}.items()
+
+
+def test_of_a_clock_that_was_ten_days_ahead_the_files_of_today_are_told(lake: MemoryApplication) -> None:
+    lake.world.clock.move(days=10)
+    lake.world.put(key_for(lake.world.clock.now().date()), row(1))
+    fed(lake).world.clock.move(days=-10)
+    with patch.object(discover, "OLDER", 0):  # whatever is kept of older days
+        for part in range(3):
+            lake.world.put(key_for(lake.world.clock.now().date(), f"part_{part}.parquet"), row(part))
+        (report,) = feed_all(lake.open(), stop=never).streams
+    assert (report.status, report.too_late) == (StreamStatus.NOTHING_NEW, 3)
+
+
+def test_an_object_that_changed_is_work_and_then_waits(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    fed(lake).world.put(KEY, row(1, "again"))
+    statuses = [feed_all(lake.open(), stop=never).streams[0] for _ in range(2)]
+    assert [(item.status, item.changed) for item in statuses] == [(StreamStatus.OK, 1), (StreamStatus.NOTHING_NEW, 1)]
 
 
 def test_a_run_feeds_builds_the_enriched_models_and_then_rests(lake: MemoryApplication) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.feed import PlanningPorts, plan_stream
+from lakeray.feed import PlanningPorts, missing_of, plan_stream, vanished_policy
 from lakeray.run import feed_all, rules_for, standing_of
 from lakeray.steps.work import Standing, Work, lacks_columns, work_of
 from lakeray.values.column_types import parse_type
@@ -37,8 +37,8 @@ BATCH = Batch(id="b", stream=STREAM, files=(FILE,), size_bytes=1, projected_byte
 REPORT, DROP = ObjectPolicy.REPORT, ObjectPolicy.DROP
 
 
-def found(planned: Plan, standing: Standing = IDLE, *, changed: ObjectPolicy = REPORT, gone: ObjectPolicy = REPORT):
-    return work_of(planned, standing, contract=CONTRACT, on_changed=changed, on_vanished=gone)
+def found(planned: Plan, standing: Standing = IDLE, *, gone: ObjectPolicy = REPORT):
+    return work_of(planned, standing, contract=CONTRACT, on_vanished=gone)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def found(planned: Plan, standing: Standing = IDLE, *, changed: ObjectPolicy = R
         (EMPTY, replace(IDLE, landing=None), {}, set()),
         (replace(EMPTY, vanished=("k",)), IDLE, {}, set()),
         (replace(EMPTY, vanished=("k",)), IDLE, {"gone": DROP}, {Work.OBJECTS}),
-        (replace(EMPTY, vanished=("k",)), IDLE, {"changed": DROP}, set()),
         (
             replace(EMPTY, changed=(Changed(file=FILE, registered_etag="0", registered_size_bytes=1),)),
             IDLE,
-            {"changed": ObjectPolicy.FAIL},
+            {},
             {Work.OBJECTS},
         ),
+        (replace(EMPTY, waiting=(FILE,)), IDLE, {}, set()),
         (EMPTY, replace(IDLE, oldest_merged_day=date(2026, 1, 1), clean_before=date(2026, 1, 1)), {}, set()),
         (EMPTY, replace(IDLE, oldest_merged_day=date(2026, 1, 1), clean_before=date(2026, 1, 2)), {}, {Work.CLEAN}),
         (EMPTY, replace(IDLE, oldest_merged_day=date(2026, 1, 1)), {}, set()),
@@ -86,6 +86,8 @@ STEPS = st.lists(
         st.tuples(st.just("bad"), DAYS, st.integers(0, 2)),
         st.tuples(st.just("widen"), DAYS, st.just(0)),
         st.tuples(st.just("drop"), DAYS, st.just(0)),
+        st.tuples(st.just("accept"), DAYS, st.just(0)),
+        st.tuples(st.just("retry"), DAYS, st.integers(0, 2)),
         st.tuples(st.just("days"), DAYS, st.integers(1, 3)),
         st.tuples(st.just("crash"), DAYS, st.just(0)),
         st.tuples(st.just("rewind"), DAYS, st.just(0)),
@@ -113,6 +115,11 @@ def act(lake: MemoryApplication, step: tuple[str, date, int]) -> None:
             lake.configure(streams=settings(streams={STREAM.slug: wider}).streams)
         case "drop":
             lake.configure(feed=replace(lake.settings.feed, on_changed=DROP, on_vanished=DROP))
+        case "accept":
+            lake.configure(feed=replace(lake.settings.feed, accept_empty=not lake.settings.feed.accept_empty))
+        case "retry":
+            world.reopen()
+            world.lake.set_quarantine([key], status="retry")
         case "days":
             world.clock.move(days=number)
         case "crash":
@@ -136,19 +143,24 @@ def test_a_feed_says_nothing_new_and_writes_nothing_if_and_only_if_there_is_no_w
     app = lake.open()
     app_rules = rules_for(lake.settings, app.streams()[0])
     snapshot = app.planning_snapshot()
-    planned = plan_stream(app_rules, PlanningPorts(store=app.store, reader=snapshot))
+    planned = plan_stream(app_rules, PlanningPorts(store=app.store, reader=snapshot, today=app.today()))
+    missing = missing_of(app_rules, app.planning_ports(), planned)
     work = work_of(
         planned,
         standing_of(app_rules, snapshot),
         contract=app_rules.contract,
-        on_changed=app_rules.on_changed,
-        on_vanished=app_rules.on_vanished,
+        on_vanished=vanished_policy(app_rules, missing),
     )
     before = lake.world.catalog.head
     (report,) = feed_all(app, stop=lambda: False).streams
     after = lake.world.catalog.head
     of_stream = ("tables", "files", "ledger", "batches", "quarantine", "cursors", "processed", "peaks")
     wrote = any(getattr(before, part) != getattr(after, part) for part in of_stream)
+    if missing is not None and not app_rules.accept_empty:
+        assert report.error is not None and (report.error["kind"], wrote) == ("not_there", False)
+        return
     assert report.error is None
-    assert (report.status is not StreamStatus.NOTHING_NEW) == bool(work), (report.status, work)
-    assert wrote == bool(work), work
+    assert (report.status is StreamStatus.OK) == bool(work) == wrote, (report.status, work)
+    if not work:
+        is_empty = not planned.listed_files and not planned.live_files
+        assert report.status is (StreamStatus.WAITING if is_empty else StreamStatus.NOTHING_NEW)

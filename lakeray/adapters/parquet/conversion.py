@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lakeray.adapters.parquet.arrow_types import arrow_type
+from lakeray.adapters.parquet.meanwhile import moved_meanwhile, vanished
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.column_types import Scalar
-from lakeray.values.errors import TryAgainError
+from lakeray.values.errors import StorageError, TryAgainError
 from lakeray.values.model import Accepted, Cast, Rejected, RejectReason, SourceFile, StreamName, Verdict
 
 _ROWS = 8192
@@ -68,16 +69,21 @@ def _written_or_rejected(
     try:
         write(accepted, raw=raw, path=path)
     except FileNotFoundError:
-        detail = "expected the object that was validated, found none"
-        return Rejected(file=accepted.file, reason=RejectReason.VANISHED, detail=detail)
+        return vanished(accepted.file)
+    except StorageError:  # a read past the end of an object that shrank is one, too
+        moved = moved_meanwhile(raw, accepted.file)
+        if moved is None:
+            raise
+        return moved
     except MemoryError:  # Arrow's is an ArrowException too; it says nothing about the file
         raise
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             raise
         detail = f"expected values that convert without loss, found: {str(error).splitlines()[0][:200]}"
-        return Rejected(file=accepted.file, reason=RejectReason.TYPE_CHANGED, detail=detail)
-    return None
+        does_not_fit = Rejected(file=accepted.file, reason=RejectReason.TYPE_CHANGED, detail=detail)
+        return moved_meanwhile(raw, accepted.file) or does_not_fit
+    return moved_meanwhile(raw, accepted.file)  # else the copy may hold rows of two objects
 
 
 def _write_as_it_is(accepted: Accepted, *, raw: ObjectStore, path: Path) -> None:

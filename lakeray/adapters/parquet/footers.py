@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 from lakeray.adapters.parquet.arrow_types import KnownSchemas, TooDeepError
 from lakeray.adapters.parquet.footer_bytes import promised_bytes, schema_elements
 from lakeray.adapters.parquet.known_footers import Counts, KnownFooter
+from lakeray.adapters.parquet.meanwhile import moved_meanwhile, vanished
 from lakeray.ports.storage import ObjectStore
+from lakeray.values.errors import StorageError
 from lakeray.values.model import Column, Footer, Rejected, RejectReason, SourceFile
 
 MAGIC = b"PAR1"
@@ -128,7 +130,12 @@ class FooterReader:
         try:
             return self._read(file, leave)
         except FileNotFoundError:
-            return _rejected(file, RejectReason.VANISHED, "expected the listed object, found none")
+            return vanished(file)
+        except StorageError:
+            moved = moved_meanwhile(self._store, file)
+            if moved is None:
+                raise
+            return moved
 
     def parsed(self, fetched: Sequence[Fetched]) -> list[_Read | Rejected]:
         """What ``read_tail`` gives for each."""

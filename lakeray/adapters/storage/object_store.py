@@ -17,6 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from lakeray.adapters.storage.exact import REPLACED, ExactBucket, ExactFolder, ExactKeys, has_control_characters, is_odd
+from lakeray.adapters.storage.place import RAW, Place
 from lakeray.ports.storage import Level
 from lakeray.values.errors import StorageError, UsageError
 from lakeray.values.model import SourceFile
@@ -39,17 +40,20 @@ _INVALID_PATH = "invalid path"
 class ObstoreStore:
     """The ``ObjectStore`` port. Keys are relative to the prefix that ``url`` names.
 
-    Make it with ``open_store``. Picklable: a worker opens its own connection.
+    Make it with ``open_store``. Picklable: a worker opens its own connection. Only writing makes a folder.
     """
 
-    def __init__(self, store: LocalStore | S3Store, *, prefix: str, base_url: str, exact: ExactKeys) -> None:
-        self._store = store
+    def __init__(self, place: Place, *, bucket: S3Store | None, prefix: str, base_url: str, exact: ExactKeys) -> None:
+        self._place = place
+        self._opened: LocalStore | S3Store | None = bucket
         self._prefix = prefix
         self._base_url = base_url
         self._exact = exact
 
     def list_level(self, prefix: str) -> Level:
         """What is directly under ``prefix``."""
+        if not self._is_listed():
+            return Level(prefixes=(), files=())
         cut_off = 0
         while True:
             try:
@@ -59,7 +63,7 @@ class ObstoreStore:
             except StorageError as error:
                 if _is_unsayable(error):
                     return self._exact.list_level(prefix)
-                cut_off = _counted(error, cut_off)
+                cut_off = self._counted(error, cut_off)
         if any(REPLACED in item for item in found["common_prefixes"]) or _has_replaced(found["objects"]):
             return self._exact.list_level(prefix)
         return Level(
@@ -69,6 +73,8 @@ class ObstoreStore:
 
     def list_files(self, prefix: str, *, start_after: str | None = None) -> Iterator[SourceFile]:
         """Every object below ``prefix`` after a key, streamed by page."""
+        if not self._is_listed():
+            return
         after = "" if start_after is None else self._prefix + start_after
         last, cut_off = after, 0
         pages = self._pages(prefix, after)
@@ -80,7 +86,7 @@ class ObstoreStore:
                 if _is_unsayable(error):
                     yield from self._exact.list_files(prefix, start_after=start_after)  # again from the start
                     return
-                after, cut_off = last, _counted(error, cut_off)
+                after, cut_off = last, self._counted(error, cut_off)
                 pages = self._pages(prefix, after)  # S3 lists by name: what comes after the last key was not seen yet
                 continue
             if page is None:
@@ -95,6 +101,8 @@ class ObstoreStore:
         """The object, or None."""
         if is_odd(key):
             return self._exact.head(key)
+        if not self._place.is_there():
+            return None
         try:
             with _storage(f"looking up {key}"):
                 return self._file(obstore.head(self._store, self._prefix + key))
@@ -112,6 +120,8 @@ class ObstoreStore:
                 self._exact.put_file(key, path)
             return
         with _storage(f"writing {key}"):
+            if self._place.folder is not None:
+                self._place.folder.mkdir(parents=True, exist_ok=True)
             obstore.put(self._store, self._prefix + key, path)
 
     def read_range(self, key: str, *, start: int, length: int) -> bytes:
@@ -137,6 +147,8 @@ class ObstoreStore:
         if is_odd(key):
             self._exact.delete(key)
             return
+        if not self._place.is_there():
+            return
         try:
             with _storage(f"deleting {key}"):
                 obstore.delete(self._store, self._prefix + key)
@@ -153,12 +165,39 @@ class ObstoreStore:
         On S3 a ``?`` begins DuckDB's own parameters. What it asks to be deleted it writes as XML and escapes nothing:
         one such key makes the server refuse all of a request's, so that nothing was ever cleaned up again.
         """
-        return isinstance(self._store, LocalStore) or not (_ASKED_OR_XML & set(key) or has_control_characters(key))
+        return self._place.folder is not None or not (_ASKED_OR_XML & set(key) or has_control_characters(key))
 
     def _range(self, key: str, start: int, length: int) -> bytes:
         if is_odd(key):
             return self._exact.read_range(key, start=start, length=length)
+        if not self._place.is_there():
+            raise FileNotFoundError(key)
         return bytes(obstore.get_range(self._store, self._prefix + key, start=start, length=length))
+
+    @property
+    def _store(self) -> LocalStore | S3Store:
+        """The store; a folder is opened when it is needed, for it must be there by then."""
+        if self._opened is None:
+            assert self._place.folder is not None
+            self._opened = LocalStore(self._place.folder)
+        return self._opened
+
+    def _is_listed(self) -> bool:
+        """Whether there is a place to list; False for one that lists as an empty one.
+
+        Raises:
+            NotThereError: it must be there, and is not.
+        """
+        if self._place.is_there():
+            return True
+        if self._place.may_be_missing:
+            return False
+        raise self._place.missing()
+
+    def _counted(self, error: StorageError, cut_off: int) -> int:
+        if self._place.has_refused(error.__cause__):
+            raise self._place.missing() from error
+        return _counted(error, cut_off)
 
     def _pages(self, prefix: str, after: str) -> Iterator[Any]:
         offset = _just_before(after) if after else None
@@ -169,7 +208,7 @@ class ObstoreStore:
 
     def _etag(self, etag: str) -> str:
         # In a folder it is inode-time-size. A restored copy has another inode and is the same file.
-        return etag.partition("-")[2] if isinstance(self._store, LocalStore) else etag
+        return etag if self._place.folder is None else etag.partition("-")[2]
 
     def _file(self, meta: Any) -> SourceFile:
         return SourceFile(
@@ -183,6 +222,8 @@ class ObstoreStore:
 def open_store(
     url: str,
     *,
+    setting: str = RAW,
+    may_be_missing: bool = False,
     endpoint_url: str | None = None,
     region: str | None = None,
     access_key_id: str | None = None,
@@ -190,7 +231,11 @@ def open_store(
     session_token: str | None = None,
     timeout_s: float = 30.0,
 ) -> ObstoreStore:
-    """The store at ``file:///folder`` or ``s3://bucket/prefix``.
+    """The store at ``file:///folder`` or ``s3://bucket/prefix``. Opening makes no folder, nor does reading.
+
+    Args:
+        setting: what named it, for errors.
+        may_be_missing: a folder that is not there lists as an empty one; else listing it is an error.
 
     Raises:
         UsageError: the address is of another kind.
@@ -198,8 +243,8 @@ def open_store(
     parts = urlsplit(url)
     if parts.scheme == "file":
         folder = Path(unquote(parts.path))
-        folder.mkdir(parents=True, exist_ok=True)
-        return ObstoreStore(LocalStore(folder), prefix="", base_url=str(folder), exact=ExactFolder(folder))
+        place = Place(url=url, setting=setting, folder=folder, may_be_missing=may_be_missing)
+        return ObstoreStore(place, bucket=None, prefix="", base_url=str(folder), exact=ExactFolder(folder))
     if parts.scheme == "s3" and parts.netloc:
         prefix = parts.path.strip("/")
         options: dict[str, Any] = {
@@ -209,7 +254,7 @@ def open_store(
             "secret_access_key": secret_access_key,
             "session_token": session_token,
         }
-        store = S3Store(
+        bucket = S3Store(
             parts.netloc,
             client_options={"allow_http": True, "timeout": f"{timeout_s:g}s", "connect_timeout": "5s"},
             retry_config=_RETRIES,
@@ -218,8 +263,9 @@ def open_store(
         inside = f"{prefix}/" if prefix else ""
         connect = functools.partial(_client, **{**options, "timeout_s": timeout_s})
         exact = ExactBucket(parts.netloc, prefix=inside, connect=connect)
-        return ObstoreStore(store, prefix=inside, base_url=url.rstrip("/"), exact=exact)
-    raise UsageError("storage.url", expected="file:///folder or s3://bucket/prefix", found=url)
+        place = Place(url=f"s3://{parts.netloc}", setting=setting)
+        return ObstoreStore(place, bucket=bucket, prefix=inside, base_url=url.rstrip("/"), exact=exact)
+    raise UsageError(setting, expected="file:///folder or s3://bucket/prefix", found=url)
 
 
 def _client(

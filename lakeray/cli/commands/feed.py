@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from lakeray import wiring
 from lakeray.cli.interrupt import StopFlag
 from lakeray.cli.terminal import Output
-from lakeray.cli.words import feed_json, feed_table
+from lakeray.cli.words import feed_json, feed_notes, feed_table
 from lakeray.run import feed_all
 from lakeray.settings.values import Settings
 from lakeray.values.model import FeedReport
@@ -30,11 +30,11 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
 
 
 def problems(report: FeedReport) -> str:
-    """What failed, a line each."""
+    """What failed, and what waits for the operator, a line each."""
     lines = [f"{item.stream} failed: {_line(item.error)}" for item in report.streams if item.error]
     if report.enriched_error is not None:
         lines.append(f"enriched models failed: {_line(report.enriched_error)}")
-    return "\n".join(lines)
+    return "\n".join(lines + feed_notes(report))
 
 
 def _line(error: Mapping[str, str]) -> str:

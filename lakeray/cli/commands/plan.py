@@ -7,20 +7,34 @@ from collections.abc import Sequence
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Foreseen, human_seconds, plan_json, plan_tables
-from lakeray.feed import leaving_of, plan_stream
+from lakeray.feed import leaving_of, missing_of, plan_stream
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.steps.plan import estimated_seconds
+from lakeray.values.errors import LakerayError
+from lakeray.values.model import Plan
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Plan every stream, the files that are too late included."""
     with wiring.opened(settings) as app:
-        foreseen = [_foreseen(app, stream) for stream in app.streams()]
+        return show(app, out)
+
+
+def show(app: Lakeray, out: Output) -> int:
+    """The same, of an application that is open; exits 1 when what was taken in is not where it was."""
+    foreseen = [_foreseen(app, stream) for stream in app.streams()]
+    refused = [missing for item in foreseen if (missing := _missing(app, item.plan)) is not None]
     seconds = estimated_seconds([item.plan for item in foreseen])
     text = f"Estimated time: {human_seconds(seconds)}" if seconds else "Nothing new."
-    out.result(plan_json(foreseen, seconds=seconds), plan_tables(foreseen), text=text)
-    return 0
+    document = plan_json(foreseen, seconds=seconds, errors=[error.as_dict() for error in refused])
+    out.result(document, plan_tables(foreseen), text="\n".join([text, *map(str, refused)]))
+    return 1 if refused else 0
+
+
+def _missing(app: Lakeray, planned: Plan) -> LakerayError | None:
+    rules = app.rules(app.settings.streams[planned.stream.slug])
+    return None if rules.accept_empty else missing_of(rules, app.planning_ports(), planned)
 
 
 def _foreseen(app: Lakeray, stream: StreamSettings) -> Foreseen:

@@ -9,14 +9,21 @@ from pathlib import Path
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import StreamState, status_json, status_tables
-from lakeray.feed import plan_stream
+from lakeray.feed import missing_of, plan_stream
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.values.errors import LakerayError
+from lakeray.values.model import Plan, QuarantineStatus
+
+_QUARANTINED = (QuarantineStatus.REJECTED, QuarantineStatus.RETRY)
+"""What waits for an operator is counted as changed."""
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
-    """Print the state of every stream and the sizes of the enriched tables; exits 1 when a storage did not answer."""
+    """Print the state of every stream and the sizes of the enriched tables.
+
+    Exits 1 when a storage did not answer, or does not list what was taken in from it.
+    """
     with wiring.opened(settings) as app:
         return show(app, out)
 
@@ -33,11 +40,14 @@ def show(app: Lakeray, out: Output) -> int:
 
 def state_of(app: Lakeray, stream: StreamSettings) -> StreamState:
     """One stream's state; a storage that does not answer is said in it, not raised."""
-    name = stream.name
+    name, rules, ports = stream.name, app.rules(stream), app.planning_ports()
+    planned: Plan | None = None
+    failure: LakerayError | None
     try:
-        planned, error = plan_stream(app.rules(stream), app.planning_ports(), everything=True), None
-    except LakerayError as failure:
-        planned, error = None, str(failure)
+        planned = plan_stream(rules, ports, everything=True)
+        failure = missing_of(rules, ports, planned)
+    except LakerayError as error:
+        failure = error
     registered, snapshot = app.reader.totals(name)
     return StreamState(
         stream=name,
@@ -45,13 +55,13 @@ def state_of(app: Lakeray, stream: StreamSettings) -> StreamState:
         plan=planned,
         registered_files=registered,
         registered_snapshot=snapshot,
-        quarantined=sum(1 for entry in app.reader.quarantined(name) if entry.status != "ignored"),
+        quarantined=sum(1 for entry in app.reader.quarantined(name) if entry.status in _QUARANTINED),
         last_batch=app.reader.last_batch(name),
         landing_rows=app.reader.table_rows("staging", name.landing_table),
         processed_rows=app.reader.table_rows("main", name.processed_table),
         kept_files=app.reader.kept_files(name),
         now=app.clock.now(),
-        error=error,
+        error=None if failure is None else str(failure),
     )
 
 

@@ -39,10 +39,10 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     QuarantineEntry,
+    QuarantineStatus,
     Refused,
     RegisteredPath,
     Rejected,
-    RejectReason,
     Removal,
     StreamName,
     Unknown,
@@ -50,8 +50,8 @@ from lakeray.values.model import (
 from tests.support.fakes.records import Row, is_damaged, newest, rows_of
 from tests.support.fakes.store import MemoryStore
 
-SET_ASIDE_POINTS = ("after_quarantine", "during_forget")
-"""Where a process may end while it sets a damaged file aside."""
+SET_ASIDE_POINTS = ("after_quarantine", "during_forget", "after_forget")
+"""Where a process may end while it sets a file aside, or forgets one that changed."""
 CRASH_POINTS = (*map(str, FaultPoint), "during_transform", "after_mark", "during_remove", "during_delete")
 """Where a process may end: the named points of production, and a few inside the lake."""
 
@@ -331,21 +331,23 @@ class MemoryLake:
         return [f"added {stream.landing_table}.{name} {kind}" for name, kind in fresh.items()] or ["widened"]
 
     def commit(self, request: CommitRequest) -> CommitOutcome:
-        """Register one batch: all of it becomes visible with one new state, or nothing (P7, P8)."""
+        """Register one batch: all of it becomes visible with one new state, or nothing (P7, P8).
+
+        As the catalog writer, it does not look at the objects again: they are registered as they were validated.
+        """
         self.catalog.reach("before_commit")
         refused = self._fenced_off() or requirements.first_unmet(request.requirements, self._found(request))
         if refused is not None:
             return refused
-        taken = self._without_unreadable(request)
         lost, self.catalog.lose_answer = self.catalog.lose_answer, None
         if lost == "not_landed":
             return Unknown(commit_id=request.commit_id, cause="the connection broke")
-        self._leave_history({self._path(item) for item in taken.files})
-        state = self._register(taken)
+        self._leave_history({self._path(item) for item in request.files})
+        state = self._register(request)
         self.catalog.reach("after_commit")
         if lost == "landed":
             return Unknown(commit_id=request.commit_id, cause="the connection broke")
-        return Landed(snapshot=state.snapshot, request=taken)
+        return Landed(snapshot=state.snapshot, request=request)
 
     def read_back(self, commit_id: str) -> Landed | None:
         """Whether the commit is in the catalog (P9)."""
@@ -360,10 +362,13 @@ class MemoryLake:
         self.catalog.merges.append(pending)
         if self.catalog.most_rows is not None and self._rows_of(pending) > self.catalog.most_rows:
             raise TransformMemoryError(f"{pending.stream}: DuckDB ran out of memory", found="a limit of rows")
-        if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
-            raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
         before = self.catalog.head.processed.get(pending.stream, {})
-        after = newest([*before.values(), *self._inserted(pending)])
+        try:
+            if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
+                raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
+            after = newest([*before.values(), *self._inserted(pending)])
+        except (FileNotFoundError, ValueError, DamageError) as error:
+            raise TransformError(f"{pending.stream}: dbt failed", found=str(error)) from error
         self.catalog.reach("during_transform")
         if after != before:
             self._write(processed={**self.catalog.head.processed, pending.stream: after})
@@ -386,12 +391,13 @@ class MemoryLake:
         self._mark(stream, min(self.cursor(stream).transformed_snapshot, to_snapshot))
 
     def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal) -> int:
-        """Take whole files out of the landing table (P13)."""
-        paths = {entry.registered_path for entry in files}
-        gone = [file for file in self._files(stream) if file.path in paths]
-        rows = sum(len(self._rows(file)) for file in gone)
+        """Take whole files out of the landing table (P13); those that moved need not be there (P14)."""
+        gone, rows = self._registered_rows(stream, files)
+        intact = [entry for entry in files if self._is_intact(entry)]
         if rows != sum(entry.rows for entry in files):
-            raise DamageError(f"{stream}: landing and ledger disagree", expected=str(len(files)), found=str(len(gone)))
+            expected = sum(entry.rows for entry in intact)
+            if len(intact) == len(files) or self._registered_rows(stream, intact)[1] != expected:
+                raise DamageError(f"{stream}: landing and ledger disagree", expected=str(expected), found=str(rows))
         self.catalog.reach("during_remove")
         self._write(
             files=tuple(file for file in self.catalog.head.files if file not in gone),
@@ -409,6 +415,7 @@ class MemoryLake:
         self._leave_history(paths)
         self.catalog.reach("during_forget")
         self._write(**self._without(stream, entries, reason))
+        self.catalog.reach("after_forget")
         return rows
 
     def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
@@ -424,10 +431,16 @@ class MemoryLake:
         as_taken_in = now is not None and now.etag == entry.etag
         return "a bad page" if as_taken_in and is_damaged(self._store.read(entry.key)) else None
 
-    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
-        """Record files that were taken in as rejected (P6)."""
+    def quarantine(
+        self,
+        stream: StreamName,
+        rejected: Sequence[Rejected],
+        *,
+        status: QuarantineStatus = QuarantineStatus.REJECTED,
+    ) -> None:
+        """Record files that were taken in as rejected (P6), or what is in their place as waiting (P14)."""
         now = self._clock.now()
-        held = {(stream, item.file.key): _quarantined(item, now) for item in rejected}
+        held = {(stream, item.file.key): _quarantined(item, now, status=status) for item in rejected}
         self._write(quarantine={**self.catalog.head.quarantine, **held})
         self.catalog.reach("after_quarantine")
 
@@ -508,6 +521,15 @@ class MemoryLake:
 
     def _files(self, stream: StreamName) -> list[DataFile]:
         return [file for file in self.catalog.head.files if file.stream == stream]
+
+    def _registered_rows(self, stream: StreamName, files: Sequence[LedgerEntry]) -> tuple[list[DataFile], int]:
+        paths = {entry.registered_path for entry in files}
+        found = [file for file in self._files(stream) if file.path in paths]
+        return found, sum(file.rows for file in found)
+
+    def _is_intact(self, entry: LedgerEntry) -> bool:
+        now = self._store.head(entry.key)
+        return now is not None and (now.etag, now.size_bytes) == (entry.etag, entry.size_bytes)
 
     def _rows(self, file: DataFile) -> list[dict[str, Any]]:
         found = self._store.head(self._store.key_of(file.path))
@@ -603,29 +625,6 @@ class MemoryLake:
     def _path(self, item: Accepted) -> str:
         return item.registered_path or self._store.url(item.file.key)
 
-    def _without_unreadable(self, request: CommitRequest) -> CommitRequest:
-        """Registering opens each file: one that is another one by now is left out, and the others go on (P6)."""
-        kept: list[Accepted] = []
-        rejected = list(request.rejected)
-        for item in request.files:
-            now = self._store.head(item.file.key)
-            if now is None:
-                rejected.append(
-                    Rejected(file=item.file, reason=RejectReason.VANISHED, detail="expected it, found none")
-                )
-            elif not self._readable(item):
-                rejected.append(Rejected(file=item.file, reason=RejectReason.CHANGED, detail="it was overwritten"))
-            else:
-                kept.append(item)
-        return replace(request, files=tuple(kept), rejected=tuple(rejected))
-
-    def _readable(self, item: Accepted) -> bool:
-        try:
-            rows_of(self._store.read(item.file.key))
-        except (ValueError, KeyError, TypeError):
-            return False
-        return True
-
     def _register(self, request: CommitRequest) -> State:
         head, now, stream = self.catalog.head, self._clock.now(), request.stream
         number = head.snapshot + 1
@@ -690,13 +689,15 @@ class MemorySnapshot(MemoryLake):
         return min((entry.day for entry in self.cleanable(stream, before=date.max)), default=None)
 
 
-def _quarantined(item: Rejected, now: datetime) -> QuarantineEntry:
+def _quarantined(
+    item: Rejected, now: datetime, *, status: QuarantineStatus = QuarantineStatus.REJECTED
+) -> QuarantineEntry:
     return QuarantineEntry(
         key=item.file.key,
         etag=item.file.etag,
         size_bytes=item.file.size_bytes,
         reason=str(item.reason),
         detail=item.detail,
-        status="rejected",
+        status=status,
         seen_at=now,
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakeray.ports.storage import Level
-from lakeray.values.errors import LakerayError, StorageError
+from lakeray.values.errors import LakerayError, NotThereError, StorageError
 from lakeray.values.model import SourceFile
 
 _BASE = "memory://raw/"
@@ -31,6 +31,8 @@ class MemoryStore:
         """A listing fails when it has shown so many objects; None for never."""
         self.failure: LakerayError = StorageError("listing failed", found="a listing that was cut off")
         """What it fails with."""
+        self.is_there = True
+        """Whether there is such a bucket."""
         self.requests: list[str] = []
         """Every listing that was asked for."""
 
@@ -118,5 +120,7 @@ class MemoryStore:
         return SourceFile(key=key, etag=found.etag, size_bytes=len(found.data), last_modified=found.last_modified)
 
     def _fail_if_told(self, shown: int) -> None:
+        if not self.is_there:
+            raise NotThereError("memory://raw is not there", todo="Is storage.url right?")
         if self.fail_after is not None and shown >= self.fail_after:
             raise self.failure

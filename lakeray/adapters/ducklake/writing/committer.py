@@ -37,6 +37,7 @@ from lakeray.values.model import (
     Merged,
     Peak,
     PendingTransform,
+    QuarantineStatus,
     Rejected,
     Removal,
     StreamName,
@@ -260,12 +261,18 @@ class DuckLakeCommitter:
         columns = self._query(sql.load("ducklake/columns"), ["staging", stream.landing_table])
         return self._rereading.unreadable(entry, [row[0] for row in columns])
 
-    def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
-        """Record files that were taken in as rejected (P6)."""
+    def quarantine(
+        self,
+        stream: StreamName,
+        rejected: Sequence[Rejected],
+        *,
+        status: QuarantineStatus = QuarantineStatus.REJECTED,
+    ) -> None:
+        """Record files that were taken in as rejected (P6), or what is in their place as waiting (P14)."""
         named = {"source": stream.source, "stream": stream.stream}
-        rows = {**named, **quarantine_rows(rejected), "seen_at": self._clock.now()}
+        rows = {**named, **quarantine_rows(rejected), "status": str(status), "seen_at": self._clock.now()}
         try:
-            with self._fenced(f"{stream}: {len(rejected)} file(s) cannot be read") as cursor:
+            with self._fenced(f"{stream}: {len(rejected)} file(s) {status}") as cursor:
                 cursor.execute(sql.load("ducklake/delete_quarantine"), {**named, "keys": rows["keys"]})
                 cursor.execute(sql.load("ducklake/insert_quarantine"), rows)
         except (duckdb.Error, AnswerLost) as error:

@@ -15,7 +15,7 @@ from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.duckdb_errors import damaged_copy, first_line
 from lakeray.adapters.ducklake.sql.quoting import glob_escaped
 from lakeray.values.column_types import quoted
-from lakeray.values.errors import TryAgainError
+from lakeray.values.errors import StorageError, TryAgainError
 from lakeray.values.model import LedgerEntry, SourceFile
 
 _RANGE = 8 * 1024 * 1024
@@ -68,6 +68,10 @@ class Rereading:
                 self._fetch(entry, copy)
                 failure = self._failure(str(copy), columns) if self._is_as_taken_in(entry) else None
         except FileNotFoundError:
+            return None
+        except StorageError:
+            if self._is_as_taken_in(entry):
+                raise
             return None
         except OSError as error:
             raise TryAgainError(

@@ -286,7 +286,8 @@ class Registration:
         cursor.execute(sql.load("ducklake/delete_quarantine"), {**named, "keys": touched})
         if request.rejected:
             cursor.execute(
-                sql.load("ducklake/insert_quarantine"), {**named, **quarantine_rows(request.rejected), "seen_at": at}
+                sql.load("ducklake/insert_quarantine"),
+                {**named, **quarantine_rows(request.rejected), "status": "rejected", "seen_at": at},
             )
         if request.files:
             cursor.execute(
