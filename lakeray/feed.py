@@ -499,7 +499,14 @@ class StreamFeed:
     def _left_out_moved(self, failed: TransformError) -> bool:
         """Whether pending files changed or vanished since they were registered; they are out of the way now (P14)."""
         ports = self._ports
-        moved = set_aside.moved(self._rules.stream, failed, store=ports.store, reader=ports.reader, events=ports.events)
+        moved = set_aside.moved(
+            self._rules.stream,
+            failed,
+            store=ports.store,
+            list_since=lambda day: discover.list_since(ports.store, self._rules.stream, since=day),
+            reader=ports.reader,
+            events=ports.events,
+        )
         self._settle_changed(moved.changed)
         if moved.vanished:
             gone = [item.file.key for item in moved.vanished]

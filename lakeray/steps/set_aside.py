@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
 from lakeray.ports.events import EventSink
 from lakeray.ports.storage import ObjectStore
-from lakeray.steps.discover import list_since
 from lakeray.values.errors import LeaseLostError, ModelTestError, TransformError, TransformMemoryError, TryAgainError
 from lakeray.values.events import FileRejected, FilesReread, Noted
 from lakeray.values.model import (
@@ -93,11 +92,20 @@ def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> int:
 
 
 def moved(
-    stream: StreamName, failed: TransformError, *, store: ObjectStore, reader: Reader, events: EventSink
+    stream: StreamName,
+    failed: TransformError,
+    *,
+    store: ObjectStore,
+    list_since: Callable[[date], Iterable[SourceFile]],
+    reader: Reader,
+    events: EventSink,
 ) -> Moved:
     """Pending files that were overwritten or deleted since they were registered: dbt cannot read those (P14).
 
     By one listing of their days, not by a request for each. A converted copy stands for itself.
+
+    Args:
+        list_since: the stream's files from a day on.
     """
     if not may_be_a_file(failed):
         return Moved()
@@ -106,7 +114,7 @@ def moved(
         return Moved()
     try:
         since = min(entry.day for entry in raw)
-        now = {file.key: file for file in list_since(store, stream, since=since)}
+        now = {file.key: file for file in list_since(since)}
     except TryAgainError as error:
         events.emit(Noted(message=f"{stream}: whether files moved cannot be told now: {error}"))
         return Moved()

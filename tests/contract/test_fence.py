@@ -78,6 +78,7 @@ WRITES: Mapping[str, Callable[[Any, Prepared], object]] = {
     ),
     "quarantine": lambda committer, at: committer.quarantine(STREAM, [at.bad]),
     "expire": lambda committer, _: committer.expire(older_than=EVER),
+    "note_existing": lambda committer, _: committer.note_existing(OTHER, {"shop/refunds/kept.parquet": "etag"}),
     "enrich": lambda committer, _: committer.enrich(),
     "set_quarantine": lambda committer, _: committer.set_quarantine([BAD], status="ignored"),
 }

@@ -409,7 +409,7 @@ class Stream(RuleBasedStateMachine):
             return
         assert noted == self.listed
         raw = self.world.rules.raw
-        there = {file.key for file in self.world.store.list_files("")}
+        there = {file.key for file in self.world.store.list_files("")} | {key for key, _ in self.moved}
         if raw.raw is RawPolicy.KEEP:
             assert {key for key, _ in self.rows} <= there and not self.world.catalog.scheduled
         elif not raw.delete_existing:
