@@ -7,6 +7,7 @@
     │   ├── StorageError        the object store did not answer, or not wholly
     │   │   └── NotThereError       no bucket or folder, or not what was taken in from it: is storage.url right?
     │   ├── CatalogError        the catalog did not answer, or a commit was refused
+    │   │   └── NoLakeError         its database is there, and no lake in it
     │   └── LeaseLostError      another committer took over; this one must not write
     ├── DataError           look at the data, the contract or the model              exit 1
     │   ├── ContractError       the landing table cannot hold what was asked of it
@@ -108,6 +109,12 @@ class CatalogError(TryAgainError):
     """The catalog failed, or refused a commit because something changed meanwhile (P8)."""
 
     kind = "catalog"
+
+
+class NoLakeError(CatalogError):
+    """The catalog's database is there, and no lake in it."""
+
+    kind = "no_lake"
 
 
 class LeaseLostError(TryAgainError):

@@ -6,21 +6,17 @@ from typing import TYPE_CHECKING
 
 from lakeray.adapters.ducklake.backends.backend import Backend
 from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_lake
-from lakeray.values.errors import CatalogError
+from lakeray.values.errors import CatalogError, NoLakeError
 
 if TYPE_CHECKING:
     import duckdb
-
-
-class NoLake(CatalogError):
-    """The catalog's database is there, and no lake in it."""
 
 
 def connect(backend: Backend, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """A DuckDB with the lake attached as ``lakehouse``; for writing, a lake that is not there is made.
 
     Raises:
-        NoLake: there is none to read.
+        NoLakeError: there is none to read.
         CatalogError: the catalog cannot be opened.
     """
     import duckdb  # 60 ms, which a feed with nothing new does not pay where Postgres answers
@@ -42,7 +38,7 @@ def connect(backend: Backend, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         _attach(connection, backend, read_only=read_only)
     except duckdb.Error as error:
         connection.close()
-        failed = NoLake if lacks_lake(error) else CatalogError
+        failed = NoLakeError if lacks_lake(error) else CatalogError
         raise failed("the lake's catalog cannot be opened", found=first_line(error)) from error
     except CatalogError:
         connection.close()

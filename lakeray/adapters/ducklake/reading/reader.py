@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.backend import Backend
-from lakeray.adapters.ducklake.backends.connection import NoLake, connect
+from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_bookkeeping, lacks_column
 from lakeray.adapters.ducklake.reading.planning_snapshot import BookkeepingSnapshot, peak_of, quarantine_entry
 from lakeray.adapters.ducklake.sql.earlier import in_duckdb
 from lakeray.ports.catalog import Known
-from lakeray.values.errors import CatalogError
+from lakeray.values.errors import CatalogError, NoLakeError
 from lakeray.values.model import (
     Cursor,
     LastBatch,
@@ -244,7 +244,7 @@ class DuckLakeReader:
             return False
         try:
             self._connection = connect(self._backend, read_only=True)
-        except NoLake:
+        except NoLakeError:
             return False
         return True
 
