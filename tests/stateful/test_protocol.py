@@ -354,7 +354,8 @@ class Stream(RuleBasedStateMachine):
     @invariant()
     def what_overwrote_a_registered_object_is_never_taken_in_without_a_word(self) -> None:
         """P14: under `report` an operator decides, unless the older one had left landing by then."""
-        free = {entry.key for entry in self.ledger() if entry.removed_because == "retention"} | self.retried
+        left = {entry.key for entry in self.ledger() if entry.removed_because in (Removal.RETENTION, Removal.KEPT)}
+        free = left | self.retried
         for entry in self.ledger():
             assert (entry.key, entry.etag) not in self.in_place_of_others or entry.key in free
 
