@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +20,7 @@ from lakeray.adapters.ducklake.backends.postgres.queries import QUERIES
 from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
-from lakeray.values.model import StreamName
+from lakeray.values.model import Removal, StreamName
 from tests.realstack.stack import RealLake, Stack
 
 _LOADED = sql.load
@@ -71,6 +71,7 @@ def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
         *(("pending_transform", [*LISTS, mark]) for mark in (0, 10_000)),
         *(("cleanable", [*LISTS, day, 10_000]) for day in (date(2026, 1, 4), date(2027, 1, 1))),
         ("cleanable", [*LISTS, date(2027, 1, 1), 0]),
+        *(("kept_files", {"source": "klaviyo", "stream": "lists", "reason": str(why)}) for why in Removal),
         ("registered", [*LISTS, date(2026, 1, 6), date(2026, 1, 8)]),
         *(("history", [name]) for name in (key, "klaviyo/lists/none.parquet")),
         *(("known", {"source": "klaviyo", "stream": "lists", "since": since}) for since in (None, date(2026, 1, 9))),
@@ -143,16 +144,18 @@ def test_a_lake_whose_bookkeeping_is_kept_otherwise_is_read_through_ducklake(lak
     (table_id,) = stack.sql(f'SELECT table_id FROM "{lake.schema}".ducklake_table WHERE table_name = %s', "ledger")[0]
     change = f"INSERT INTO {place} VALUES ({table_id}, 'another', 99)"
     with _changed(stack, change, f"DELETE FROM {place} WHERE table_name = 'another'"):
-        assert _backend(lake).queries().rows("totals", LISTS) is None
-    assert _backend(lake).queries().rows("totals", LISTS) is not None
+        with closing(_backend(lake).queries()) as books:
+            assert books.rows("totals", LISTS) is None
+    with closing(_backend(lake).queries()) as books:
+        assert books.rows("totals", LISTS) is not None
 
 
 def test_a_connection_that_was_lost_is_opened_again(lake: RealLake, stack: Stack) -> None:
-    books = _backend(lake).queries()
-    before = books.rows("totals", LISTS)
-    assert books._connection is not None
-    stack.sql("SELECT pg_terminate_backend(%s)", books._connection.info.backend_pid)
-    assert books.rows("totals", LISTS) == before
+    with closing(_backend(lake).queries()) as books:
+        before = books.rows("totals", LISTS)
+        assert books._connection is not None
+        stack.sql("SELECT pg_terminate_backend(%s)", books._connection.info.backend_pid)
+        assert books.rows("totals", LISTS) == before
 
 
 def test_the_committer_makes_every_index(lake: RealLake, stack: Stack) -> None:
