@@ -9,24 +9,31 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTEST := $(BIN)/python -m pytest -q --numprocesses $(JOBS) --dist loadfile
 # The tests that need no real system.
 IN_MEMORY := tests/unit tests/stateful/test_protocol.py
+# What shows within minutes that the core holds; what needs Ray, a server or many seconds is marked slow.
+QUICK := tests/conf tests/contract tests/stateful
+BUDGET := quick
 
 DBT_DOCS := --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.lakeray/dbt-docs --log-path $(CURDIR)/.lakeray/dbt-docs
 
-.PHONY: demo test test-long check coverage bench bench-batch-sizing dbt-docs lock env bench-env clean-env
+.PHONY: demo test test-quick test-long check coverage bench bench-batch-sizing dbt-docs lock env bench-env clean-env
 
 demo: env
 	$(BIN)/python -m lakeray demo env=$(ENV)
 
+test: BUDGET := all
 test: check coverage
-	$(PYTEST) -m "not long" $(IN_MEMORY:%=--ignore=%)
+	$(PYTEST) -m "not long" --budget all $(IN_MEMORY:%=--ignore=%)
+
+test-quick: check coverage
+	$(PYTEST) -m "not long and not slow" --budget quick $(QUICK) $(IN_MEMORY:%=--ignore=%)
 
 # Once, and measured: values, steps, feed.py and run.py, all their lines and branches (pyproject.toml).
 coverage: env
-	$(PYTEST) $(IN_MEMORY) --cov
+	$(PYTEST) $(IN_MEMORY) --cov --budget $(BUDGET)
 
 test-long: env
-	$(BIN)/python -m pytest -m long -q
-	LAKERAY_TEST_WRITER=extension $(BIN)/python -m pytest -m long -q tests/realstack
+	$(BIN)/python -m pytest -m long -q --budget long
+	LAKERAY_TEST_WRITER=extension $(BIN)/python -m pytest -m long -q --budget long tests/realstack
 
 check: env
 	$(BIN)/ruff check .

@@ -9,8 +9,22 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.budget import Budget, shares
+
 settings.register_profile("lakeray", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
 settings.load_profile("lakeray")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--budget``: at the end, say what each suite took beside its share."""
+    parser.addoption("--budget", choices=sorted(shares()), help="which run of tests/budget.toml this is")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers of xdist have no terminal; their reports come to the one that has."""
+    run = config.getoption("--budget")
+    if run is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Budget(run))
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,10 @@ def lake(tmp_path: Path, extension_directory: Path) -> Iterator[OnDisk]:
     opened.close()
 
 
-@pytest.fixture(params=["inline", "ray"])
+KINDS = ["inline", pytest.param("ray", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=KINDS)
 def executor(request: pytest.FixtureRequest, lake: OnDisk) -> Executor:
     if request.param == "inline":
         return InlineExecutor(lake.validator)
@@ -112,7 +115,7 @@ def _out_of_memory_at_huge(file: SourceFile, footer: Footer, contract: Contract)
     return verdict(file, footer, contract)
 
 
-@pytest.mark.parametrize("kind", ["inline", "ray"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_takes_too_much_memory_is_named_after_its_batch_was_halved(
     lake: OnDisk, kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -142,6 +145,7 @@ def _ends_its_process_at_deadly(file: SourceFile, footer: Footer, contract: Cont
     return verdict(file, footer, contract)
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_its_worker_each_time_is_named_and_the_others_are_validated(
     lake: OnDisk, ray_cluster: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
