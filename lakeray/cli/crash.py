@@ -10,14 +10,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from lakeray.values.errors import LakerayError
+from lakeray.values.errors import UnexpectedError
 from lakeray.values.redaction import redacted
-
-
-class UnexpectedError(LakerayError):
-    """A fault of lakeray's own. What was committed stays; a feed that is run again goes on from there."""
-
-    kind = "unexpected"
 
 
 def caught(error: BaseException, *, words: Sequence[str]) -> UnexpectedError:

@@ -16,7 +16,8 @@
     │   └── TransformError      dbt failed; the batch stays registered
     │       ├── TransformMemoryError  DuckDB did not get by with the memory it may use
     │       └── ModelTestError        a dbt test of a touched model failed
-    └── DamageError         storage, ledger and catalog disagree: run ``doctor``     exit 1
+    ├── DamageError         storage, ledger and catalog disagree: run ``doctor``     exit 1
+    └── UnexpectedError     a fault of lakeray itself: send its report               exit 1
 
 Each error has a stable ``kind``, the thing it is about, what was expected, what was found, and what to do.
 """
@@ -169,6 +170,12 @@ class DamageError(LakerayError):
     """Storage, ledger and catalog disagree (P2)."""
 
     kind = "damage"
+
+
+class UnexpectedError(LakerayError):
+    """A fault of lakeray's own. What was committed stays; a feed that is run again goes on from there."""
+
+    kind = "unexpected"
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -14,11 +14,14 @@ from lakeray.cli.parse import parse
 
 _ROW = re.compile(r"^\| `([a-z0-9_.]+)` \| `([^|`]*)` \|(?:[^|]*\|){2}$", re.MULTILINE)
 _ANY_ROW = re.compile(r"^\| `([a-z0-9_.]+)` \|(?:[^|]*\|){3}$", re.MULTILINE)
+_PLACES = {"prod": ["storage.url=s3://landing/raw", "lake.catalog=postgres:", "lake.data_path=s3://landing/lake"]}
+"""What this environment guesses not."""
 _TEXT = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def composed(env: str, root: Path) -> dict[str, Any]:
-    config = OmegaConf.to_container(compose(parse(["plan", f"env={env}", f"paths.root={root}"])), resolve=True)
+    words = ["plan", f"env={env}", f"paths.root={root}", *_PLACES.get(env, [])]
+    config = OmegaConf.to_container(compose(parse(words)), resolve=True)
     found: dict[str, Any] = {}
 
     def walk(value: Any, at: str) -> None:
