@@ -159,6 +159,7 @@ def _batch(*files: SourceFile) -> Batch:
 def _verdicts(folder: Path, contents: dict[str, bytes]) -> tuple[dict[str, Verdict], dict[str, Verdict]]:
     """The verdicts of the files as one batch, and of each as a batch of its own."""
     validator = _validator(folder)
+    (folder / "raw").mkdir()
     for name, content in contents.items():
         (folder / "raw" / name).write_bytes(content)
     files = list(validator.raw.list_files(""))

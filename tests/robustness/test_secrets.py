@@ -499,7 +499,7 @@ def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, 
 
 def test_the_keys_of_aws_travel_in_the_settings_and_not_in_the_environment(tmp_path: Path) -> None:
     aws = {name: value for name, value in AROUND.items() if name.startswith("AWS_")}
-    with patch.dict(os.environ, plain_environment(**aws, S3_ACCESS_KEY_ID="half of a pair"), clear=True):
+    with patch.dict(os.environ, plain_environment(**PLACES, **aws, S3_ACCESS_KEY_ID="half of a pair"), clear=True):
         settings = settings_of(parse(["feed", "env=prod", "+stream=klaviyo/lists"]))
         take_out(settings)
         assert not [name for name in os.environ if name.startswith("AWS_")]
@@ -524,7 +524,7 @@ def test_libpqs_password_comes_last(tmp_path: Path) -> None:
         ({"PGPASSWORD": "libpq's"}, [own], "own"),
         ({"PGPASSWORD": "libpq's", "DUCKLAKE_DB_PASSWORD": "lakeray's"}, [own], "lakeray's"),
     ):
-        with patch.dict(os.environ, plain_environment(**keys, **environment), clear=True):
+        with patch.dict(os.environ, plain_environment(**PLACES, **keys, **environment), clear=True):
             settings = settings_of(
                 parse(["feed", "env=prod", f"paths.root={tmp_path}", "+stream=klaviyo/lists", *words])
             )
@@ -535,7 +535,7 @@ def test_libpqs_password_comes_last(tmp_path: Path) -> None:
 
 
 def test_a_profile_that_is_not_there_is_a_wrong_setting() -> None:
-    with patch.dict(os.environ, plain_environment(AWS_PROFILE="none of this name"), clear=True):
+    with patch.dict(os.environ, plain_environment(**PLACES, AWS_PROFILE="none of this name"), clear=True):
         settings = settings_of(parse(["feed", "env=prod", "+stream=klaviyo/lists"]))
         with pytest.raises(UsageError, match="none of this name"):
             wiring.s3_keys(settings)
@@ -555,7 +555,7 @@ def test_on_the_real_servers_no_secret_leaves_its_place(executor: str, extension
     try:
         marks = (stack.state.s3_secret_access_key, stack.state.s3_access_key_id, stack.state.postgres_password)
         words = ["env=prod", f"paths.root={root}", "+stream=klaviyo/lists", "output=json"]
-        environment = {
+        environment = PLACES | {
             "S3_ENDPOINT": stack.state.s3_endpoint,
             "S3_ACCESS_KEY_ID": stack.state.s3_access_key_id,
             "S3_SECRET_ACCESS_KEY": stack.state.s3_secret_access_key,

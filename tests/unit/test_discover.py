@@ -439,3 +439,10 @@ def test_a_look_counts_what_it_expects_to_see() -> None:
     known = {on(day): Known(etag="e", size_bytes=1, live=day != 6) for day in (1, 5, 6, 7)}
     found = sort_out([file(on(7))], known=known, quarantine=[], since=date(2026, 1, 3), looked_since=date(2026, 1, 3))
     assert (found.live_files, found.vanished, found.newest_day) == (2, (on(5),), date(2026, 1, 7))
+
+
+def test_a_file_below_the_look_is_not_too_late_while_the_ledger_was_not_asked_about_it() -> None:
+    since = date(2026, 1, 20)
+    listed = [file(on(1)), file(on(20))]
+    found = sort_out(listed, known={}, quarantine=[], since=since, looked_since=since)
+    assert (found.too_late, [item.key for item in found.new]) == ((), [on(20)])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 
 import pytest
 
-from lakeray.steps.set_aside import finish, may_be_a_file, set_aside
-from lakeray.values.errors import LeaseLostError, TransformError
-from lakeray.values.model import LedgerEntry, StreamName, StreamStatus
+from lakeray.steps.set_aside import Moved, finish, may_be_a_file, moved, set_aside
+from lakeray.values.errors import LeaseLostError, StorageError, TransformError
+from lakeray.values.model import LedgerEntry, SourceFile, StreamName, StreamStatus
 from tests.support.fakes.feeds import FeedWorld, key_for
 from tests.support.fakes.lake import SET_ASIDE_POINTS, Crash, MemoryLake
 from tests.support.fakes.records import STREAM, content, newest, row
@@ -152,3 +152,26 @@ def test_no_file_is_read_for_a_model_that_does_not_compile() -> None:
     assert not may_be_a_file(TransformError("shop/orders: dbt selected no model", found="none"))
     assert may_be_a_file(failed("int_shop__orders: Runtime Error Out of buffer"))
     assert may_be_a_file(failed("int_shop__orders: Conversion Error: Could not convert string to INT64"))
+
+
+def found_moved(world: FeedWorld, list_since: Callable[[date], Iterable[SourceFile]]) -> Moved:
+    failed = TransformError("the merge failed", found="IO Error")
+    return moved(STREAM, failed, store=world.store, list_since=list_since, reader=world.lake, events=world.sink)
+
+
+def test_where_nothing_is_pending_nothing_is_listed_to_see_what_moved() -> None:
+    def never(since: date) -> Iterable[SourceFile]:
+        raise AssertionError(since)
+
+    assert found_moved(FeedWorld(), never) == Moved()
+
+
+def test_a_listing_that_fails_says_of_no_file_that_it_moved(world: FeedWorld) -> None:
+    def failing(since: date) -> Iterable[SourceFile]:
+        raise StorageError("the listing", found="no answer")
+
+    world.catalog.fail_transform = True
+    world.feed()
+    assert found_moved(world, failing) == Moved()
+    assert "noted" in world.sink.names()
+    assert found_moved(world, lambda since: []).vanished != ()
