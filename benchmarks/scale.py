@@ -24,7 +24,7 @@ from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.cli.commands.status import state_of
 from lakeray.feed import PlanningPorts, plan_stream
 from lakeray.run import Lakeray
-from lakeray.steps.clean import plan_clean
+from lakeray.steps.clean import RawRules, plan_clean
 from lakeray.values.model import Removal
 
 STREAM = "klaviyo/metrics"
@@ -161,7 +161,9 @@ def _clean_planning(lake: Lake) -> float:
         assert oldest is not None
         before = oldest + timedelta(days=_FILES // FILES_PER_DAY)
         cursor = app.reader.cursor(name)
-        return timed(lambda: plan_clean(name, cursor=cursor, reader=_Due(app.reader, before), retention_days=7))
+        return timed(
+            lambda: plan_clean(name, cursor=cursor, reader=_Due(app.reader, before), retention_days=7, raw=RawRules())
+        )
 
 
 class _Due:
@@ -173,6 +175,9 @@ class _Due:
 
     def cleanable(self, stream: Any, *, before: date) -> Any:  # noqa: ARG002
         return self._reader.cleanable(stream, before=self._before)
+
+    def existing_among(self, stream: Any, keys: Any) -> Any:
+        return self._reader.existing_among(stream, keys)
 
 
 def _clean_dry_run(lake: Lake) -> float:
