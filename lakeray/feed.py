@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from lakeray.ports.catalog import CatalogReader, PlanningReader
+from lakeray.ports.catalog import CatalogReader, ContractNotes, PlanningReader
 from lakeray.ports.committer import Committer
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor
 from lakeray.ports.storage import ObjectStore
 from lakeray.ports.time import Clock
-from lakeray.steps import advance, clean, commit, discover, merge, plan, set_aside, split
+from lakeray.steps import (
+    advance,
+    clean,
+    commit,
+    discover,
+    merge,
+    plan,
+    rebuild,
+    reregister,
+    set_aside,
+    split,
+    validate,
+)
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.work import lacks_columns
-from lakeray.values.column_types import parse_type
 from lakeray.values.errors import DataError, LakerayError, TransformError
 from lakeray.values.events import (
     BatchCommitted,
     Event,
+    FieldsLeftOut,
     FileRejected,
     FilesCleaned,
+    FilesReregistered,
     LandingChanged,
-    Noted,
     ObjectsDropped,
     StreamFinished,
     StreamPlanned,
@@ -41,12 +53,13 @@ from lakeray.values.model import (
     Budget,
     BuildResult,
     CleanPlan,
-    Column,
     CommitRequest,
     Contract,
     Cursor,
     Discovery,
     Landed,
+    LedgerEntry,
+    LeftOut,
     ObjectPolicy,
     PendingTransform,
     Plan,
@@ -56,6 +69,7 @@ from lakeray.values.model import (
     StreamStatus,
     Verdict,
 )
+from lakeray.values.type_growth import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +135,15 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False)
         everything: list the whole prefix, so that files too late for a feed are counted; else from the horizon on.
             What vanished is told from the horizon on in both cases: `doctor` compares everything.
     """
-    cursor = ports.reader.cursor(rules.stream)
+    cursor, notes = ports.reader.cursor(rules.stream), ports.reader.contract_notes(rules.stream)
+    merged = cursor.transformed_snapshot > 0
+    rebuild.refuse_other_key(rules.stream, rules.contract, noted=notes.merged_by, merged=merged)
+    unsettled = _unsettled(rules, ports.reader, notes)
+    watch = reregister.Watch(unsettled)
     since = horizon_of(rules, cursor)
     known = ports.reader.known(rules.stream, since=since)
     found = discover.sort_out(
-        discover.list_since(ports.store, rules.stream, since=None if everything else since),
+        watch.passing(discover.list_since(ports.store, rules.stream, since=None if everything else since)),
         known=known,
         quarantine=ports.reader.quarantined(rules.stream),
         since=since,
@@ -134,9 +152,17 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False)
         known_among=functools.partial(ports.reader.known_among, rules.stream) if everything else None,
     )
     planned = _packed(rules, ports, found)
+    if unsettled:
+        anew = _packed(rules, ports, Discovery(new=watch.as_registered(ports.store.head)))
+        planned = replace(planned, reregister=anew.batches)
     if cursor.path is not None or known:
         return planned
     return replace(planned, existing=found.new + found.skipped)  # nothing was taken in yet: P13
+
+
+def _unsettled(rules: Rules, reader: PlanningReader, notes: ContractNotes) -> dict[str, LeftOut]:
+    """The live files that hold values the contract has a place for now, by key."""
+    return reregister.waiting(rules.contract, notes.left_out, lambda: reader.left_out_files(rules.stream))
 
 
 def _packed(rules: Rules, ports: PlanningPorts, found: Discovery) -> Plan:
@@ -198,6 +224,7 @@ class StreamFeed:
         self._finish_setting_aside()  # P6, P15
         self._merge()  # P12: first what an earlier run left
         planned = self._plan()  # P2, P3, P4, P5
+        self._reregister(planned)  # P13: before clean-up takes them out
         with closing(self._validated(planned)) as checked:  # whatever ends this ends what is validated ahead
             for batch, verdicts in self._fitting(checked):  # P5, P6
                 registered = self._commit(batch, verdicts)  # P1, P7–P11
@@ -317,19 +344,67 @@ class StreamFeed:
     def _fitting(self, checked: Iterator[split.Checked]) -> Iterator[split.Checked]:
         rules = self._rules
         fitting = split.by_memory(
-            checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id
+            self._agreeing(checked), budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id
         )
         for batch, verdicts in fitting:
             self._reached(FaultPoint.AFTER_VALIDATE)
             yield batch, verdicts
 
-    def _commit(self, batch: Batch, verdicts: tuple[Verdict, ...]) -> PendingTransform | None:
-        """Register the batch's good files; says what dbt has to merge of them."""
+    def _agreeing(self, checked: Iterator[split.Checked]) -> Iterator[split.Checked]:
+        """The batches whose files agree with each other, and with landing as it is by now, on what they add to it."""
+        changed = False
+        for batch, verdicts in checked:
+            if not changed and not any(isinstance(item, Accepted) and item.needs for item in verdicts):
+                yield batch, verdicts
+                continue
+            changed = True
+            landing = self._ports.reader.landing_columns(self._rules.stream) or {}
+            agreed = commit.agree(verdicts, landing)
+            if agreed.again:
+                rest, terms = replace(batch, files=agreed.again), agreed.contract(self._rules.contract)
+                ((_, second),) = self._ports.executor.validate([rest], contract=terms, ahead=1)
+                agreed = commit.agree((*agreed.verdicts, *second), landing, columns=agreed.columns)
+            yield batch, (*agreed.verdicts, *map(commit.unfit, agreed.again))
+
+    def _reregister(self, planned: Plan) -> None:
+        """Register files anew whose left-out fields have a place now; each leaves landing when it can come back."""
+        if not planned.reregister:
+            return
+        self._make_landing()
+        stream = self._rules.stream
+        before = {item.key: item for item in self._ports.reader.left_out_files(stream)}
+        ahead = self._rules.budget.max_in_flight
+        checked = self._ports.executor.validate(planned.reregister, contract=self._effective_contract(), ahead=ahead)
+        with closing(checked) as validated:
+            for batch, verdicts in self._fitting(validated):
+                anew, refused = reregister.sorted_out(verdicts, before)
+                if refused:
+                    self._ports.committer.refuse_left_out(stream, refused)
+                if anew:
+                    entries = self._live(anew)
+                    self._ports.committer.reregister(stream, entries, reason=Removal.REREGISTER, replaces=True)
+                    self._commit(replace(batch, files=tuple(item.file for item in anew)), anew, anew=True)
+                self._progress.worked = True
+                self._emit(FilesReregistered(stream=str(stream), files=len(anew), refused=len(refused)))
+        self._merge()
+
+    def _live(self, items: Sequence[Accepted]) -> list[LedgerEntry]:
+        """The live ledger entries of files."""
+        keys, days = {item.file.key for item in items}, [file_day(item.file) for item in items]
+        entries = self._ports.reader.registered(self._rules.stream, first=min(days), last=max(days))
+        return [entry for entry in entries if entry.key in keys]
+
+    def _commit(self, batch: Batch, verdicts: tuple[Verdict, ...], *, anew: bool = False) -> PendingTransform | None:
+        """Register the batch's good files; says what dbt has to merge of them.
+
+        Args:
+            anew: they were registered before, and count as that.
+        """
         started_s = self._ports.clock.monotonic_s()
         request = self._request(batch, verdicts)
         landed, read_back = commit.settle(self._ports.committer, request)
         taken = landed.request or request
-        self._account(batch, taken, landed)
+        self._account(batch, taken, landed, anew=anew)
         self._emit(
             BatchCommitted(
                 stream=str(self._rules.stream),
@@ -363,25 +438,32 @@ class StreamFeed:
             token=self._ports.committer.token,
         )
 
-    def _account(self, batch: Batch, taken: CommitRequest, landed: Landed) -> None:
+    def _account(self, batch: Batch, taken: CommitRequest, landed: Landed, *, anew: bool) -> None:
         stream = str(self._rules.stream)
         for rejected in taken.rejected:
             self._emit(
                 FileRejected(stream=stream, key=rejected.file.key, reason=rejected.reason, detail=rejected.detail)
             )
-        for accepted in taken.files:
-            if accepted.ignored:
-                names = ", ".join(accepted.ignored)
-                self._emit(Noted(message=f"{accepted.file.key}: no place in the landing table for {names}"))
-        self._progress.add(
-            files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected)
-        )
+        self._account_left_out(taken.files)
+        if anew:
+            self._progress.reregistered += len(taken.files)
+        else:
+            self._progress.add(
+                files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected)
+            )
         self._merging.loads[landed.snapshot] = merge.MergeSize(
             files=len(taken.files),
             rows=taken.rows,
             size_bytes=taken.size_bytes,
             projected_bytes=batch.projected_bytes,
         )
+
+    def _account_left_out(self, files: Sequence[Accepted]) -> None:
+        left_out = [item for item in files if item.left_out]
+        if left_out:
+            names = ", ".join(dict.fromkeys(shown(path) for item in left_out for path in item.left_out))
+            self._emit(FieldsLeftOut(stream=str(self._rules.stream), files=len(left_out), fields=names))
+            self._progress.left_out += len(left_out)
 
     def _merge_registered(self, registered: PendingTransform | None) -> None:
         if registered is not None or not self._is_merged:
@@ -424,7 +506,7 @@ class StreamFeed:
 
     def _clean(self) -> None:
         stream = self._rules.stream
-        planned = plan_clean(self._rules, reader=self._ports.reader)
+        planned = plan_clean(self._rules, reader=self._ports.reader, store=self._ports.store)
         if not planned.files:
             return
         rows = remove(planned, self._ports.committer)
@@ -435,14 +517,8 @@ class StreamFeed:
         self._progress.worked = True
 
     def _effective_contract(self) -> Contract:
-        """The contract with the columns that earlier files added to the landing table."""
-        contract = self._rules.contract
-        known = {column.name.lower() for column in contract.columns}
-        landing = self._ports.reader.landing_columns(self._rules.stream) or {}
-        added = tuple(
-            Column(name=name, type=parse_type(kind)) for name, kind in landing.items() if name.lower() not in known
-        )
-        return replace(contract, columns=contract.columns + added)
+        """The contract with the columns and fields that earlier files added to the landing table."""
+        return validate.effective(self._rules.contract, self._ports.reader.landing_columns(self._rules.stream) or {})
 
     def _emit(self, event: Event) -> None:
         self._ports.events.emit(event)
@@ -460,14 +536,23 @@ def leaving_of(rules: Rules, planned: Plan, *, reader: CatalogReader, now: datet
     )
 
 
-def plan_clean(rules: Rules, *, reader: CatalogReader) -> CleanPlan:
-    """What clean-up takes out of the stream's landing table now; writes nothing."""
+def plan_clean(rules: Rules, *, reader: CatalogReader, store: ObjectStore) -> CleanPlan:
+    """What clean-up takes out of the stream's landing table now; writes nothing.
+
+    A file with left-out fields that have a place by now stays until they are in (P13).
+    """
+
+    def held(files: Sequence[LedgerEntry]) -> Collection[str]:
+        unsettled = _unsettled(rules, reader, reader.contract_notes(rules.stream)) if files else {}
+        return reregister.held(files, unsettled, store.head)
+
     return clean.plan_clean(
         rules.stream,
         cursor=reader.cursor(rules.stream),
         reader=reader,
         retention_days=rules.retention_days,
         raw=rules.raw,
+        held=held,
     )
 
 

@@ -24,9 +24,12 @@
 
   {%- if existing is none or existing.type != 'table' or should_full_refresh() -%}
     {%- set rows = lakeray_build(target, existing, sql) -%}
+  {%- elif lakeray_rebuilding() is not none -%}
+    {%- set rows = lakeray_rebuild(target, sql) -%}
   {%- else -%}
     {%- set merge = lakeray_merge_living if config.get('hard_delete') else lakeray_merge_rows -%}
     {%- set rows = merge(target, sql) -%}
+    {%- do lakeray_merged_anew() -%}
   {%- endif -%}
   {% call noop_statement('main', 'OK ' ~ rows, 'OK', rows) %}{{ sql }}{% endcall %}
 
@@ -68,7 +71,7 @@
   {%- endif -%}
   {%- set met = lakeray_meet(target, keys, lakeray_age(newest_first, 'there.')[0]) -%}
   {%- if met.level -%}
-    {%- do lakeray_settle_level(target, sql, keys, newest_first) -%}
+    {%- do lakeray_settle_level(target, sql, keys, newest_first, lakeray_registered_anew()) -%}
   {%- endif -%}
   {%- if met.newer or met.level -%}
     {%- do lakeray_delete_older(target, keys) -%}
@@ -111,17 +114,45 @@
 {%- endmacro %}
 
 
-{# Step 3: of rows that are level by the first age column, whether the incoming one is newer by the others. #}
-{% macro lakeray_settle_level(target, sql, keys, newest_first) -%}
+{#
+  Step 3: of rows that are level by the first age column, whether the incoming one is newer by the others. Of files that are
+  registered anew one that is level by all of them is: it is the same record, with values that were left out before.
+#}
+{% macro lakeray_settle_level(target, sql, keys, newest_first, anew) -%}
+  {%- set ages, aged = lakeray_age(newest_first, 'incoming.')[1:], lakeray_age(newest_first, 'there.')[1:] -%}
+  {%- set newer = 'not ' ~ lakeray_newer_of(aged, ages) if anew else lakeray_newer_of(ages, aged) -%}
   {%- set level = "(select lakeray_row, " ~ keys | join(', ') ~ " from temp.lakeray_met where newer is null)" -%}
   {%- do lakeray_run(
       "create or replace temp table lakeray_level as select level.lakeray_row from " ~ level ~ " as level join " ~ target
       ~ " as there on there.rowid = level.lakeray_row join (" ~ sql ~ ") as incoming on "
-      ~ lakeray_pairs(keys, 'incoming.', 'level.') ~ " where " ~ lakeray_newer_of(lakeray_age(newest_first, 'incoming.')[1:], lakeray_age(newest_first, 'there.')[1:])
+      ~ lakeray_pairs(keys, 'incoming.', 'level.') ~ " where " ~ newer
   ) -%}
   {%- do lakeray_run(
       "update temp.lakeray_met set newer = lakeray_row in (select lakeray_row from temp.lakeray_level) where newer is null"
   ) -%}
+{%- endmacro %}
+
+
+{# Whether rows wait to be merged whose files were registered anew, for fields that were left out of them before. #}
+{% macro lakeray_registered_anew() -%}
+  {{ return(run_query("select count(*) from lakehouse.meta.registered_anew where " ~ lakeray_of_this_model()).rows[0][0] | int > 0) }}
+{%- endmacro %}
+
+
+{# In the transaction that merges them: they wait no longer. #}
+{% macro lakeray_merged_anew() -%}
+  {%- set marks = var('lakeray_marks', {}).get(this.identifier.removeprefix('int_')) -%}
+  {%- if marks is not none and lakeray_registered_anew() -%}
+    {%- do lakeray_run(
+        "delete from lakehouse.meta.registered_anew where " ~ lakeray_of_this_model() ~ " and file_key in (select file_key from "
+        ~ "lakehouse.meta.ledger where " ~ lakeray_of_this_model() ~ " and snapshot_id between " ~ marks['from'] | int ~ " and "
+        ~ marks['to'] | int ~ (lakeray_of_paths(marks, 'and') | replace('filename', 'registered_path')) ~ ")"
+    ) -%}
+  {%- endif -%}
+{%- endmacro %}
+
+{% macro lakeray_of_this_model() -%}
+  {{ return("'int_' || source || '__' || stream = " ~ lakeray_text(this.identifier)) }}
 {%- endmacro %}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from lakeray.steps.clean import Leaving
+from lakeray.values.errors import LakerayError
 from lakeray.values.keys import shown
 from lakeray.values.model import (
     Cursor,
@@ -49,6 +50,8 @@ class StreamState:
     kept_files: int
     """Files that left landing whose objects stay."""
     now: datetime
+    left_out: int = 0
+    """Live files of which the contract's policy left columns or fields out."""
     error: str | None = None
 
     @property
@@ -78,6 +81,7 @@ class StreamState:
             "too_late": None if plan is None else len(plan.too_late),
             "changed": None if plan is None else len(plan.changed),
             "vanished": None if plan is None else len(plan.vanished),
+            "left_out": self.left_out,
             "landing_rows": self.landing_rows,
             "processed_rows": self.processed_rows,
             "kept_files": self.kept_files,
@@ -175,9 +179,20 @@ class Foreseen:
     leaving: Leaving
 
 
-def plan_json(foreseen: Sequence[Foreseen], *, seconds: float) -> dict[str, Any]:
-    """``plan`` as one JSON document."""
-    return {"streams": [_plan_json(item.plan, item.leaving) for item in foreseen], "estimated_seconds": seconds}
+def plan_json(
+    foreseen: Sequence[Foreseen], *, seconds: float, errors: Mapping[StreamName, LakerayError] | None = None
+) -> dict[str, Any]:
+    """``plan`` as one JSON document; a stream that could not be planned has its error alone."""
+    failed = [
+        {"source": name.source, "stream": name.stream, "error": error.as_dict()}
+        for name, error in (errors or {}).items()
+    ]
+    streams = sorted(
+        [_plan_json(item.plan, item.leaving) for item in foreseen] + failed,
+        key=lambda item: (item["source"], item["stream"]),
+    )
+    document = {"streams": streams, "estimated_seconds": seconds}
+    return document | ({"error": failed[0]["error"]} if failed else {})
 
 
 def plan_tables(foreseen: Sequence[Foreseen]) -> list[Table]:
@@ -376,6 +391,8 @@ def _report_json(item: StreamReport) -> dict[str, Any]:
         "bytes": item.size_bytes,
         "rows": item.rows,
         "quarantined": item.quarantined,
+        "left_out": item.left_out,
+        "reregistered": item.reregistered,
         "cleaned": item.cleaned,
         "kept": item.kept,
         "seconds": round(item.seconds, 3),
@@ -411,6 +428,7 @@ def _plan_json(item: Plan, leaving: Leaving) -> dict[str, Any]:
         "quarantined": [file.key for file in item.skipped],
         "changed": [change.file.key for change in item.changed],
         "vanished": list(item.vanished),
+        "reregister": [file.key for batch in item.reregister for file in batch.files],
         "listed_files": item.listed_files,
         "leaves_landing": leaving.files,
         "deletes_objects": leaving.deleted,
@@ -429,6 +447,11 @@ def _attention(item: Plan) -> list[tuple[str, str, str]]:
         + [(stream, "quarantined", shown(file.key)) for file in item.skipped]
         + [(stream, "changed since it was taken in", shown(change.file.key)) for change in item.changed]
         + [(stream, "vanished", shown(key)) for key in item.vanished]
+        + [
+            (stream, "left-out fields come in, registered anew", shown(file.key))
+            for batch in item.reregister
+            for file in batch.files
+        ]
         + [
             (stream, f"oversize, {human_bytes(big.projected_bytes)} projected", shown(big.file.key))
             for big in item.oversize

@@ -244,6 +244,16 @@ class CleanOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildOptions:
+    """``rebuild``."""
+
+    dry_run: bool = True
+    """Only tell what would become of the rows."""
+    allow_loss: bool = False
+    """Values that do not fit their new type become NULL, and rows without a key go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorOptions:
     """``doctor``."""
 
@@ -311,6 +321,7 @@ class StreamSettings:
         return Contract(
             columns=tuple(columns),
             primary_key=self.primary_key,
+            newest_first=self._newest_first({column.name: column.type for column in columns}),
             on_new_column=self.contract.on_new_column,
             on_type_change=self.contract.on_type_change,
             on_missing_column=self.contract.on_missing_column,
@@ -326,6 +337,14 @@ class StreamSettings:
         if refused is not None:
             raise UsageError(at, expected="a type that a DuckLake table can have", found=refused)
         return kind
+
+    def _newest_first(self, types: Mapping[str, ColumnType]) -> tuple[str, ...]:
+        """The cursor; a deletion may come without one, and its own time stands in for it, if it is of the same type."""
+        cursor, deleted = self.cursor_field, self.deleted_column
+        if cursor is None:
+            return ()
+        stands_in = deleted is not None and deleted != cursor and types.get(deleted) == types.get(cursor)
+        return (cursor, deleted) if stands_in and deleted is not None else (cursor,)
 
     def _check_deletes(self) -> None:
         if self.deleted_column is None and self.on_delete is OnDelete.FLAG:
@@ -359,6 +378,7 @@ class Settings:
     replay: ReplayOptions
     clean: CleanOptions
     doctor: DoctorOptions
+    rebuild: RebuildOptions
     repair: str | None = None
     """``doctor repair=KIND``: a kind of finding, or ``all``."""
     streams: Mapping[str, StreamSettings]

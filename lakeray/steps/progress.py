@@ -12,6 +12,7 @@ class StreamProgress:
         self.stream = stream
         self.worked = False
         self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = self.kept = 0
+        self.left_out = self.reregistered = 0
 
     def add(self, *, files: int, size_bytes: int, rows: int, rejected: int) -> None:
         """Count one batch."""
@@ -32,6 +33,8 @@ class StreamProgress:
             size_bytes=self.size_bytes,
             rows=self.rows,
             quarantined=self.quarantined,
+            left_out=self.left_out,
+            reregistered=self.reregistered,
             cleaned=self.cleaned,
             kept=self.kept,
             seconds=seconds,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from lakeray.values.column_types import folded
 from lakeray.values.model import Contract, ObjectPolicy, Plan
 
 
@@ -23,6 +24,8 @@ class Work(StrEnum):
     """There are files to validate and register (P3)."""
     REFUSE = "refuse"
     """A file does not fit the memory budget, and the policy is to refuse it (P5)."""
+    REREGISTER = "reregister"
+    """Registered files hold values that the contract has a place for now (P13)."""
     CLEAN = "clean"
     """Rows behind the retention are merged and may leave the landing table (P13)."""
 
@@ -52,6 +55,7 @@ def work_of(
         Work.MERGE: not standing.is_merged,
         Work.TAKE_IN: bool(planned.batches),
         Work.REFUSE: bool(planned.oversize) and not planned.batches,
+        Work.REREGISTER: bool(planned.reregister),
         Work.CLEAN: standing.oldest_merged_day is not None
         and standing.clean_before is not None
         and standing.oldest_merged_day < standing.clean_before,
@@ -63,5 +67,5 @@ def lacks_columns(landing: Collection[str] | None, contract: Contract) -> bool:
     """Whether a landing table that is there lacks a column of the contract. One that is missing is made with files."""
     if landing is None:
         return False
-    have = {name.lower() for name in landing}
-    return any(column.name.lower() not in have for column in contract.columns)
+    have = {folded(name) for name in landing}
+    return any(folded(column.name) not in have for column in contract.columns)

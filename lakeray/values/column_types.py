@@ -23,6 +23,7 @@ _ALIASES = {
     "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
     "BYTEA": "BLOB",
 }
+_FOLD = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _TOKEN = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([A-Za-z_][A-Za-z0-9_]*)|(\d+)|(\[\]|[(),]))')
 
 
@@ -122,6 +123,11 @@ def parse_type(text: str) -> ColumnType:
     return kind
 
 
+def folded(name: str) -> str:
+    """A name as DuckDB compares names: ASCII letters without case, all others exactly."""
+    return name.lower() if name.isascii() else name.translate(_FOLD)
+
+
 def same_type(left: ColumnType, right: ColumnType) -> bool:
     """Whether the two are the same type; struct fields by name without case, in any order."""
     match left, right:
@@ -132,8 +138,8 @@ def same_type(left: ColumnType, right: ColumnType) -> bool:
         case MapOf(), MapOf():
             return same_type(left.key, right.key) and same_type(left.value, right.value)
         case Struct(), Struct():
-            a_fields = {name.lower(): kind for name, kind in left.fields}
-            b_fields = {name.lower(): kind for name, kind in right.fields}
+            a_fields = {folded(name): kind for name, kind in left.fields}
+            b_fields = {folded(name): kind for name, kind in right.fields}
             return a_fields.keys() == b_fields.keys() and all(
                 same_type(kind, b_fields[name]) for name, kind in a_fields.items()
             )
@@ -152,8 +158,8 @@ def keeps_fields(old: ColumnType, new: ColumnType) -> bool:
         case MapOf(), MapOf():
             return keeps_fields(old.key, new.key) and keeps_fields(old.value, new.value)
         case Struct(), Struct():
-            have = {name.lower(): kind for name, kind in new.fields}
-            return all(name.lower() in have and keeps_fields(kind, have[name.lower()]) for name, kind in old.fields)
+            have = {folded(name): kind for name, kind in new.fields}
+            return all(folded(name) in have and keeps_fields(kind, have[folded(name)]) for name, kind in old.fields)
         case Scalar(), Scalar():
             return True
         case _:

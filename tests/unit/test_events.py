@@ -34,9 +34,11 @@ def test_the_names_are_these_and_no_others() -> None:
         "batch_transformed",
         "committer_worked",
         "executor_chosen",
+        "fields_left_out",
         "file_rejected",
         "files_cleaned",
         "files_reread",
+        "files_reregistered",
         "landing_changed",
         "model_ran",
         "models_enriched",
@@ -46,6 +48,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "stream_finished",
         "stream_planned",
         "stream_started",
+        "table_rebuilt",
         "transform_split",
     ]
 

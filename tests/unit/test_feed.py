@@ -284,12 +284,12 @@ def test_a_file_overwritten_between_validation_and_commit_is_left_out(world: Fee
 
 
 def test_a_new_column_widens_landing_once_and_stays(world: FeedWorld) -> None:
-    wide = COLUMNS | {"extra": "VARCHAR"}
+    wide = COLUMNS | {"extra": "BIGINT"}
     world.store.put(name(0), content([row(0)], columns=wide))
     world.store.put(name(1), content([row(1)], columns=wide))
     fed(world, budget=ONE_BY_ONE)
     assert world.lake.landing_columns(STREAM) == wide
-    world.store.put(name(2), content([row(2)], columns=COLUMNS | {"extra": "BIGINT"}))
+    world.store.put(name(2), content([row(2)], columns=COLUMNS | {"extra": "VARCHAR"}))
     fed(world)
     assert [entry.reason for entry in world.lake.quarantined(STREAM)] == ["type_changed"]
 

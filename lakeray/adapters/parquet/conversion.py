@@ -15,11 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lakeray.adapters.parquet.arrow_types import arrow_type
+from lakeray.adapters.parquet.recast import Lossy, Recast
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.column_types import Scalar
 from lakeray.values.errors import TryAgainError
@@ -70,9 +72,13 @@ def _written_or_rejected(
     except FileNotFoundError:
         detail = "expected the object that was validated, found none"
         return Rejected(file=accepted.file, reason=RejectReason.VANISHED, detail=detail)
+    except Lossy as lossy:
+        return Rejected(file=accepted.file, reason=RejectReason.TYPE_CHANGED, detail=lossy.detail)
     except MemoryError:  # Arrow's is an ArrowException too; it says nothing about the file
         raise
-    except (pa.ArrowException, OSError) as error:
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryError(str(error).split("\n", 1)[0]) from error
+    except (pa.ArrowException, OSError, duckdb.DataError, duckdb.NotSupportedError) as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             raise
         detail = f"expected values that convert without loss, found: {str(error).splitlines()[0][:200]}"
@@ -104,9 +110,9 @@ def _write(accepted: Accepted, *, raw: ObjectStore, path: Path) -> None:
         for item in source.schema_arrow
     ]
     schema = pa.schema(fields)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer, Recast(accepted.casts) as recast:
         for batch in source.iter_batches(batch_size=_rows_at_once(accepted)):
-            writer.write_batch(_converted(batch, casts, schema))
+            writer.write_batch(_converted(batch, casts, schema, recast))
 
 
 def _rows_at_once(accepted: Accepted) -> int:
@@ -114,10 +120,11 @@ def _rows_at_once(accepted: Accepted) -> int:
     return max(1, min(_ROWS, _PIECE_BYTES // max(1, row_bytes)))
 
 
-def _converted(batch: pa.RecordBatch, casts: dict[str, Cast], schema: pa.Schema) -> pa.RecordBatch:
+def _converted(batch: pa.RecordBatch, casts: dict[str, Cast], schema: pa.Schema, recast: Recast) -> pa.RecordBatch:
+    by_duckdb = recast.columns(batch)
     columns = [
-        _cast(batch.column(index), casts[name]) if name in casts else batch.column(index)
-        for index, name in enumerate(batch.schema.names)
+        by_duckdb[name] if name in by_duckdb else _cast(column, casts[name]) if name in casts else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 

@@ -13,7 +13,18 @@ from lakeray.adapters.parquet.conversion import convert, copy_key
 from lakeray.adapters.parquet.footers import Fetched, FileTail, FooterReader
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.halves import in_halves
-from lakeray.values.model import Accepted, Batch, Column, Contract, Footer, Rejected, RejectReason, SourceFile, Verdict
+from lakeray.values.model import (
+    Accepted,
+    Batch,
+    Column,
+    Contract,
+    Footer,
+    OnTypeChange,
+    Rejected,
+    RejectReason,
+    SourceFile,
+    Verdict,
+)
 
 Judge = Callable[[SourceFile, Footer, Contract], Verdict]
 _MAX_REACHED = 8
@@ -93,7 +104,7 @@ class BatchValidator:
         verdict = judged.verdict(file, footer)
         if isinstance(verdict, Accepted) and (verdict.casts or not addressable):
             converted = convert(verdict, stream=batch.stream, raw=self.raw, lake=self.lake, temp=self.temp)
-            return converted, self._tail_of_copy(batch, converted)
+            return judged.by_policy(converted), self._tail_of_copy(batch, converted)
         return verdict, tail
 
     def _tail_of_copy(self, batch: Batch, verdict: Verdict) -> FileTail | None:
@@ -110,10 +121,10 @@ class BatchValidator:
         groups: dict[tuple[Column, ...], list[int]] = {}
         for number, (verdict, tail) in enumerate(judgements):
             if isinstance(verdict, Accepted) and tail is not None:
-                groups.setdefault(verdict.new_columns, []).append(number)
-        for new_columns, numbers in groups.items():
+                groups.setdefault(verdict.needs, []).append(number)
+        for needs, numbers in groups.items():
             tails = [tail for number in numbers if (tail := judgements[number][1]) is not None]
-            worked_out = self.facts.of(tails, columns=contract.columns + new_columns)
+            worked_out = self.facts.of(tails, columns=_landing_columns(contract, needs))
             for number, found in zip(numbers, worked_out, strict=True):
                 verdicts[number] = _completed(verdicts[number], found)
         return verdicts
@@ -154,6 +165,14 @@ def _judged(found: Sequence[_Found], footers: FooterReader, judged: _Judged) -> 
     return judgements
 
 
+def _landing_columns(contract: Contract, needs: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The landing table's columns, as they will be when files with these needs are registered."""
+    if not needs:
+        return contract.columns
+    needed = {need.name: need for need in needs}
+    return tuple(needed.pop(column.name, column) for column in contract.columns) + tuple(needed.values())
+
+
 def _completed(verdict: Verdict, found: object) -> Verdict:
     if isinstance(verdict, Rejected):
         return verdict
@@ -177,6 +196,12 @@ class _Judged:
             if known is columns:
                 return isinstance(reached, Rejected) or not reached.casts
         return False
+
+    def by_policy(self, converted: Verdict) -> Verdict:
+        """A conversion's verdict: values that do not fit are a changed type, as one that the footer shows."""
+        if isinstance(converted, Rejected) and converted.reason is RejectReason.TYPE_CHANGED:
+            return replace(converted, fatal=self._contract.on_type_change is OnTypeChange.FAIL)
+        return converted
 
     def verdict(self, file: SourceFile, footer: Footer) -> Verdict:
         for columns, reached in tuple(self._reached):

@@ -51,6 +51,7 @@ def state_of(app: Lakeray, stream: StreamSettings) -> StreamState:
         processed_rows=app.reader.table_rows("main", name.processed_table),
         kept_files=app.reader.kept_files(name),
         now=app.clock.now(),
+        left_out=sum(app.reader.contract_notes(name).left_out.values()),
         error=error,
     )
 
