@@ -9,6 +9,8 @@
   is not in it, or a run without it, looks its marks up in the ledger. "by": "rowscan" in a mark reads the same rows by scanning
   the landing table: for snapshots that have expired, which ducklake_table_insertions cannot name. "paths" in a mark reads only
   the rows of these registered files: what does not fit into memory at once is merged file by file.
+
+  Airbyte's names before 1.0, _airbyte_ab_id and _airbyte_emitted_at, stand for _airbyte_raw_id and _airbyte_extracted_at.
 #}
 {% macro lakeray_new_rows(source, stream) -%}
   {%- set landing = builtins.source(source, 'stg_' ~ source ~ '__' ~ stream) -%}
@@ -17,11 +19,13 @@
   {%- elif not is_incremental() -%}
     {%- do lakeray_refuse_loss(source, stream) -%}
     {%- set last = var('lakeray_marks', {}).get(source ~ '__' ~ stream, {'to': lakeray_last_snapshot(landing)}) -%}
+    {%- do lakeray_take_origins(landing, source, stream, last['to']) -%}
     {%- set rows = lakeray_rows_until(landing, last) -%}
     {%- do lakeray_fetch(rows, source, stream, 0, last['to']) -%}
     {{ rows }}
   {%- else -%}
     {%- set marks = lakeray_marks(source, stream) -%}
+    {%- do lakeray_take_origins(landing, source, stream, marks['to']) if marks is not none -%}
     {%- set rows = lakeray_rows_between(landing, marks) -%}
     {%- do lakeray_fetch(rows, source, stream, marks['from'], marks['to']) if marks is not none -%}
     {{ rows }}
@@ -45,27 +49,69 @@
 {# The rows of a landing table that were registered in the marks' snapshots; no marks, no rows. #}
 {% macro lakeray_rows_between(landing, marks) -%}
   {%- if marks is none -%}
-    (select * from {{ landing }} where false)
-  {%- elif marks.get('by') == 'rowscan' -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id between {{ marks['from'] | int }} and {{ marks['to'] | int }}{{ lakeray_of_paths(marks, 'and') }})
-  {%- else -%}
-    {{ lakeray_rows_mark() }}
-        from ducklake_table_insertions(
-            {{ lakeray_text(landing.database) }}, {{ lakeray_text(landing.schema) }}, {{ lakeray_text(landing.identifier) }},
-            {{ marks['from'] | int }}, {{ marks['to'] | int }}
-        ){{ lakeray_of_paths(marks, 'where') }}
-    )
+    {{ return('(select * from ' ~ landing ~ ' where false)') }}
   {%- endif -%}
+  {%- set first, last = marks['from'] | int, marks['to'] | int -%}
+  {%- if marks.get('by') == 'rowscan' -%}
+    {{ return(lakeray_rows(
+        landing, landing | string, ' where snapshot_id between ' ~ first ~ ' and ' ~ last ~ lakeray_of_paths(marks, 'and')
+    )) }}
+  {%- endif -%}
+  {%- set named = [landing.database, landing.schema, landing.identifier] | map('string') | map('replace', "'", "''") | join("', '") -%}
+  {{ return(lakeray_rows(
+      landing, "ducklake_table_insertions('" ~ named ~ "', " ~ first ~ ", " ~ last ~ ")", lakeray_of_paths(marks, 'where')
+  )) }}
 {%- endmacro %}
 
 
 {# All rows of a landing table up to the last of the marks' snapshots. #}
 {% macro lakeray_rows_until(landing, marks) -%}
+  {%- set last = marks['to'] | int -%}
   {%- if marks.get('by') == 'rowscan' -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id <= {{ marks['to'] | int }}{{ lakeray_of_paths(marks, 'and') }})
-  {%- else -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} at (version => {{ marks['to'] | int }}){{ lakeray_of_paths(marks, 'where') }})
+    {{ return(lakeray_rows(landing, landing | string, ' where snapshot_id <= ' ~ last ~ lakeray_of_paths(marks, 'and'))) }}
   {%- endif -%}
+  {{ return(lakeray_rows(landing, landing ~ ' at (version => ' ~ last ~ ')', lakeray_of_paths(marks, 'where'))) }}
+{%- endmacro %}
+
+
+{# The rows of `relation` under `condition`, with the mark of lakeray_origins and Airbyte's names of today. #}
+{% macro lakeray_rows(landing, relation, condition) -%}
+  {{ return(
+      '(select *' ~ lakeray_airbyte_names(relation) ~ ' ' ~ lakeray_rows_mark(landing) ~ ' from ' ~ relation ~ condition ~ ')'
+  ) }}
+{%- endmacro %}
+
+{% macro lakeray_airbyte_names(relation) -%}
+  {%- set old = {} -%}
+  {%- if lakeray_may_look() -%}
+    {%- for row in run_query(
+        "select column_name, column_type from (describe select * from " ~ relation
+        ~ ") where column_name in ('_airbyte_ab_id', '_airbyte_emitted_at')"
+    ).rows -%}
+      {%- do old.update({row[0]: row[1]}) -%}
+    {%- endfor -%}
+  {%- endif -%}
+  {%- if not old -%}
+    {{ return('') }}
+  {%- endif -%}
+  {%- set today = [] -%}
+  {%- do today.append('coalesce(_airbyte_raw_id, _airbyte_ab_id) as _airbyte_raw_id') if '_airbyte_ab_id' in old -%}
+  {%- do today.append(
+      'coalesce(_airbyte_extracted_at, ' ~ lakeray_time('_airbyte_emitted_at', old['_airbyte_emitted_at']) ~ ') as _airbyte_extracted_at'
+  ) if '_airbyte_emitted_at' in old -%}
+  {{ return(' exclude (' ~ old | join(', ') ~ ') replace (' ~ today | join(', ') ~ ')') }}
+{%- endmacro %}
+
+
+{# A column as a time. A whole number is seconds, milli-, micro- or nanoseconds since 1970, whichever is the most plausible. #}
+{% macro lakeray_time(column, type) -%}
+  {%- if type != 'BIGINT' -%}
+    {{ return(column) }}
+  {%- endif -%}
+  {{ return(
+      'make_timestamptz(case when ' ~ column ~ ' < 100000000000 then ' ~ column ~ ' * 1000000 when ' ~ column ~ ' < 100000000000000 then '
+      ~ column ~ ' * 1000 when ' ~ column ~ ' < 100000000000000000 then ' ~ column ~ ' else ' ~ column ~ ' // 1000 end)'
+  ) }}
 {%- endmacro %}
 
 

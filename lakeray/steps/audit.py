@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lakeray.values.model import LedgerEntry, RegisteredPath, SourceFile, StreamName
+from lakeray.values.model import LedgerEntry, RegisteredPath, RowWarning, SourceFile, StreamName
 
 
 class FindingKind(StrEnum):
@@ -21,6 +21,8 @@ class FindingKind(StrEnum):
     ROWS_DIFFER = "row_counts_differ"
     NOT_TRANSFORMED = "not_transformed"
     LEFTOVER = "left_by_a_killed_run"
+    WITHOUT_KEY = "rows_without_key"
+    CURSOR_BREAKS = "cursor_breaks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,19 @@ def leftovers(
         Finding(kind=FindingKind.LEFTOVER, stream=None, path=url(file.key), detail=f"{file.size_bytes:,} bytes")
         for file in files
         if file.last_modified < before and file.key.rpartition("/")[2] not in known
+    )
+
+
+def row_findings(stream: StreamName, warned: Iterable[RowWarning]) -> tuple[Finding, ...]:
+    """What merges of the stream had to say of rows: nothing to repair, something to know (P12)."""
+    told = {
+        "without_key": (FindingKind.WITHOUT_KEY, "row(s) have no key and are not in the processed table"),
+        "cursor_breaks": (FindingKind.CURSOR_BREAKS, "row(s) have a cursor that does not parse; it counts as none"),
+    }
+    return tuple(
+        Finding(kind=told[item.kind][0], stream=stream, path=item.path, detail=f"{item.rows:,} {told[item.kind][1]}")
+        for item in warned
+        if item.table == stream.processed_table and item.kind in told
     )
 
 

@@ -259,6 +259,7 @@ class RejectReason(StrEnum):
     MISSING_COLUMN = "missing_column"
     NEW_COLUMN = "new_column"
     TYPE_CHANGED = "type_changed"
+    IMPLAUSIBLE_TIME = "implausible_time"
     DUPLICATE_COLUMN = "duplicate_column"
     TOO_LARGE = "too_large"
     REFUSED_BY_LAKE = "refused_by_lake"
@@ -287,6 +288,8 @@ class Accepted:
     """Columns and nested fields of the file that the landing table has no place for; they stay in the raw object."""
     registered_path: str | None = None
     """Set when a converted copy was written: the path that is registered instead of the raw object's."""
+    generation: int | None = None
+    """Airbyte's generation as the object's metadata says it; None when the rows say it themselves, or nobody does."""
     facts: object | None = field(default=None, compare=False, repr=False)
     """What the catalog will store of the file, if the validation worked it out; only the committer looks into it."""
 
@@ -393,6 +396,18 @@ CommitOutcome = Landed | Refused | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the rows of one registered file are from: what of the records' order they do not carry (P12)."""
+
+    path: str
+    """The registered path."""
+    origin: str
+    """LastModified and key of the object, as ``origins.origin_of`` writes them."""
+    generation: int | None = None
+    """Airbyte's generation, where the object's metadata says it and its rows do not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingTransform:
     """The registered DuckLake snapshots that dbt has not merged yet (P12). Both ends are inclusive."""
 
@@ -403,6 +418,8 @@ class PendingTransform:
     """Only these registered paths of the one DuckLake snapshot; empty for all of the range."""
     spill: bool = False
     """With one thread, so that DuckDB needs as little memory as it can."""
+    origins: tuple[Origin, ...] = field(default=(), compare=False, repr=False)
+    """Of every file of the range, when whoever asks knows them; empty: the merge looks them up."""
 
 
 class MergeEnd(StrEnum):
@@ -449,6 +466,23 @@ class ModelRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsFound:
+    """What a merge has to say of the rows that came (P12)."""
+
+    model: str
+    without_key: int = 0
+    """Rows whose key is null in all of its columns: left out."""
+    cursor: str | None = None
+    """The stream's cursor column."""
+    cursor_breaks: int = 0
+    """Rows whose cursor does not parse as ``cursor_type``: they count as rows without a cursor."""
+    cursor_type: str | None = None
+    """What a text cursor is compared as."""
+    is_new_type: bool = False
+    """Whether that was found by this merge, and is kept from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
     """What one dbt invocation did."""
 
@@ -459,6 +493,8 @@ class BuildResult:
     """Every model and test, in the order in which they ended."""
     peak_bytes: int | None = None
     """Resident memory of the process at its highest meanwhile; None when it was not measured."""
+    found: tuple[RowsFound, ...] = ()
+    """Of each model that had something to say."""
 
 
 class RawPolicy(StrEnum):
@@ -638,6 +674,19 @@ class CommitterWork:
     """Seconds at work: nobody else can write meanwhile."""
     seconds: float
     """Seconds from its first work to the end of its last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowWarning:
+    """Rows of one registered file that a merge left out, or took in by a rule that one should know of (P12)."""
+
+    table: str
+    """The processed table."""
+    kind: str
+    """``without_key``: left out. ``cursor_breaks``: their cursor does not parse, and counts as none."""
+    path: str
+    """The registered path; empty when the model reads something else than landing rows."""
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,10 @@ from lakeray.steps.clean import RawRules
 from lakeray.steps.discover import horizon
 from lakeray.values.keys import day_of
 from lakeray.values.model import LedgerEntry, RawPolicy, Removal, StreamReport, StreamStatus
+from lakeray.values.origins import origin_of
 from tests.support.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
 from tests.support.fakes.lake import CRASH_POINTS, Crash
-from tests.support.fakes.records import STREAM, Row, newest, row
+from tests.support.fakes.records import STREAM, Row, newest_of, row, stamped
 
 SMALL = replace(RULES, budget=replace(BUDGET, max_files=2), lookback_days=2, retention_days=3)
 BAD = b"this is no Parquet at all"
@@ -55,6 +56,7 @@ class Stream(RuleBasedStateMachine):
         self.world = FeedWorld(SMALL, snapshot_days=0.5)
         self.rows: dict[tuple[str, str], list[Row]] = {}
         """(key, ETag) to the rows of every good file that was ever put."""
+        self.origins: dict[tuple[str, str], str] = {}
         self.ids = 0
         self.marks = (date.min, 0)
         self.replayed = False
@@ -81,6 +83,7 @@ class Stream(RuleBasedStateMachine):
             sent.append({**item, "raw_id": f"{self.ids:05d}"})
         file = self.world.put(key, *sent)
         self.rows[(key, file.etag)] = sent
+        self.origins.setdefault((key, file.etag), origin_of(file))
 
     @rule(rows=contents, name=st.sampled_from(NAMES), back=st.integers(0, 12), padded=st.booleans())
     def a_file_arrives(self, rows: list[Row], name: str, back: int, padded: bool) -> None:
@@ -236,6 +239,11 @@ class Stream(RuleBasedStateMachine):
     def ledger(self) -> list[LedgerEntry]:
         return [entry for _, entry in self.world.catalog.head.ledger]
 
+    def delivered(self, entry: LedgerEntry) -> list[Row]:
+        """The rows of a file as a merge takes them."""
+        at = (entry.key, entry.etag)
+        return stamped(self.rows[at], self.origins[at])
+
     def ever_taken(self) -> set[str]:
         return {entry.key for entry in self.ledger()}
 
@@ -278,13 +286,13 @@ class Stream(RuleBasedStateMachine):
     def the_processed_table_is_the_newest_of_all_that_was_taken_in(self) -> None:
         """P12, row for row; rows above the mark may be merged already, when the mark's move was lost."""
         mark = self.world.lake.cursor(STREAM).transformed_snapshot
-        merged = [r for e in self.ledger() if e.snapshot <= mark for r in self.rows[(e.key, e.etag)]]
-        every = [r for e in self.ledger() for r in self.rows[(e.key, e.etag)]]
-        processed = self.world.lake.processed_rows(STREAM)
+        merged = [r for e in self.ledger() if e.snapshot <= mark for r in self.delivered(e)]
+        every = [r for e in self.ledger() for r in self.delivered(e)]
+        processed = self.world.lake.merged_rows(STREAM)
         if self.world.lake.pending_transform(STREAM) is None:
-            assert processed == newest(every)
+            assert processed == newest_of(every)
         else:
-            assert newest([*processed.values(), *merged]) == processed
+            assert newest_of([*processed.values(), *merged]) == processed
             assert all(item in every for item in processed.values())
 
     @invariant()

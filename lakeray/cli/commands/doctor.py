@@ -13,13 +13,13 @@ from lakeray.ports.committer import Committer
 from lakeray.ports.storage import RawStore
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings, StreamSettings
-from lakeray.steps.audit import Finding, FindingKind, audit, leftovers
+from lakeray.steps.audit import Finding, FindingKind, audit, leftovers, row_findings
 from lakeray.steps.discover import list_since
 from lakeray.steps.merge import catch_up
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import Removal, SourceFile, StreamName
 
-_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER)
+_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER, FindingKind.WITHOUT_KEY, FindingKind.CURSOR_BREAKS)
 FORGET = "would be forgotten", "forgotten; the next feed takes in what is there"
 MENDABLE = {
     FindingKind.GONE: FORGET,
@@ -46,6 +46,8 @@ def show(app: Lakeray, out: Output) -> int:
     """The same, of an application that is open."""
     findings = [finding for stream in app.streams() for finding in examine(app, stream)]
     findings += left_behind(app)
+    warned = app.reader.row_warnings()
+    findings += [finding for stream in app.streams() for finding in row_findings(stream.name, warned)]
     if app.settings.repair is not None:
         return repair(app, findings, kind=app.settings.repair, out=out)
     facts = facts_of(app)
@@ -124,7 +126,7 @@ def repair(app: Lakeray, findings: Sequence[Finding], *, kind: str, out: Output)
     kinds = [str(item) for item in MENDABLE]
     if kind not in (*kinds, "all"):
         raise UsageError("repair", expected=f"{', '.join(kinds)} or all", found=repr(kind), todo=nearest(kind, kinds))
-    chosen = [item for item in findings if kind in ("all", str(item.kind))]
+    chosen = [item for item in findings if item.kind in MENDABLE and kind in ("all", str(item.kind))]
     dry_run = app.settings.doctor.dry_run
     if chosen and not dry_run:
         with app.committer() as committer:

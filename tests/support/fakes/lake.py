@@ -44,10 +44,12 @@ from lakeray.values.model import (
     Rejected,
     RejectReason,
     Removal,
+    RowWarning,
     StreamName,
     Unknown,
 )
-from tests.support.fakes.records import Row, is_damaged, newest, rows_of
+from lakeray.values.origins import origin_of
+from tests.support.fakes.records import Row, is_damaged, newest_of, plain, rows_of, stamped
 from tests.support.fakes.store import MemoryStore
 
 SET_ASIDE_POINTS = ("after_quarantine", "during_forget")
@@ -70,6 +72,7 @@ class DataFile:
     path: str
     snapshot: int
     rows: int
+    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +260,10 @@ class MemoryLake:
         kept = {file.path for state in self.catalog.snapshots.values() if state not in gone for file in state.files}
         return bool(self.catalog.scheduled) or any(file.path not in kept for state in gone for file in state.files)
 
+    def row_warnings(self) -> Sequence[RowWarning]:
+        """Nothing: its rows all have keys, and its cursors are numbers."""
+        return []
+
     def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
         """The live data files of the landing table."""
         paths = [file.path for file in self._files(stream)]
@@ -363,7 +370,7 @@ class MemoryLake:
         if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
             raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
         before = self.catalog.head.processed.get(pending.stream, {})
-        after = newest([*before.values(), *self._inserted(pending)])
+        after = newest_of([*before.values(), *self._inserted(pending)])
         self.catalog.reach("during_transform")
         if after != before:
             self._write(processed={**self.catalog.head.processed, pending.stream: after})
@@ -486,7 +493,11 @@ class MemoryLake:
         return [row for file in self._files(stream) for row in self._rows(file)]
 
     def processed_rows(self, stream: StreamName) -> dict[int, Row]:
-        """The processed table, by key."""
+        """The processed table, by key: each record as it was delivered."""
+        return {pk: plain(record) for pk, record in self.merged_rows(stream).items()}
+
+    def merged_rows(self, stream: StreamName) -> dict[int, Row]:
+        """The same, with what of their order the records do not carry."""
         return dict(self.catalog.head.processed.get(stream, {}))
 
     # ---- inside ----------------------------------------------------------------------------------------------------
@@ -515,9 +526,9 @@ class MemoryLake:
             raise DamageError(f"{file.key}: the landing table cannot be read", expected=file.etag, found=str(found))
         return rows_of(self._store.read(self._store.key_of(file.path)))
 
-    def _inserted(self, pending: PendingTransform) -> list[dict[str, Any]]:
+    def _inserted(self, pending: PendingTransform) -> list[Row]:
         """The rows of the pending files."""
-        return [row for file in self._pending_files(pending) for row in self._rows(file)]
+        return [row for file in self._pending_files(pending) for row in stamped(self._rows(file), file.origin)]
 
     def _pending_files(self, pending: PendingTransform) -> list[DataFile]:
         """As ``ducklake_table_insertions``: by snapshot, also what a later one removed; else what is live."""
@@ -646,7 +657,8 @@ class MemoryLake:
             tables={**head.tables, stream: {**head.tables.get(stream, {}), **added}},
             files=head.files
             + tuple(
-                DataFile(stream, entry.key, entry.etag, entry.registered_path, number, entry.rows) for entry in entries
+                DataFile(stream, entry.key, entry.etag, entry.registered_path, number, entry.rows, origin_of(item.file))
+                for entry, item in zip(entries, request.files, strict=True)
             ),
             ledger=head.ledger + tuple((stream, entry) for entry in entries),
             batches=(*head.batches, (stream, batch)),

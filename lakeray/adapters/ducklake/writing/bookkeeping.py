@@ -14,7 +14,7 @@ from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError
 from lakeray.values.model import Removal
 
-_LAST = "existing_files"
+_LAST = "origins"
 """The table that the script makes last: a lake that has it has all of them."""
 _CATALOG = "__ducklake_metadata_lakehouse"
 _STANDING = [str(reason) for reason in Removal if not reason.key_may_return]
