@@ -8,13 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from lakeray.ports.catalog import CatalogReader, PlanningReader
+from lakeray.ports.catalog import CatalogReader, KnowsLake, PlanningReader
 from lakeray.ports.committer import Committer
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor
 from lakeray.ports.storage import ObjectStore
 from lakeray.ports.time import Clock
-from lakeray.steps import advance, clean, commit, discover, merge, plan, set_aside, split
+from lakeray.steps import advance, clean, commit, discover, merge, ownership, plan, set_aside, split
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.work import lacks_columns
 from lakeray.values.column_types import parse_type
@@ -50,7 +50,9 @@ from lakeray.values.model import (
     ObjectPolicy,
     PendingTransform,
     Plan,
+    RawPolicy,
     Removal,
+    SourceFile,
     StreamName,
     StreamReport,
     StreamStatus,
@@ -70,6 +72,8 @@ class Rules:
     retention_days: int
     raw: clean.RawRules = field(default_factory=clean.RawRules)
     """Whose raw objects clean-up may delete."""
+    take_over: str | None = None
+    """The id of a lake whose marks are replaced."""
     max_batches: int | None = None
     adaptive: bool = True
     """Whether the memory factor follows what the stream's merges were measured to need."""
@@ -108,6 +112,8 @@ class Ports:
     stop: Callable[[], bool]
     """Whether the operator asked to stop; asked between steps, never inside a commit."""
     fault: Fault = no_fault
+    catalog: str = ""
+    """Where the lake's catalog is, for the people who meet its marks."""
 
     def planning_ports(self) -> PlanningPorts:
         """The ports that looking and planning need."""
@@ -124,8 +130,10 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False)
     cursor = ports.reader.cursor(rules.stream)
     since = horizon_of(rules, cursor)
     known = ports.reader.known(rules.stream, since=since)
+    marks: list[SourceFile] = []
+    listed = discover.list_since(ports.store, rules.stream, since=None if everything else since)
     found = discover.sort_out(
-        discover.list_since(ports.store, rules.stream, since=None if everything else since),
+        discover.without_marks(listed, into=marks),
         known=known,
         quarantine=ports.reader.quarantined(rules.stream),
         since=since,
@@ -133,7 +141,7 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False)
         head=ports.store.head,
         known_among=functools.partial(ports.reader.known_among, rules.stream) if everything else None,
     )
-    planned = _packed(rules, ports, found)
+    planned = replace(_packed(rules, ports, found), marks=tuple(marks))
     if cursor.path is not None or known:
         return planned
     return replace(planned, existing=found.new + found.skipped)  # nothing was taken in yet: P13
@@ -152,6 +160,11 @@ def _packed(rules: Rules, ports: PlanningPorts, found: Discovery) -> Plan:
     )
 
 
+def owner_of(reader: KnowsLake, *, catalog: str) -> ownership.Owner:
+    """The lake as its marks say it; without an id before there is a lake, and so nobody's mark is its own."""
+    return ownership.Owner(lake=reader.lake_id() or "", catalog=catalog)
+
+
 def horizon_of(rules: Rules, cursor: Cursor) -> date | None:
     """The oldest day whose new files are taken in (P4)."""
     return discover.horizon(cursor, lookback_days=rules.lookback_days, retention_days=rules.retention_days)
@@ -159,15 +172,17 @@ def horizon_of(rules: Rules, cursor: Cursor) -> date | None:
 
 def plan_replay(rules: Rules, ports: PlanningPorts, *, days: Days) -> Plan:
     """Plan what a replay takes in: new, too late or rejected files of the days."""
+    marks: list[SourceFile] = []
+    listed = discover.list_since(ports.store, rules.stream, since=days.first)
     found = discover.sort_out(
-        discover.list_since(ports.store, rules.stream, since=days.first),
+        discover.without_marks(listed, into=marks),
         known=ports.reader.known(rules.stream, since=days.first),
         quarantine=[entry for entry in ports.reader.quarantined(rules.stream) if entry.status == "ignored"],
         since=None,
         looked_since=days.first,
     )
     chosen = tuple(file for file in found.new if days.first <= file_day(file) <= days.last)
-    return _packed(rules, ports, replace(found, new=chosen))
+    return replace(_packed(rules, ports, replace(found, new=chosen)), marks=tuple(marks))
 
 
 class Stopped(Exception):
@@ -288,14 +303,34 @@ class StreamFeed:
 
         Raises:
             OversizeError: a file does not fit, and the policy is to refuse it.
+            PrefixOwnedError: another lake deletes the stream's objects.
         """
         planned = self._look()
         self._reached(FaultPoint.AFTER_DISCOVER)
         leaving = leaving_of(self._rules, planned, reader=self._ports.reader, now=self._ports.clock.now())
         self._emit(_planned(planned, leaving))
         plan.refuse_oversize(planned, oversize_policy=self._rules.oversize_policy)
+        self._own(planned)
         self._note_existing(planned)
         return planned
+
+    def _own(self, planned: Plan) -> None:
+        """See that nobody else deletes the stream's objects, or say who does where this lake deletes none (P13).
+
+        Raises:
+            PrefixOwnedError: another lake deletes them, and so would this one.
+        """
+        rules, store = self._rules, self._ports.store
+        owner = owner_of(self._ports.reader, catalog=self._ports.catalog)
+        if rules.raw.raw is RawPolicy.KEEP:
+            for key, other in ownership.others(store, planned.marks, owner=owner):
+                self._emit(Noted(message=f"{rules.stream}: {other} deletes the objects below {store.url(key)}"))
+            return
+        if not planned.batches and self._ports.reader.cursor(rules.stream).path is None:
+            return  # nothing is there to be deleted one day, and perhaps the prefix is misspelt
+        if ownership.claim_stream(store, rules.stream, planned.marks, owner=owner, take_over=rules.take_over):
+            self._progress.worked = True
+            self._reached(FaultPoint.AFTER_MARKED)
 
     def _note_existing(self, planned: Plan) -> None:
         """Remember what the first plan lists, before anything of it is taken in: those objects are the user's (P13)."""

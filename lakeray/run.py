@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lakeray.feed import Days, PlanningPorts, Ports, Rules, StreamFeed, horizon_of, plan_replay, plan_stream
+from lakeray.feed import Days, PlanningPorts, Ports, Rules, StreamFeed, horizon_of, owner_of, plan_replay, plan_stream
 from lakeray.ports.catalog import PlanningSnapshot, RunReader
 from lakeray.ports.committer import Committer, GroupCommitter
 from lakeray.ports.events import EventSink
@@ -19,12 +19,13 @@ from lakeray.settings.conversion import batch_for
 from lakeray.settings.stream_budget import fitted
 from lakeray.settings.values import ExecutorChoice, Settings, StreamSettings
 from lakeray.steps.clean import RawRules, clean_before
+from lakeray.steps.ownership import is_claimed
 from lakeray.steps.split import leaves_of
 from lakeray.steps.work import Standing, Work, work_of
 from lakeray.values.errors import LakerayError
 from lakeray.values.events import ExecutorChosen, FilesCleaned, ModelsEnriched, model_runs, worked
 from lakeray.values.faults import Fault, no_fault
-from lakeray.values.model import BuildResult, FeedReport, StreamName, StreamReport, StreamStatus
+from lakeray.values.model import BuildResult, FeedReport, Plan, RawPolicy, StreamName, StreamReport, StreamStatus
 
 NOTHING_BUILT = BuildResult(models=(), rows_affected=0, seconds=0.0)
 
@@ -48,6 +49,8 @@ class Lakeray:
     new_id: Callable[[], str]
     """A short text, another one at each call, for commit ids."""
     fault: Fault = no_fault
+    catalog: str = ""
+    """Where the lake's catalog is, for the people who meet its marks."""
 
     def planning_ports(self) -> PlanningPorts:
         """The ports that reading and planning need."""
@@ -72,6 +75,7 @@ class Lakeray:
             new_id=self.new_id,
             stop=stop,
             fault=self.fault,
+            catalog=self.catalog,
         )
 
     def streams(self) -> list[StreamSettings]:
@@ -118,6 +122,7 @@ def rules_for(settings: Settings, stream: StreamSettings) -> Rules:
         lookback_days=settings.feed.lookback_days,
         retention_days=settings.retention.days if stream.retention.days is None else stream.retention.days,
         raw=RawRules(raw=settings.retention.raw, delete_existing=settings.retention.delete_existing),
+        take_over=settings.lake.take_over,
         max_batches=settings.feed.max_batches,
         on_changed=settings.feed.on_changed,
         on_vanished=settings.feed.on_vanished,
@@ -254,18 +259,32 @@ def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot) -> _
     rules = app.rules(stream)
     try:
         planned = plan_stream(rules, PlanningPorts(store=app.store, reader=snapshot))
+        standing = replace(standing_of(rules, snapshot), is_claimed=_is_claimed(app, rules, snapshot, planned))
     except LakerayError as error:
         if error.exit_code != 1:
             raise
         return _Looked(stream=stream, error=error)
     work = work_of(
         planned,
-        standing_of(rules, snapshot),
+        standing,
         contract=rules.contract,
         on_changed=rules.on_changed,
         on_vanished=rules.on_vanished,
     )
     return _Looked(stream=stream, files=planned.files, work=work)
+
+
+def _is_claimed(app: Lakeray, rules: Rules, snapshot: PlanningSnapshot, planned: Plan) -> bool:
+    """Whether there is nothing to mark: the prefix has the lake's mark, or the lake deletes nothing of it (P13).
+
+    Raises:
+        PrefixOwnedError: another lake deletes the stream's objects, and so would this one.
+    """
+    if rules.raw.raw is RawPolicy.KEEP:
+        return True
+    owner = owner_of(snapshot, catalog=app.catalog)
+    claimed = is_claimed(app.store, rules.stream, planned.marks, owner=owner, take_over=rules.take_over)
+    return claimed or snapshot.cursor(rules.stream).path is None
 
 
 def standing_of(rules: Rules, snapshot: PlanningSnapshot) -> Standing:

@@ -11,7 +11,7 @@ from itertools import islice
 
 from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
-from lakeray.values.keys import day_of, file_day, is_source_file, natural_order
+from lakeray.values.keys import day_of, file_day, is_mark, is_source_file, natural_order
 from lakeray.values.model import Changed, Cursor, Discovery, QuarantineEntry, RejectReason, SourceFile, StreamName
 
 _YEAR_PREFIX = re.compile(r"(?:^|/)year=\d{4}/$")
@@ -37,7 +37,7 @@ def horizon(cursor: Cursor, *, lookback_days: int, retention_days: int) -> date 
 
 
 def list_since(store: ObjectStore, stream: StreamName, *, since: date | None) -> Iterator[SourceFile]:
-    """The stream's source files from day ``since`` on, and perhaps some older ones; streamed.
+    """The stream's source files from day ``since`` on, perhaps some older ones, and lakes' marks; streamed.
 
     One request shows the top level: flat files, and the years. Each year at or after ``since`` is then listed in one
     go from the padded spelling of that day. An unpadded spelling of the same or a later day sorts after the padded
@@ -46,9 +46,22 @@ def list_since(store: ObjectStore, stream: StreamName, *, since: date | None) ->
     """
     root = f"{stream}/"
     top = store.list_level(root)
-    yield from (file for file in top.files if is_source_file(file.key))
+    yield from (file for file in top.files if _counts(file))
     for prefix in top.prefixes:
-        yield from (file for file in _below(store, prefix, since=since) if is_source_file(file.key))
+        yield from (file for file in _below(store, prefix, since=since) if _counts(file))
+
+
+def _counts(file: SourceFile) -> bool:
+    return is_source_file(file.key) or is_mark(file.key)
+
+
+def without_marks(listed: Iterable[SourceFile], *, into: list[SourceFile]) -> Iterator[SourceFile]:
+    """The source files of a listing; the marks among them are put into a list (P13)."""
+    for file in listed:
+        if is_mark(file.key):
+            into.append(file)
+        else:
+            yield file
 
 
 def _below(store: ObjectStore, prefix: str, *, since: date | None) -> Iterator[SourceFile]:

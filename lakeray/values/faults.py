@@ -15,6 +15,8 @@ class FaultPoint(StrEnum):
     AFTER_DISCOVER = "after_discover"
     AFTER_NOTED = "after_noted"
     """What the stream's first plan lists is remembered, nothing is taken in."""
+    AFTER_MARKED = "after_marked"
+    """The stream's prefix has the lake's mark, nothing is taken in."""
     AFTER_VALIDATE = "after_validate"
     BEFORE_COMMIT = "before_commit"
     """Everything is written in the transaction, COMMIT is not sent."""

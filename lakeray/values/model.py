@@ -231,6 +231,8 @@ class Plan:
     listed_files: int = 0
     existing: tuple[SourceFile, ...] = ()
     """All that was listed, when nothing of the stream was ever taken in: the user's own objects; else empty (P13)."""
+    marks: tuple[SourceFile, ...] = ()
+    """Marks of lakes that delete below the stream's prefix, this one's too (P13)."""
     factor: Factor = DEFAULT
     """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
 
@@ -638,6 +640,16 @@ class CommitterWork:
     """Seconds at work: nobody else can write meanwhile."""
     seconds: float
     """Seconds from its first work to the end of its last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFile:
+    """A file that a table needs now."""
+
+    schema: str
+    table: str
+    path: str
+    """An address, or a name relative to the table's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

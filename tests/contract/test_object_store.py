@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -137,6 +138,59 @@ def test_reading_past_the_end_is_a_storage_error(store: Writable, put) -> None:
     for start, length in ((9, 4), (3, 1), (1, 9)):
         with pytest.raises(StorageError):
             store.read_range("shop/a.parquet", start=start, length=length)
+
+
+# ---- small objects that several write at once ------------------------------------------------------------------------
+
+
+def test_an_object_is_created_once_and_read_whole(store: Writable) -> None:
+    assert store.read_whole("shop/orders/note.json") is None
+    assert store.create("shop/orders/note.json", b"one")
+    assert not store.create("shop/orders/note.json", b"two")
+    assert store.read_whole("shop/orders/note.json") == b"one"
+    assert keys(store) == ["shop/orders/note.json"]
+
+
+def test_of_many_that_create_an_object_one_does(store: Writable) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda number: store.create("shop/note.json", b"%d" % number), range(32)))
+    assert made.count(True) == 1
+    assert store.read_whole("shop/note.json") == b"%d" % made.index(True)
+
+
+def test_an_object_is_exchanged_only_for_what_it_is(store: Writable) -> None:
+    assert not store.exchange("shop/note.json", b"two", instead_of=b"one")
+    store.create("shop/note.json", b"one")
+    assert not store.exchange("shop/note.json", b"three", instead_of=b"two")
+    assert store.read_whole("shop/note.json") == b"one"
+    assert store.exchange("shop/note.json", b"two", instead_of=b"one")
+    assert store.read_whole("shop/note.json") == b"two" and keys(store) == ["shop/note.json"]
+
+
+def test_of_many_that_exchange_an_object_one_does(store: Writable) -> None:
+    store.create("shop/note.json", b"old")
+    with ThreadPoolExecutor(8) as pool:
+        won = list(
+            pool.map(lambda number: store.exchange("shop/note.json", b"%d" % number, instead_of=b"old"), range(32))
+        )
+    assert won.count(True) == 1
+    assert store.read_whole("shop/note.json") == b"%d" % won.index(True)
+
+
+def test_objects_of_a_name_are_found_in_the_folders_above(store: Writable) -> None:
+    for key in ("note.json", "shop/note.json", "shop/orders/note.json", "shop/orders/other.json", "bar/note.json"):
+        store.create(key, key.encode())
+    found = [(address, data) for address, data in store.read_above("shop/orders/", "note.json")]
+    assert [data for _, data in found][:2] == [b"shop/note.json", b"note.json"]
+    assert found[0][0].endswith("/shop/note.json")
+
+
+def test_a_folder_shows_what_lies_above_it_whatever_link_leads_there(tmp_path: Path) -> None:
+    (tmp_path / "real" / "raw").mkdir(parents=True)
+    (tmp_path / "real" / "note.json").write_bytes(b"above")
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "raw")
+    (found,) = open_store((tmp_path / "link").as_uri()).read_above("shop/", "note.json")
+    assert found == (str(tmp_path / "real" / "note.json"), b"above")
 
 
 def test_a_page_is_not_the_end(store: Writable, put) -> None:

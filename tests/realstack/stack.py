@@ -24,6 +24,7 @@ import psycopg
 from obstore.store import S3Store
 
 from lakeray.adapters.services import postgres, seaweedfs, state
+from lakeray.values.keys import is_mark
 from tests.support.real.lake import PROJECT, Ran, Row, events_of, plain_environment
 from tests.support.real.processes import lakeray
 
@@ -224,10 +225,11 @@ class RealLake:
         return found
 
     def objects(self) -> set[str]:
-        """The keys of the raw objects."""
+        """The keys of the raw objects; lakes' marks are none."""
         store = self._store()
         prefix = f"raw-{self.number}/"
-        return {meta["path"].removeprefix(prefix) for page in obstore.list(store, prefix=prefix) for meta in page}
+        listed = (meta["path"] for page in obstore.list(store, prefix=prefix) for meta in page)
+        return {path.removeprefix(prefix) for path in listed if not is_mark(path)}
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
+from lakeray.adapters.storage import small_objects
 from lakeray.adapters.storage.exact import REPLACED, ExactBucket, ExactFolder, ExactKeys, has_control_characters, is_odd
 from lakeray.ports.storage import Level
 from lakeray.values.errors import StorageError, UsageError
@@ -104,6 +105,35 @@ class ObstoreStore:
     def exists(self, key: str) -> bool:
         """Whether there is an object."""
         return self.head(key) is not None
+
+    def read_whole(self, key: str) -> bytes | None:
+        """All bytes of a small object, or None."""
+        try:
+            with _storage(f"reading {key}"):
+                return bytes(obstore.get(self._store, self._prefix + key).bytes())
+        except FileNotFoundError:
+            return None
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object unless there is one."""
+        with _storage(f"writing {key}"):
+            return small_objects.create(self._store, self._prefix + key, data)
+
+    def exchange(self, key: str, data: bytes, *, instead_of: bytes) -> bool:
+        """Write an object in place of the one with these bytes."""
+        with _storage(f"writing {key}"):
+            if isinstance(self._store, LocalStore):
+                return small_objects.exchange_in_folder(Path(self._base_url) / key, data, instead_of=instead_of)
+            return small_objects.exchange_in_bucket(self._store, self._prefix + key, data, instead_of=instead_of)
+
+    def read_above(self, prefix: str, name: str) -> Sequence[tuple[str, bytes]]:
+        """The objects of this name in every folder above ``prefix``."""
+        with _storage(f"looking above {prefix}"):
+            if isinstance(self._store, LocalStore):
+                return small_objects.read_above_in_folder(Path(self._base_url).resolve() / prefix, name)
+            found = small_objects.read_above_in_bucket(self._store, self._prefix + prefix, name)
+            bucket = self._base_url.split("://", 1)[-1].split("/", 1)[0]
+            return [(f"s3://{bucket}/{path}", data) for path, data in found]
 
     def put_file(self, key: str, path: Path) -> None:
         """Write a local file as the object: staged and renamed, or one upload, so nobody sees half of it."""

@@ -1,0 +1,5 @@
+-- Of these registered paths: those that the ledger took in with rows, and that the catalog no longer knows as a data file.
+SELECT l.registered_path FROM lakehouse.meta.ledger AS l
+WHERE l.registered_path IN (SELECT unnest(?)) AND l.row_count > 0 AND NOT EXISTS (
+    SELECT 1 FROM __ducklake_metadata_lakehouse.ducklake_data_file AS d WHERE d.path = l.registered_path)
+ORDER BY l.registered_path LIMIT 5
