@@ -568,6 +568,20 @@ def test_rows_whose_snapshots_expired_are_merged_again_by_a_replay(ready: Lake) 
         assert ready.transformer.by_rowscan == [False, False, True]
 
 
+def test_a_replay_goes_on_when_what_left_landing_left_storage_too(ready: Lake) -> None:
+    """Older snapshots still show the file, so that `table_insertions` reads it."""
+    for number, key in enumerate((A, B)):
+        ready.put(key, row(number, str(number)))
+        ready.take_in(key)
+        ready.merge()
+    ready.committer.remove(STREAM, ready.reader.history(A), reason=Removal.KEPT)
+    ready.store.delete(A)
+    ready.committer.rewind(STREAM, to_snapshot=0)
+    ready.merge()
+    assert ready.processed() == {0: (0, "0"), 1: (0, "1")}
+    assert ready.reader.pending_transform(STREAM) is None
+
+
 def test_enriched_models_are_stale_until_they_are_built(ready: Lake) -> None:
     ready.put(A, row(1))
     ready.take_in(A)

@@ -78,9 +78,13 @@ def test_doctor_finds_a_file_that_is_registered_twice(damaged: Damaged) -> None:
 def test_a_feed_takes_neither_the_changed_nor_the_vanished_object_in_again(damaged: Damaged) -> None:
     """And says that they are there: nothing is answered wrongly without a word (P14)."""
     before = damaged.lake.ledger_keys()
-    feed = damaged.lake.run("feed", STREAMS)
-    assert {report["status"] for report in feed.document["streams"]} == {"nothing_new"}
+    feed = damaged.lake.ok("feed", STREAMS)
+    told = {name: feed.stream(name) for name in (GONE, CHANGED, TWICE, SOUND)}
+    assert [told[name]["status"] for name in told] == ["nothing_new", "ok", "nothing_new", "nothing_new"]
+    assert (told[GONE]["vanished"], told[CHANGED]["changed"], told[SOUND]["changed"]) == (1, 1, 0)
     assert damaged.lake.ledger_keys() == before
+    assert damaged.lake.landing(CHANGED, "id") == [(f"{CHANGED} 0",)]
+    assert damaged.lake.processed(CHANGED, "id") == [(f"{CHANGED} 0",), (f"{CHANGED} 1",)]
     states = damaged.lake.ok("status", STREAMS)
     assert (states.stream(GONE)["vanished"], states.stream(CHANGED)["changed"]) == (1, 1)
     assert "vanished" in damaged.lake.document("why", key(GONE, 1))["verdict"]
@@ -92,6 +96,7 @@ LEFT = "left_by_a_killed_run"
 
 def test_doctor_finds_what_a_killed_run_left_and_deletes_that_alone(tmp_path: Path, extension_directory: Path) -> None:
     lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    lake.raw.mkdir()
     lake.ok("reconcile", f"+stream={GONE}")
     left = [lake.root / "lake/main/int_x/ducklake-1.parquet", lake.root / "lake/converted/x/2.parquet"]
     left.append(lake.root / "tmp/duckdb_temp_storage-0.tmp")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lakeray.adapters.ducklake.duckdb_errors import refuses_a_file
 from lakeray.adapters.ducklake.statistics import scratch_lake
 from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 from lakeray.adapters.ducklake.values.file_statistics import FileStatistics
@@ -47,8 +48,9 @@ def test_a_failure_of_the_machine_rejects_no_file_and_is_over_with_it(
 
 def test_only_errors_of_a_file_reject_it() -> None:
     of_the_file = duckdb.InvalidInputException("Failed to map column")
-    assert scratch_lake._tells_of_a_file(of_the_file)
-    assert not scratch_lake._tells_of_a_file(
-        duckdb.OutOfMemoryException("Failed to add data files to DuckLake: no memory")
-    )
-    assert not scratch_lake._tells_of_a_file(duckdb.IOException("No space left on device"))
+    of_the_machine = [
+        duckdb.OutOfMemoryException("Failed to add data files to DuckLake: no memory"),
+        duckdb.IOException("No space left on device"),
+    ]
+    assert refuses_a_file(of_the_file, in_storage=False)
+    assert not any(refuses_a_file(error, in_storage=False) for error in of_the_machine)

@@ -365,11 +365,14 @@ class Stream(RuleBasedStateMachine):
     def the_processed_table_is_the_newest_of_all_that_was_taken_in(self) -> None:
         """P12, row for row; rows above the mark may be merged already, when the mark's move was lost.
 
-        What was forgotten before its merge may be in or not; what was forgotten after it is in (P14).
+        What was forgotten before its merge may be in or not; what was forgotten after it is in (P14). A process that
+        ends while it forgets leaves an entry whose file no snapshot shows any more: merges pass it by from then on.
         """
         mark = self.world.lake.cursor(STREAM).transformed_snapshot
+        shown = {(file.key, file.snapshot) for file in self.world.catalog.head.files}
         for e in self.ledger():
-            if e.removed_because in ("changed", "vanished"):
+            is_cut_off = e.removed_at is None and (e.key, e.snapshot) not in shown
+            if is_cut_off or e.removed_because in ("changed", "vanished"):
                 self.perhaps_merged.setdefault((e.key, e.snapshot), e.snapshot <= self.merged_through)
         self.merged_through = max(self.merged_through, mark)
         sure = [e for e in self.ledger() if self.perhaps_merged.get((e.key, e.snapshot), True)]

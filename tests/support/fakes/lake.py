@@ -544,7 +544,7 @@ class MemoryLake:
     def _pending_files(self, pending: PendingTransform) -> list[DataFile]:
         """As ``ducklake_table_insertions``: by snapshot, also what a later one removed; else what is live."""
         ends = (pending.from_snapshot, pending.to_snapshot)
-        if not all(number in self.catalog.snapshots for number in ends):
+        if not all(number in self.catalog.snapshots for number in ends) or self._lost_files(pending):
             files = self._files(pending.stream)
         else:
             shown = [state for number, state in self.catalog.snapshots.items() if ends[0] <= number <= ends[1]]
@@ -556,6 +556,14 @@ class MemoryLake:
             and ends[0] <= file.snapshot <= ends[1]
             and (not pending.paths or file.path in pending.paths)
         ]
+
+    def _lost_files(self, pending: PendingTransform) -> bool:
+        """Whether storage lost what these snapshots registered and landing shows no more."""
+        return any(
+            entry.removed_at is not None and not self._is_intact(entry)
+            for entry in self._ledger(pending.stream)
+            if pending.from_snapshot <= entry.snapshot <= pending.to_snapshot
+        )
 
     def _rows_of(self, pending: PendingTransform) -> int:
         return sum(file.rows for file in self._pending_files(pending))

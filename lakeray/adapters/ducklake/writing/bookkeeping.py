@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,7 @@ from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError
 from lakeray.values.model import Removal
 
-_LAST = "existing_files"
-"""The table that the script makes last: a lake that has it has all of them."""
+_MADE = re.compile(r"CREATE TABLE IF NOT EXISTS lakehouse\.meta\.(\w+)")
 _CATALOG = "__ducklake_metadata_lakehouse"
 _STANDING = [str(reason) for reason in Removal if not reason.key_may_return]
 
@@ -58,13 +58,14 @@ def ensure_bookkeeping(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _found(cursor: duckdb.DuckDBPyConnection) -> tuple[_Removals | None, bool]:
-    asked = {"column": "key_may_return", "tables": ["removals", _LAST]}
+    tables = _MADE.findall(sql.load("ducklake/meta_schema"))
+    asked = {"column": "key_may_return", "tables": tables}
     rows = {row[0]: row[1:] for row in cursor.execute(sql.load("ducklake/inlined_places"), asked).fetchall()}
     if "removals" not in rows:
         return None, False
     table_id, column_id, places, is_flushed = rows["removals"]
     removals = _Removals(table_id=table_id, column_id=column_id, places=places or [], is_flushed=is_flushed)
-    return removals, _LAST in rows
+    return removals, rows.keys() >= set(tables)
 
 
 def _renew(cursor: duckdb.DuckDBPyConnection, removals: _Removals) -> None:

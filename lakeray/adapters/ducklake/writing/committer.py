@@ -25,7 +25,7 @@ from lakeray.adapters.ducklake.writing.registration import Registration, quarant
 from lakeray.adapters.ducklake.writing.retention import DeletesRaw, Retention
 from lakeray.ports.time import Clock
 from lakeray.ports.transformer import Transformer
-from lakeray.values.errors import CatalogError, LakerayError
+from lakeray.values.errors import CatalogError, LakerayError, TransformError
 from lakeray.values.faults import Fault, FaultPoint, no_fault
 from lakeray.values.model import (
     BuildResult,
@@ -183,7 +183,25 @@ class DuckLakeCommitter:
         # table_insertions needs both ends unexpired; a replay may reach further back than they last.
         there = {row[0] for row in rows}
         expired = {asked.stream for asked in pending if not {asked.from_snapshot, asked.to_snapshot} <= there}
-        return self._transformer.run_group(pending, by_rowscan=expired, token=self._token)
+        outcomes = self._transformer.run_group(pending, by_rowscan=expired, token=self._token)
+        again = {
+            asked.stream
+            for asked, outcome in zip(pending, outcomes, strict=True)
+            if isinstance(outcome, TransformError) and asked.stream not in expired and self._lost_files(asked)
+        }
+        if not again:
+            return outcomes
+        # What a replay merges again may have left landing since, and storage too: the rest is merged all the same.
+        rest = [asked for asked in pending if asked.stream in again]
+        ended = iter(self._transformer.run_group(rest, by_rowscan=again, token=self._token))
+        return [next(ended) if asked.stream in again else old for asked, old in zip(pending, outcomes, strict=True)]
+
+    def _lost_files(self, asked: PendingTransform) -> bool:
+        """Whether files that these snapshots registered have left landing: `table_insertions` reads them all the same."""
+        stream = asked.stream
+        values = [stream.source, stream.stream, asked.from_snapshot, asked.to_snapshot]
+        return bool(self._query(sql.load("ducklake/removed_between"), values)[0][0])
+
 
     def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
         """Move transformed_through; never back (P11). The records of the merges are in the same DuckLake snapshot."""

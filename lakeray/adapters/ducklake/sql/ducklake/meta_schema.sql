@@ -30,6 +30,5 @@ CREATE TABLE IF NOT EXISTS lakehouse.meta.peaks (
     size_bytes BIGINT, projected_bytes BIGINT, peak_bytes BIGINT, fixed_bytes BIGINT, limit_bytes BIGINT, outcome VARCHAR,
     spill BOOLEAN, measured_at TIMESTAMP WITH TIME ZONE);
 -- What storage held before a stream's first batch: millions of rows at times, which the catalog would take hours to inline.
--- Last: a lake that has it has all of them.
 CREATE TABLE IF NOT EXISTS lakehouse.meta.existing_files (source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR);
 CALL lakehouse.set_option('data_inlining_row_limit', 100, schema => 'meta', table_name => 'existing_files');
