@@ -197,11 +197,10 @@ class DuckLakeCommitter:
         return [next(ended) if asked.stream in again else old for asked, old in zip(pending, outcomes, strict=True)]
 
     def _lost_files(self, asked: PendingTransform) -> bool:
-        """Whether files that these snapshots registered have left landing: `table_insertions` reads them all the same."""
+        """Whether files that these snapshots registered left landing: `table_insertions` reads them all the same."""
         stream = asked.stream
         values = [stream.source, stream.stream, asked.from_snapshot, asked.to_snapshot]
         return bool(self._query(sql.load("ducklake/removed_between"), values)[0][0])
-
 
     def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
         """Move transformed_through; never back (P11). The records of the merges are in the same DuckLake snapshot."""
