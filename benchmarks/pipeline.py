@@ -45,6 +45,7 @@ def _sampled(folder: Path, *, rows: int) -> Path:
 def _backfill(executor: str, *, raw: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lakeray-bench-") as folder:
         lake = [f"paths.root={folder}", f"storage.url={raw.as_uri()}", f"+stream={_STREAM}", "output=json"]
+        lake.append("retention.raw=keep")  # several lakes read the same files
         told = _told(lake, [f"batch.max_files={_FILES_A_BATCH}", f"feed.executor={executor}"])
     commits = [event for event in told if event["event"] == "batch_committed"]
     (worked,) = [event for event in told if event["event"] == "committer_worked"]

@@ -24,6 +24,7 @@ from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.values.events import Event
+from lakeray.values.keys import CLAIM
 
 FIRST_DAY = date(2026, 1, 1)
 _DISTINCT = 50
@@ -130,7 +131,9 @@ class Stack:
         return place
 
     def drop(self, place: Place) -> None:
-        """Let a lake's catalog go, so that the next one finds Postgres as this one did."""
+        """Let a lake's catalog and its claim go, so that the next one finds the servers as this one did."""
+        with contextlib.suppress(FileNotFoundError):
+            obstore.delete(self.store(), f"{place.prefix}/{place.stream}/{CLAIM}")
         with self.sql() as connection:
             connection.execute(f'DROP SCHEMA "{place.schema}" CASCADE')
 

@@ -4,6 +4,7 @@ The map, in the order of a feed; the clauses are those of docs/protocol.md:
 
 discover    what storage has that the ledger lacks            P2, P3, P4, P14
 plan        batches that fit bytes and memory                 P1, P5
+ownership   one lake at most deletes a stream's objects       P13
 validate    a verdict per file, from its footer               P6
 split       a batch that its footers show to be too large     P1, P5
 commit      data files, ledger and cursor in one snapshot     P7, P8, P9, P10

@@ -8,13 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from lakeray.ports.catalog import CatalogReader, PlanningReader
+from lakeray.ports.catalog import CatalogReader, KnowsLake, PlanningReader
 from lakeray.ports.committer import Committer
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor
 from lakeray.ports.storage import ObjectStore
 from lakeray.ports.time import Clock
-from lakeray.steps import advance, clean, commit, discover, merge, plan, presence, set_aside, split
+from lakeray.steps import advance, clean, commit, discover, merge, ownership, plan, presence, set_aside, split
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.work import lacks_columns
 from lakeray.values.column_types import parse_type
@@ -53,9 +53,11 @@ from lakeray.values.model import (
     Plan,
     QuarantineEntry,
     QuarantineStatus,
+    RawPolicy,
     Rejected,
     RejectReason,
     Removal,
+    SourceFile,
     StreamName,
     StreamReport,
     StreamStatus,
@@ -75,6 +77,8 @@ class Rules:
     retention_days: int
     raw: clean.RawRules = field(default_factory=clean.RawRules)
     """Whose raw objects clean-up may delete."""
+    take_over: str | None = None
+    """The id of a lake whose claims are replaced."""
     max_batches: int | None = None
     adaptive: bool = True
     """Whether the memory factor follows what the stream's merges were measured to need."""
@@ -119,6 +123,8 @@ class Ports:
     stop: Callable[[], bool]
     """Whether the operator asked to stop; asked between steps, never inside a commit."""
     fault: Fault = no_fault
+    catalog: str = ""
+    """Where the lake's catalog is, for the people who meet its claims."""
 
     def planning_ports(self) -> PlanningPorts:
         """The ports that looking and planning need."""
@@ -136,8 +142,10 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False)
     cursor = ports.reader.cursor(rules.stream)
     view = view_of(rules, cursor, today=ports.today)
     known = ports.reader.known(rules.stream, since=view)
+    claims: list[SourceFile] = []
+    listed = discover.list_since(ports.store, rules.stream, since=None if everything else view, older=discover.OLDER)
     found = discover.sort_out(
-        discover.list_since(ports.store, rules.stream, since=None if everything else view, older=discover.OLDER),
+        discover.without_claims(listed, into=claims),
         known=known,
         quarantine=_held(rules, ports.reader),
         since=horizon_of(rules, cursor),
@@ -146,7 +154,7 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False)
         known_among=functools.partial(ports.reader.known_among, rules.stream),
         asked_at_most=None if everything else discover.OLDER,
     )
-    planned = _packed(rules, ports, found)
+    planned = replace(_packed(rules, ports, found), claims=tuple(claims))
     if cursor.path is not None or known:
         return planned
     return replace(planned, existing=found.new + found.skipped)  # nothing was taken in yet: P13
@@ -171,6 +179,11 @@ def _packed(rules: Rules, ports: PlanningPorts, found: Discovery) -> Plan:
         max_batches=rules.max_batches,
         factor=merge.factor_of(peaks, adaptive=rules.adaptive),
     )
+
+
+def owner_of(reader: KnowsLake, *, catalog: str) -> ownership.Owner:
+    """The lake as its claims say it; without an id before there is a lake, and so nobody's claim is its own."""
+    return ownership.Owner(lake=reader.lake_id() or "", catalog=catalog)
 
 
 def horizon_of(rules: Rules, cursor: Cursor) -> date | None:
@@ -199,15 +212,17 @@ _NOT_REPLAYED = (QuarantineStatus.IGNORED, QuarantineStatus.WAITS)
 
 def plan_replay(rules: Rules, ports: PlanningPorts, *, days: Days) -> Plan:
     """Plan what a replay takes in: new, too late or rejected files of the days."""
+    claims: list[SourceFile] = []
+    listed = discover.list_since(ports.store, rules.stream, since=days.first)
     found = discover.sort_out(
-        discover.list_since(ports.store, rules.stream, since=days.first),
+        discover.without_claims(listed, into=claims),
         known=ports.reader.known(rules.stream, since=days.first),
         quarantine=[entry for entry in _held(rules, ports.reader) if entry.status in _NOT_REPLAYED],
         since=None,
         looked_since=days.first,
     )
     chosen = tuple(file for file in found.new if days.first <= file_day(file) <= days.last)
-    return _packed(rules, ports, replace(found, new=chosen))
+    return replace(_packed(rules, ports, replace(found, new=chosen)), claims=tuple(claims))
 
 
 class Stopped(Exception):
@@ -372,14 +387,34 @@ class StreamFeed:
 
         Raises:
             OversizeError: a file does not fit, and the policy is to refuse it.
+            PrefixOwnedError: another lake deletes the stream's objects.
         """
         planned = self._look()
         self._reached(FaultPoint.AFTER_DISCOVER)
         leaving = leaving_of(self._rules, planned, reader=self._ports.reader, now=self._ports.clock.now())
         self._emit(_planned(planned, leaving))
         plan.refuse_oversize(planned, oversize_policy=self._rules.oversize_policy)
+        self._own(planned)
         self._note_existing(planned)
         return planned
+
+    def _own(self, planned: Plan) -> None:
+        """See that nobody else deletes the stream's objects, or say who does where this lake deletes none (P13).
+
+        Raises:
+            PrefixOwnedError: another lake deletes them, and so would this one.
+        """
+        rules, store = self._rules, self._ports.store
+        owner = owner_of(self._ports.reader, catalog=self._ports.catalog)
+        if rules.raw.raw is RawPolicy.KEEP:
+            for key, other in ownership.others(store, planned.claims, owner=owner):
+                self._emit(Noted(message=f"{rules.stream}: {other} deletes the objects below {store.url(key)}"))
+            return
+        if not planned.batches and self._ports.reader.cursor(rules.stream).path is None:
+            return  # nothing is there to be deleted one day, and perhaps the prefix is misspelt
+        if ownership.claim_stream(store, rules.stream, planned.claims, owner=owner, take_over=rules.take_over):
+            self._progress.worked = True
+            self._reached(FaultPoint.AFTER_CLAIMED)
 
     def _note_existing(self, planned: Plan) -> None:
         """Remember what the first plan lists, before anything of it is taken in: those objects are the user's (P13)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from lakeray.feed import (
@@ -15,6 +15,7 @@ from lakeray.feed import (
     StreamFeed,
     finished,
     missing_of,
+    owner_of,
     plan_replay,
     plan_stream,
     vanished_policy,
@@ -31,14 +32,15 @@ from lakeray.settings.conversion import batch_for
 from lakeray.settings.stream_budget import fitted
 from lakeray.settings.values import ExecutorChoice, Settings, StreamSettings
 from lakeray.steps.clean import RawRules, clean_before
+from lakeray.steps.ownership import is_claimed
 from lakeray.steps.presence import is_waiting
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.split import leaves_of
 from lakeray.steps.work import Standing, Work, work_of
-from lakeray.values.errors import LakerayError
+from lakeray.values.errors import LakerayError, PrefixOwnedError
 from lakeray.values.events import ExecutorChosen, FilesCleaned, ModelsEnriched, model_runs, worked
 from lakeray.values.faults import Fault, no_fault
-from lakeray.values.model import BuildResult, FeedReport, Plan, StreamName, StreamReport, StreamStatus
+from lakeray.values.model import BuildResult, FeedReport, Plan, RawPolicy, StreamName, StreamReport, StreamStatus
 
 NOTHING_BUILT = BuildResult(models=(), rows_affected=0, seconds=0.0)
 
@@ -62,6 +64,8 @@ class Lakeray:
     new_id: Callable[[], str]
     """A short text, another one at each call, for commit ids."""
     fault: Fault = no_fault
+    catalog: str = ""
+    """Where the lake's catalog is, for the people who meet its claims."""
 
     def planning_ports(self) -> PlanningPorts:
         """The ports that reading and planning need."""
@@ -95,6 +99,7 @@ class Lakeray:
             new_id=self.new_id,
             stop=stop,
             fault=self.fault,
+            catalog=self.catalog,
         )
 
     def streams(self) -> list[StreamSettings]:
@@ -141,6 +146,7 @@ def rules_for(settings: Settings, stream: StreamSettings) -> Rules:
         lookback_days=settings.feed.lookback_days,
         retention_days=settings.retention.days if stream.retention.days is None else stream.retention.days,
         raw=RawRules(raw=settings.retention.raw, delete_existing=settings.retention.delete_existing),
+        take_over=settings.lake.take_over,
         max_batches=settings.feed.max_batches,
         on_changed=settings.feed.on_changed,
         on_vanished=settings.feed.on_vanished,
@@ -288,6 +294,7 @@ def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot, *, t
     rules, ports = app.rules(stream), PlanningPorts(store=app.store, reader=snapshot, today=today)
     try:
         planned = plan_stream(rules, ports)
+        standing = replace(standing_of(rules, snapshot), is_claimed=_is_claimed(app, rules, snapshot, planned))
     except LakerayError as error:
         if error.exit_code != 1:
             raise
@@ -297,11 +304,36 @@ def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot, *, t
         return _Looked(stream=stream, planned=planned, error=refused)
     work = work_of(
         planned,
-        standing_of(rules, snapshot),
+        standing,
         contract=rules.contract,
         on_vanished=vanished_policy(rules, refused),
     )
     return _Looked(stream=stream, planned=planned, work=work)
+
+
+def _is_claimed(app: Lakeray, rules: Rules, reader: RunReader | PlanningSnapshot, planned: Plan) -> bool:
+    """Whether there is nothing to claim: the prefix has the lake's claim, or the lake deletes nothing of it (P13).
+
+    Raises:
+        PrefixOwnedError: another lake deletes the stream's objects, and so would this one.
+    """
+    if rules.raw.raw is RawPolicy.KEEP:
+        return True
+    owner = owner_of(reader, catalog=app.catalog)
+    claimed = is_claimed(app.store, rules.stream, planned.claims, owner=owner, take_over=rules.take_over)
+    return claimed or reader.cursor(rules.stream).path is None
+
+
+def refusal_of(app: Lakeray, rules: Rules, planned: Plan) -> LakerayError | None:
+    """Why a feed would not begin with what was planned; None when it would. Writes nothing."""
+    missing = missing_of(rules, app.planning_ports(), planned)
+    if missing is not None and not rules.accept_empty:
+        return missing
+    try:
+        _is_claimed(app, rules, app.reader, planned)
+    except PrefixOwnedError as owned:
+        return owned
+    return None
 
 
 def standing_of(rules: Rules, snapshot: PlanningSnapshot) -> Standing:

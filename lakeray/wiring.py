@@ -49,7 +49,8 @@ from lakeray.run import Lakeray
 from lakeray.sample import SampleSettings, SampleStream, sample_files
 from lakeray.settings import stream_budget
 from lakeray.settings.values import ExecutorChoice, LakeWriter, Secret, Settings
-from lakeray.steps import validate
+from lakeray.steps import ownership, validate
+from lakeray.steps.ownership import Owner
 from lakeray.streams.generated import landing_ddl
 from lakeray.values import memory, redaction
 from lakeray.values.errors import UsageError
@@ -86,6 +87,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
             open_feeders=lambda choice, replay: feeders(app, choice, replay),
             new_id=new_id,
             fault=fault_from_environment(),
+            catalog=lake.shown,
         )
         yield app
     finally:
@@ -118,26 +120,50 @@ def open_committer(settings: Settings) -> Iterator[GroupCommitter]:
     )
 
     clock = SystemClock()
-    lake = backend(settings, commits=True)
+    lake, raw = backend(settings, commits=True), raw_store(settings)
     with lease(settings, lake=lake).hold() as held:
+        found = _data_path_owner(settings, lake=lake)
         transformer = open_transformer(settings, lake=lake)
         committer = DuckLakeCommitter(
             lake,
             holder=holder_name(),
             clock=clock,
-            store=raw_store(settings),
+            store=raw,
             transformer=transformer,
             landing_ddl=landing_ddl,
             fault=fault_from_environment(),
             writer=settings.lake.writer,
             row_group_bytes=stream_budget.row_groups(settings.batch),
+            owns=lambda lake_id, stream: ownership.is_held(raw, stream, owner=Owner(lake=lake_id, catalog=lake.shown)),
         )
         try:
+            if found is None or found.lake != committer.lake_id:
+                own = Owner(lake=committer.lake_id, catalog=lake.shown)
+                ownership.claim_data_path(lake_store(settings), owner=own, take_over=settings.lake.take_over)
             lake.add_indexes()
             yield LeasedCommitter(committer, lease=held)
         finally:
             transformer.close()
             committer.close()
+
+
+def _data_path_owner(settings: Settings, *, lake: Backend) -> Owner | None:
+    """The lake that works in the DATA_PATH; None when nobody does.
+
+    Raises:
+        PrefixOwnedError: it is another one. The lake's own id is read only where the claim names another catalog, or
+            there is none yet: that one would be made for nothing.
+    """
+    store = lake_store(settings)
+    found = ownership.data_path_owner(store)
+    if found is not None and (found.catalog != lake.shown or not lake.exists()):
+        reader = DuckLakeReader(lake)
+        try:
+            own = Owner(lake=reader.lake_id() or "", catalog=lake.shown)
+        finally:
+            reader.close()
+        ownership.refuse_data_path(store, found, owner=own, take_over=settings.lake.take_over)
+    return found
 
 
 @contextmanager
@@ -411,9 +437,17 @@ def check_places(settings: Settings) -> None:
 
 
 def _place(address: str) -> str:
+    """A folder or prefix however it is written: links followed; dots, doubled slashes and escapes resolved."""
     parts = urlsplit(address)
-    path = unquote(parts.path) if parts.scheme == "file" else address
-    return path.rstrip("/") + "/"
+    if parts.scheme in ("", "file"):
+        return f"{Path(unquote(parts.path) if parts.scheme else address).expanduser().resolve()}/"
+    names: list[str] = []
+    for name in unquote(parts.path).split("/"):
+        if name == "..":
+            names = names[:-1]
+        elif name not in ("", "."):
+            names.append(name)
+    return "/".join([f"object storage {parts.netloc}", *names, ""])
 
 
 def _store(settings: Settings, url: str, *, setting: str, may_be_missing: bool = False) -> ObstoreStore:

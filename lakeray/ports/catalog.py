@@ -11,6 +11,7 @@ from lakeray.values.model import (
     Cursor,
     LastBatch,
     LedgerEntry,
+    LiveFile,
     Peak,
     PendingTransform,
     QuarantineEntry,
@@ -27,6 +28,13 @@ class Known:
     size_bytes: int
     live: bool
     """Whether its rows are in the landing table; False after clean-up."""
+
+
+class KnowsLake(Protocol):
+    """What tells one lake from another."""
+
+    def lake_id(self) -> str | None:
+        """The lake's id, made once with its catalog and kept wherever that moves to; None before there is a lake."""
 
 
 class PlanningReader(Protocol):
@@ -48,7 +56,7 @@ class PlanningReader(Protocol):
         """What the newest merges of the stream needed, the newest first; at most 20."""
 
 
-class CatalogReader(PlanningReader, Protocol):
+class CatalogReader(PlanningReader, KnowsLake, Protocol):
     """Reading the lake's bookkeeping. Never needs the lease. All calls raise ``CatalogError``."""
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
@@ -82,7 +90,7 @@ class CatalogReader(PlanningReader, Protocol):
         """Whether a processed table moved since the enriched models were last built."""
 
 
-class PlanningSnapshot(PlanningReader, Protocol):
+class PlanningSnapshot(PlanningReader, KnowsLake, Protocol):
     """The bookkeeping of several streams as it stood at one moment: what a run looks at before it takes the lease."""
 
     def landing_names(self, stream: StreamName) -> frozenset[str] | None:
@@ -122,6 +130,13 @@ class RunReader(CatalogReader, Protocol):
 
     def data_file_paths(self) -> Sequence[str]:
         """Every path that the catalog knows of a file, absolute or relative to its table."""
+
+    def live_files_below(self, place: str) -> Sequence[LiveFile]:
+        """The live files of every table that are kept below DATA_PATH.
+
+        Args:
+            place: DATA_PATH's address: converted copies are registered by their whole address.
+        """
 
     def catalog_version(self) -> str | None:
         """DuckLake's catalog format; None when there is no lake yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +33,21 @@ class ObjectStore(Protocol):
 
     def exists(self, key: str) -> bool:
         """Whether there is an object."""
+
+    def read_whole(self, key: str) -> bytes | None:
+        """All bytes of a small object, or None when there is none."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object unless there is one; False when there is. Of several at once exactly one writes."""
+
+    def exchange(self, key: str, data: bytes, *, instead_of: bytes) -> bool:
+        """Write an object in place of the one with these bytes; False when it has others by now, or is gone."""
+
+    def read_above(self, prefix: str, name: str) -> Sequence[tuple[str, bytes]]:
+        """The objects of this name in every folder above ``prefix``, with their addresses; nearest first.
+
+        Those above the raw prefix, too. What we may not read counts as not there.
+        """
 
     def put_file(self, key: str, path: Path) -> None:
         """Write the local file at ``path`` as the object, atomically."""

@@ -135,6 +135,13 @@ def _check_address(at: str, url: str) -> None:
         )
     if parts.scheme not in ("file", "s3") or (parts.scheme == "s3" and not parts.netloc):
         raise UsageError(at, expected="file:///folder or s3://bucket/prefix", found=f"the scheme {parts.scheme!r}")
+    if parts.scheme == "s3" and {"", ".", ".."} & set((parts.path.strip("/") or "prefix").split("/")):
+        raise UsageError(
+            at,
+            expected="a prefix without empty segments and dots: in a bucket they are names like any other",
+            found=url,
+            todo="Write the prefix as the objects' keys have it",
+        )
 
 
 def _split(at: str, url: str) -> SplitResult:

@@ -124,6 +124,8 @@ class LakeSettings:
     lease_timeout_s: float = 60.0
     """Postgres ends the session of a holder that gave no heartbeat for so long, and with it its lease."""
     writer: LakeWriter = LakeWriter.AUTO
+    take_over: str | None = None
+    """The id of a lake whose claims this one replaces, for it is gone or shall delete no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

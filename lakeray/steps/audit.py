@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lakeray.values.model import LedgerEntry, RegisteredPath, SourceFile, StreamName
+from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, SourceFile, StreamName
 
 
 class FindingKind(StrEnum):
@@ -21,6 +21,8 @@ class FindingKind(StrEnum):
     ROWS_DIFFER = "row_counts_differ"
     NOT_TRANSFORMED = "not_transformed"
     LEFTOVER = "left_by_a_killed_run"
+    DATA_FILE_GONE = "data_file_gone"
+    OWNED_BY_ANOTHER = "owned_by_another_lake"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,29 @@ def leftovers(
     )
 
 
+def gone_files(live: Iterable[LiveFile], *, there: Iterable[str], streams: Iterable[StreamName]) -> tuple[Finding, ...]:
+    """Files below the lake's DATA_PATH that a table needs and that storage no longer has.
+
+    Somebody deleted them: by hand, or as orphaned files, before they were committed or from another lake that works in
+    the same place. Of a landing table they are converted copies, which can be made again.
+
+    Args:
+        there: the keys below DATA_PATH.
+    """
+    names = {key.rpartition("/")[2] for key in there}
+    landing = {stream.landing_table: stream for stream in streams}
+    return tuple(
+        Finding(
+            kind=FindingKind.DATA_FILE_GONE,
+            stream=landing.get(file.table) if file.schema == "staging" else None,
+            path=file.path,
+            detail=f"{file.schema}.{file.table} needs it; scans of the table fail",
+        )
+        for file in live
+        if file.path.rpartition("/")[2] not in names
+    )
+
+
 def _findings(
     stream: StreamName,
     ledger: Sequence[LedgerEntry],
@@ -96,7 +121,8 @@ def _entry_findings(
     stream: StreamName, entry: LedgerEntry, registered: RegisteredPath | None, listed: SourceFile | None
 ) -> Iterator[Finding]:
     if registered is None:
-        yield _finding(FindingKind.NOT_REGISTERED, stream, entry.key, "the landing table has no such file")
+        if entry.rows:  # a file without rows is taken in, and there is nothing to register
+            yield _finding(FindingKind.NOT_REGISTERED, stream, entry.key, "the landing table has no such file")
     elif registered.rows != entry.rows * registered.times:
         detail = f"the ledger has {entry.rows} rows, the catalog {registered.rows}"
         yield _finding(FindingKind.ROWS_DIFFER, stream, entry.key, detail)

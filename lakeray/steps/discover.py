@@ -13,7 +13,7 @@ from itertools import islice
 
 from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
-from lakeray.values.keys import day_of, file_day, is_source_file, natural_order
+from lakeray.values.keys import day_of, file_day, is_claim, is_source_file, natural_order
 from lakeray.values.model import (
     Changed,
     Cursor,
@@ -59,7 +59,7 @@ def view_from(horizon: date | None, *, today: date, lookback_days: int) -> date 
 
 
 def list_since(store: ObjectStore, stream: StreamName, *, since: date | None, older: int = 0) -> Iterator[SourceFile]:
-    """The stream's source files from day ``since`` on, and perhaps some older ones; streamed.
+    """The stream's source files from day ``since`` on, perhaps some older ones, and lakes' claims; streamed.
 
     One request shows the top level: flat files, and the years. Each year at or after ``since`` is then listed in one
     go from the padded spelling of that day. An unpadded spelling of the same or a later day sorts after the padded
@@ -72,10 +72,23 @@ def list_since(store: ObjectStore, stream: StreamName, *, since: date | None, ol
     """
     root = f"{stream}/"
     top = store.list_level(root)
-    yield from (file for file in top.files if is_source_file(file.key))
+    yield from (file for file in top.files if _counts(file))
     room = _Room(left=older)
     for prefix in reversed(top.prefixes):  # the newest year first: the room for older objects is spent on the nearest
-        yield from (file for file in _below(store, prefix, since=since, room=room) if is_source_file(file.key))
+        yield from (file for file in _below(store, prefix, since=since, room=room) if _counts(file))
+
+
+def _counts(file: SourceFile) -> bool:
+    return is_source_file(file.key) or is_claim(file.key)
+
+
+def without_claims(listed: Iterable[SourceFile], *, into: list[SourceFile]) -> Iterator[SourceFile]:
+    """The source files of a listing; the claims among them are put into a list (P13)."""
+    for file in listed:
+        if is_claim(file.key):
+            into.append(file)
+        else:
+            yield file
 
 
 @dataclass(slots=True)

@@ -23,6 +23,8 @@ class Work(StrEnum):
     """There are files to validate and register (P3)."""
     REFUSE = "refuse"
     """A file does not fit the memory budget, and the policy is to refuse it (P5)."""
+    CLAIM = "claim"
+    """Objects are to be deleted one day, and the stream's prefix lacks the lake's claim (P13)."""
     CLEAN = "clean"
     """Rows behind the retention are merged and may leave the landing table (P13)."""
 
@@ -39,6 +41,8 @@ class Standing:
     """The oldest day whose rows are live and merged; None when there are none."""
     clean_before: date | None
     """Merged files of days before this one may go (exclusive); None when the cursor tells no day."""
+    is_claimed: bool = True
+    """Whether there is nothing to claim."""
 
 
 def work_of(planned: Plan, standing: Standing, *, contract: Contract, on_vanished: ObjectPolicy) -> frozenset[Work]:
@@ -49,6 +53,7 @@ def work_of(planned: Plan, standing: Standing, *, contract: Contract, on_vanishe
         Work.MERGE: not standing.is_merged,
         Work.TAKE_IN: bool(planned.batches),
         Work.REFUSE: bool(planned.oversize) and not planned.batches,
+        Work.CLAIM: not standing.is_claimed,
         Work.CLEAN: standing.oldest_merged_day is not None
         and standing.clean_before is not None
         and standing.oldest_merged_day < standing.clean_before,

@@ -3,6 +3,7 @@
     LakerayError
     ├── UsageError          fix the command or the settings, then run again          exit 2
     ├── LeaseHeldError      wait for the other committer, or stop it                 exit 3
+    ├── PrefixOwnedError    another lake deletes the same objects: choose which one      exit 1
     ├── TryAgainError       nothing is wrong with the data: run again later          exit 1
     │   ├── StorageError        the object store did not answer, or not wholly
     │   │   └── NotThereError       no bucket or folder, or not what was taken in from it: is storage.url right?
@@ -86,6 +87,12 @@ class LeaseHeldError(LakerayError):
 
     kind = "lease_held"
     exit_code = 3
+
+
+class PrefixOwnedError(LakerayError):
+    """Another lake deletes from this prefix (P13)."""
+
+    kind = "prefix_owned"
 
 
 class TryAgainError(LakerayError):

@@ -15,6 +15,8 @@ class FaultPoint(StrEnum):
     AFTER_DISCOVER = "after_discover"
     AFTER_NOTED = "after_noted"
     """What the stream's first plan lists is remembered, nothing is taken in."""
+    AFTER_CLAIMED = "after_claimed"
+    """The stream's prefix has the lake's claim, nothing is taken in."""
     AFTER_VALIDATE = "after_validate"
     BEFORE_COMMIT = "before_commit"
     """Everything is written in the transaction, COMMIT is not sent."""

@@ -13,6 +13,9 @@ from functools import lru_cache
 from lakeray.values.model import SourceFile
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CLAIM = "_lakeray.json"
+"""The name of a lake's claim. Readers of folders of Parquet leave out names that begin with an underscore; those of
+Airbyte's own objects begin with ``__airbyte``."""
 _SOURCE_FILE = re.compile(r"\.parquet(-\d+)?$")
 _HIVE_DAY = re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})(?:/|$)")
 _FLAT_DAY = re.compile(r"(?:^|/)(\d{4})_(\d{2})_(\d{2})_\d+_[^/]*$")
@@ -29,6 +32,19 @@ def is_source_file(key: str) -> bool:
 def shown(key: str) -> str:
     """The key for people: control characters percent-encoded, so that no terminal obeys them."""
     return _CONTROL.sub(lambda found: f"%{ord(found[0]):02X}", key)
+
+
+def is_claim(key: str) -> bool:
+    """Whether the object is a lake's claim, which says who deletes below its prefix (P13)."""
+    return key.rpartition("/")[2] == CLAIM
+
+
+def is_registered_as_it_lies(path: str, *, key: str) -> bool:
+    """Whether a registered path is the raw object itself, and no copy of it.
+
+    By its end: how ``storage.url`` was written when it was registered does not matter.
+    """
+    return path.endswith(f"/{key}")
 
 
 def day_of(key: str, *, otherwise: date) -> date:

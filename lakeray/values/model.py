@@ -243,6 +243,8 @@ class Plan:
     """Of all files that were listed."""
     live_files: int = 0
     """Live ledger entries of the days that were looked at: what a listing is expected to show (P3)."""
+    claims: tuple[SourceFile, ...] = ()
+    """Claims of lakes that delete below the stream's prefix, this one's too (P13)."""
     factor: Factor = DEFAULT
     """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
 
@@ -672,6 +674,16 @@ class CommitterWork:
     """Seconds at work: nobody else can write meanwhile."""
     seconds: float
     """Seconds from its first work to the end of its last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFile:
+    """A file that a table needs now."""
+
+    schema: str
+    table: str
+    path: str
+    """An address, or a name relative to the table's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ from lakeray.streams.generated import landing_ddl
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import LakerayError, LeaseLostError, TransformError
 from lakeray.values.faults import Fault, no_fault
+from lakeray.values.keys import is_claim
 from lakeray.values.model import (
     Accepted,
     Batch,
@@ -107,8 +108,8 @@ class Lake:
         return found.etag
 
     def keys(self) -> set[str]:
-        """Every object of the raw prefix."""
-        return {file.key for file in self.store.list_files("")}
+        """Every object of the raw prefix but lakes' claims."""
+        return {file.key for file in self.store.list_files("") if not is_claim(file.key)}
 
     def landing(self) -> list[tuple[Any, ...]]:
         """(pk, value) of every landing row, scanned."""

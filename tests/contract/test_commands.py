@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -12,6 +13,9 @@ from lakeray.cli.commands import doctor, plan, status, why
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import feed_json, feed_notes, feed_table
 from lakeray.run import Lakeray, feed_all
+from lakeray.steps.ownership import Owner, claim_of
+from lakeray.values.keys import CLAIM
+from lakeray.values.model import RawPolicy
 from tests.support.fakes.application import MemoryApplication
 from tests.support.fakes.feeds import key_for
 from tests.support.fakes.records import STREAM, row
@@ -75,6 +79,18 @@ def test_plan_and_status_say_of_a_wrong_place_what_the_feed_says(
     assert report.error["about"] in capsys.readouterr().out
     assert show(lake.open(), Output(as_json=True)) == 1
     assert report.error["todo"] in json.dumps(document(capsys))
+
+
+@pytest.mark.parametrize("show", [plan.show, status.show])
+def test_plan_and_status_name_the_other_lake_that_deletes_here(
+    lake: MemoryApplication, capsys: pytest.CaptureFixture[str], show: Callable[[Lakeray, Output], int]
+) -> None:
+    lake.world.put(KEY, row(1))
+    lake.world.store.put(f"{STREAM}/{CLAIM}", claim_of(Owner(lake="another", catalog="sqlite:/elsewhere")))
+    assert show(lake.open(), Output(as_json=False)) == 1
+    assert "lake another (catalog sqlite:/elsewhere)" in capsys.readouterr().out
+    lake.configure(retention=replace(lake.settings.retention, raw=RawPolicy.KEEP))
+    assert show(lake.open(), Output(as_json=True)) == 0
 
 
 def test_an_object_that_changed_is_told_by_status_plan_quarantine_and_why_until_it_is_retried(

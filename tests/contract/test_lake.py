@@ -845,6 +845,31 @@ def test_kept_objects_that_somebody_else_had_scheduled_are_taken_off_the_list(on
     assert lake.keys() == {A, C}
 
 
+def test_without_a_grace_period_kept_objects_survive_a_foreign_expiry_and_clean_up(on_disk: OnDisk) -> None:
+    """With one they do not, until it is over (ADR 0024): what no snapshot shows is DuckLake's to delete."""
+    lake = on_disk
+    for number, key in enumerate((A, C)):
+        lake.put(key, row(number))
+    assert lake.feed(raw=RawRules(), snapshot_days=-36500).kept == 1  # none, by the clock of the test
+    lake.transformer.query("CALL ducklake_expire_snapshots('lakehouse', older_than => '2100-01-01'::TIMESTAMPTZ)")
+    lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+    assert (lake.keys(), lake.landing()) == ({A, C}, [(1, "")])
+
+
+def test_an_expiry_takes_the_oldest_snapshots_alone_though_a_clock_went_back(on_disk: OnDisk) -> None:
+    """Else a snapshot between two that are gone would show files that an expiry took out of the catalog."""
+    lake = on_disk
+    lake.put(A, row(1))
+    lake.feed(retention_days=99)
+    snapshots = "__ducklake_metadata_lakehouse.ducklake_snapshot"
+    numbers = [number for (number,) in lake.transformer.query(f"SELECT snapshot_id FROM {snapshots} ORDER BY ALL")]
+    ahead = numbers[2]
+    lake.transformer.query(f"UPDATE {snapshots} SET snapshot_time = '2200-01-01' WHERE snapshot_id = {ahead}")
+    lake.committer.expire(older_than=EVER)
+    left = [number for (number,) in lake.transformer.query(f"SELECT snapshot_id FROM {snapshots} ORDER BY ALL")]
+    assert left[: len(numbers) - 2] == numbers[2:]
+
+
 def test_what_no_removal_lets_go_is_not_deleted_whoever_took_it_out_of_landing(on_disk: OnDisk) -> None:
     lake = on_disk
     for number, key in enumerate((A, C)):

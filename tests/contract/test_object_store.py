@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from obstore.store import S3Store
 
+from lakeray.adapters.storage import small_objects
 from lakeray.adapters.storage.object_store import open_store
 from lakeray.steps.discover import list_since
 from lakeray.values.errors import NotThereError, StorageError, UsageError
@@ -146,6 +149,117 @@ def test_reading_past_the_end_is_a_storage_error(store: Writable, put) -> None:
             store.read_range("shop/a.parquet", start=start, length=length)
 
 
+# ---- small objects that several write at once ------------------------------------------------------------------------
+
+
+def test_an_object_is_created_once_and_read_whole(store: Writable) -> None:
+    assert store.read_whole("shop/orders/note.json") is None
+    assert store.create("shop/orders/note.json", b"one")
+    assert not store.create("shop/orders/note.json", b"two")
+    assert store.read_whole("shop/orders/note.json") == b"one"
+    assert keys(store) == ["shop/orders/note.json"]
+
+
+def test_of_many_that_create_an_object_one_does(store: Writable) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda number: store.create("shop/note.json", b"%d" % number), range(32)))
+    assert made.count(True) == 1
+    assert store.read_whole("shop/note.json") == b"%d" % made.index(True)
+
+
+def test_an_object_is_exchanged_only_for_what_it_is(store: Writable) -> None:
+    assert not store.exchange("shop/note.json", b"two", instead_of=b"one")
+    store.create("shop/note.json", b"one")
+    assert not store.exchange("shop/note.json", b"three", instead_of=b"two")
+    assert store.read_whole("shop/note.json") == b"one"
+    assert store.exchange("shop/note.json", b"two", instead_of=b"one")
+    assert store.read_whole("shop/note.json") == b"two" and keys(store) == ["shop/note.json"]
+
+
+def test_of_many_that_exchange_an_object_one_does(store: Writable) -> None:
+    store.create("shop/note.json", b"old")
+    with ThreadPoolExecutor(8) as pool:
+        won = list(
+            pool.map(lambda number: store.exchange("shop/note.json", b"%d" % number, instead_of=b"old"), range(32))
+        )
+    assert won.count(True) == 1
+    assert store.read_whole("shop/note.json") == b"%d" % won.index(True)
+
+
+class WithoutConditions(BaseHTTPRequestHandler):
+    """An S3 of one object that knows no ``If-None-Match`` and no ``If-Match``: it leaves them out, or refuses."""
+
+    status = 200
+    data = b""
+
+    def do_PUT(self) -> None:
+        made = type(self)
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        refused = made.status != 200 and ("If-None-Match" in self.headers or "If-Match" in self.headers)
+        if not refused:
+            made.data = sent
+        self._answer(made.status if refused else 200, b"<Error><Code>NotImplemented</Code></Error>" if refused else b"")
+
+    def do_GET(self) -> None:
+        self._answer(200 if self.data else 404, self.data)
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"one"')
+        self.send_header("Last-Modified", "Sun, 01 Mar 2026 00:00:00 GMT")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("status", [200, 400, 501])
+def test_a_bucket_that_knows_no_conditions_takes_an_object_all_the_same(status: int) -> None:
+    handler = type("Handler", (WithoutConditions,), {"status": status})
+    with serving(handler) as endpoint:
+        bucket = S3Store(
+            "landing",
+            endpoint=endpoint,
+            access_key_id="a",
+            secret_access_key="b",
+            client_options={"allow_http": True},
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=5)},
+        )
+        assert small_objects.create(bucket, "note.json", b"one")
+        assert small_objects.exchange_in_bucket(bucket, "note.json", b"two", instead_of=b"one")
+        assert not small_objects.exchange_in_bucket(bucket, "note.json", b"three", instead_of=b"one")
+    assert handler.data == b"two"
+
+
+def test_a_small_object_makes_no_folder_that_must_be_there(tmp_path: Path) -> None:
+    raw = open_store((tmp_path / "raw").as_uri())
+    assert raw.read_whole("shop/note.json") is None
+    with pytest.raises(NotThereError):
+        raw.create("shop/note.json", b"one")
+    assert not (tmp_path / "raw").exists()
+    lake = open_store((tmp_path / "lake").as_uri(), setting="lake.data_path", may_be_missing=True)
+    assert lake.read_whole("note.json") is None and not (tmp_path / "lake").exists()
+    assert lake.create("note.json", b"one") and lake.read_whole("note.json") == b"one"
+
+
+def test_objects_of_a_name_are_found_in_the_folders_above(store: Writable) -> None:
+    for key in ("note.json", "shop/note.json", "shop/orders/note.json", "shop/orders/other.json", "bar/note.json"):
+        store.create(key, key.encode())
+    found = [(address, data) for address, data in store.read_above("shop/orders/", "note.json")]
+    assert [data for _, data in found][:2] == [b"shop/note.json", b"note.json"]
+    assert found[0][0].endswith("/shop/note.json")
+
+
+def test_a_folder_shows_what_lies_above_it_whatever_link_leads_there(tmp_path: Path) -> None:
+    (tmp_path / "real" / "raw").mkdir(parents=True)
+    (tmp_path / "real" / "note.json").write_bytes(b"above")
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "raw")
+    (found,) = open_store((tmp_path / "link").as_uri()).read_above("shop/", "note.json")
+    assert found == (str(tmp_path / "real" / "note.json"), b"above")
+
+
 def test_a_page_is_not_the_end(store: Writable, put) -> None:
     for number in range(1050):
         put(f"shop/orders/year=2026/month=01/day=01/part_{number}.parquet", b"x")
@@ -164,7 +278,7 @@ def nowhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Writable
         yield open_store((tmp_path / "raw").as_uri())
         assert not (tmp_path / "raw").exists()
     else:
-        with without_buckets() as endpoint:
+        with serving(NoSuchBucket) as endpoint:
             yield open_store("s3://landing/raw", endpoint_url=endpoint, access_key_id="a", secret_access_key="b")
 
 
@@ -185,8 +299,8 @@ class NoSuchBucket(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def without_buckets() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), NoSuchBucket)
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

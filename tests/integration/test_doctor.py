@@ -7,10 +7,11 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.support.real.lake import Lake, Ran
-from tests.support.real.parquet import record, write
+from tests.support.real.parquet import RECORD, record, write
 from tests.support.real.processes import lakeray
 
 GONE, CHANGED, TWICE, SOUND = "klaviyo/metrics", "klaviyo/lists", "klaviyo/flows", "klaviyo/campaigns"
@@ -76,7 +77,7 @@ def test_doctor_finds_a_file_that_is_registered_twice(damaged: Damaged) -> None:
 
 
 def test_a_feed_takes_neither_the_changed_nor_the_vanished_object_in_again(damaged: Damaged) -> None:
-    """And says that they are there: nothing is answered wrongly without a word (P14)."""
+    """And says that they are there: nothing is answered wrongly without a word (P14). What changed leaves landing."""
     before = damaged.lake.ledger_keys()
     feed = damaged.lake.ok("feed", STREAMS)
     told = {name: feed.stream(name) for name in (GONE, CHANGED, TWICE, SOUND)}
@@ -91,7 +92,7 @@ def test_a_feed_takes_neither_the_changed_nor_the_vanished_object_in_again(damag
     assert "changed" in damaged.lake.document("why", key(CHANGED, 1))["verdict"]
 
 
-LEFT = "left_by_a_killed_run"
+LEFT, LOST = "left_by_a_killed_run", "data_file_gone"
 
 
 def test_doctor_finds_what_a_killed_run_left_and_deletes_that_alone(tmp_path: Path, extension_directory: Path) -> None:
@@ -133,3 +134,37 @@ def test_doctor_merges_what_a_killed_feed_registered(tmp_path: Path, extension_d
     lake.ok("doctor", f"+stream={GONE}", "repair=not_transformed")
     assert lake.ok("doctor", f"+stream={GONE}").document["findings"] == []
     assert lake.processed(GONE, "id") == [("one",)]
+
+
+@pytest.mark.parametrize("writer", ["catalog", "extension"])
+def test_a_file_without_rows_is_no_damage(tmp_path: Path, extension_directory: Path, writer: str) -> None:
+    """It was: repair forgot it, the feed took it in again, and so for ever."""
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    write(lake.raw / key(GONE, 0), record("one"))
+    write(lake.raw / key(GONE, 1))
+    assert lake.ok("feed", f"+stream={GONE}", f"lake.writer={writer}").stream(GONE)["files"] == 2
+    assert lake.ok("doctor", f"+stream={GONE}").document["findings"] == []
+    assert lake.ok("doctor", f"+stream={GONE}", "repair=all").document["mended"] == []
+    assert lake.ok("feed", f"+stream={GONE}").stream(GONE)["status"] == "nothing_new"
+    assert "taken in" in lake.document("why", key(GONE, 1))["verdict"]
+
+
+def test_doctor_finds_files_of_the_lake_that_somebody_deleted(tmp_path: Path, extension_directory: Path) -> None:
+    """A converted copy is made again from its raw object; whose rows are nowhere else, nobody can bring back."""
+    lake = Lake.new(tmp_path / "lake", extensions=extension_directory)
+    times = {**RECORD, "_airbyte_extracted_at": pa.int64()}
+    write(lake.raw / key(GONE, 0), record("copied", _airbyte_extracted_at=1_767_312_000_123), types=times)
+    lake.ok("feed", f"+stream={GONE}")
+    (copy,) = (lake.root / "lake/converted").rglob("*.parquet")
+    (table,) = (lake.root / "lake/main/int_klaviyo__metrics").glob("*.parquet")
+    copy.unlink()
+    table.rename(tmp_path / "elsewhere")
+    found = lake.run("doctor", f"+stream={GONE}")
+    stated = {(item["kind"], item["stream"], item["path"]) for item in found.document["findings"]}
+    assert (found.code, stated) == (1, {(LOST, GONE, str(copy)), (LOST, "*", table.name)})
+    repaired = lake.run("doctor", f"+stream={GONE}", "repair=all")
+    assert (repaired.code, [item["path"] for item in repaired.document["not_mended"]]) == (1, [table.name])
+    (tmp_path / "elsewhere").rename(table)
+    assert lake.ok("feed", f"+stream={GONE}").stream(GONE)["files"] == 1
+    assert (copy.exists(), lake.landing(GONE, "id"), lake.processed(GONE, "id")) == (True, [("copied",)], [("copied",)])
+    assert lake.ok("doctor", f"+stream={GONE}").document["findings"] == []

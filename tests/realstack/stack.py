@@ -24,6 +24,7 @@ import psycopg
 from obstore.store import S3Store
 
 from lakeray.adapters.services import postgres, seaweedfs, state
+from lakeray.values.keys import is_claim
 from tests.support.real.lake import PROJECT, Ran, Row, events_of, plain_environment
 from tests.support.real.processes import lakeray
 
@@ -162,6 +163,8 @@ class RealLake:
     """A proxy's, instead of SeaweedFS's own."""
     postgres_port: int | None = None
     """A proxy's, instead of Postgres's own."""
+    raw: int | None = None
+    """Another lake's number, whose raw prefix it shares."""
     host: str = "127.0.0.1"
     """Where these ports are."""
 
@@ -178,7 +181,7 @@ class RealLake:
             f"paths.root={self.stack.root}",
             f"lake.schema={self.schema}",
             f"lake.data_path=s3://landing/lake-{self.number}/",
-            f"storage.url=s3://landing/raw-{self.number}",
+            f"storage.url=s3://landing/raw-{self.number if self.raw is None else self.raw}",
             f"+stream=[{','.join(self.streams)}]",
             "output=json",
         ]
@@ -224,13 +227,14 @@ class RealLake:
         return found
 
     def objects(self) -> set[str]:
-        """The keys of the raw objects."""
+        """The keys of the raw objects; lakes' claims are none."""
         store = self._store()
         prefix = f"raw-{self.number}/"
-        return {meta["path"].removeprefix(prefix) for page in obstore.list(store, prefix=prefix) for meta in page}
+        listed = (meta["path"] for page in obstore.list(store, prefix=prefix) for meta in page)
+        return {path.removeprefix(prefix) for path in listed if not is_claim(path)}
 
     @contextlib.contextmanager
-    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connection(self, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
         """The lake as another program sees it, past any proxy."""
         services = self.stack.state
         config = {
@@ -245,9 +249,8 @@ class RealLake:
         with duckdb.connect(config=config) as connection:
             connection.execute("LOAD ducklake; LOAD postgres_scanner; LOAD httpfs; SET TimeZone = 'UTC'")
             connection.execute(f"CREATE SECRET ({secret})")
-            connection.execute(
-                f"ATTACH 'ducklake:postgres:{catalog}' AS lakehouse (METADATA_SCHEMA '{self.schema}', READ_ONLY)"
-            )
+            options = f"METADATA_SCHEMA '{self.schema}'{', READ_ONLY' if read_only else ''}"
+            connection.execute(f"ATTACH 'ducklake:postgres:{catalog}' AS lakehouse ({options})")
             yield connection
 
     def snapshots(self) -> int:

@@ -19,12 +19,13 @@ SAMPLE_OF_POINTS = (
     FaultPoint.AFTER_ORIGINALS,
 )
 ONCE_A_FEED = {
+    FaultPoint.AFTER_CLAIMED,
     FaultPoint.AFTER_NOTED,
     FaultPoint.BEFORE_EXPIRE,
     FaultPoint.AFTER_EXPIRE,
     FaultPoint.AFTER_ORIGINALS,
 }
-"""A feed notes once what was there before, and lets old snapshots go once: the second time is that of the next feed."""
+"""A feed claims once, notes once what was there, and lets old snapshots go once: the second time is the next feed's."""
 FAULT = "kill -9 of the feed"
 
 

@@ -23,8 +23,16 @@ from hypothesis.stateful import (
 from lakeray.feed import plan_clean, plan_stream, remove
 from lakeray.steps.clean import RawRules
 from lakeray.steps.discover import horizon
-from lakeray.values.keys import day_of
-from lakeray.values.model import LedgerEntry, ObjectPolicy, RawPolicy, Removal, StreamReport, StreamStatus
+from lakeray.values.keys import day_of, is_claim
+from lakeray.values.model import (
+    LedgerEntry,
+    ObjectPolicy,
+    RawPolicy,
+    Removal,
+    SourceFile,
+    StreamReport,
+    StreamStatus,
+)
 from tests.support.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
 from tests.support.fakes.lake import CRASH_POINTS, SET_ASIDE_POINTS, Crash
 from tests.support.fakes.records import STREAM, Row, newest, row
@@ -138,6 +146,10 @@ class Stream(RuleBasedStateMachine):
         for key, etag in data.draw(st.permutations(self.live_as_taken_in()))[:count]:
             self.moved.add((key, etag))
             self.world.store.delete(key)
+
+    def objects(self) -> list[SourceFile]:
+        """Every object of the prefix but the lake's claim."""
+        return [file for file in self.world.store.list_files("") if not is_claim(file.key)]
 
     # ---- what runs -------------------------------------------------------------------------------------------------
 
@@ -316,7 +328,7 @@ class Stream(RuleBasedStateMachine):
         return sorted((entry.key, entry.etag) for entry, now in found if now is not None and now.etag == entry.etag)
 
     def good_in_storage(self) -> set[tuple[str, str]]:
-        listed = {(file.key, file.etag) for file in self.world.store.list_files("")}
+        listed = {(file.key, file.etag) for file in self.objects()}
         return listed & set(self.rows)
 
     def everything_in_view_is_in(self) -> None:
@@ -401,7 +413,7 @@ class Stream(RuleBasedStateMachine):
     @invariant()
     def only_expired_objects_are_gone(self) -> None:
         """P13: storage loses what was removed and nothing else."""
-        there = {file.key for file in self.world.store.list_files("")}
+        there = {file.key for file in self.objects()}
         removed = {entry.key for entry in self.ledger() if entry.removed_at is not None}
         assert {key for key, _ in self.rows} - there <= removed | {key for key, _ in self.moved}
 
@@ -411,11 +423,11 @@ class Stream(RuleBasedStateMachine):
         noted = self.world.catalog.head.existing.get(STREAM)
         if noted is None:
             assert not self.ledger()
-            self.listed = {file.key: file.etag for file in self.world.store.list_files("")}
+            self.listed = {file.key: file.etag for file in self.objects()}
             return
         assert noted == self.listed
         raw = self.world.rules.raw
-        there = {file.key for file in self.world.store.list_files("")} | {key for key, _ in self.moved}
+        there = {file.key for file in self.objects()} | {key for key, _ in self.moved}
         if raw.raw is RawPolicy.KEEP:
             assert {key for key, _ in self.rows} <= there and not self.world.catalog.scheduled
         elif not raw.delete_existing:

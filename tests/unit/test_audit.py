@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from lakeray.steps.audit import Finding, FindingKind, audit, leftovers
-from lakeray.values.model import LedgerEntry, RegisteredPath, SourceFile, StreamName
+from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers
+from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, SourceFile, StreamName
 
 STREAM = StreamName("shop", "orders")
 KEY = f"{STREAM}/year=2026/month=01/day=01/part_0.parquet"
@@ -105,3 +105,24 @@ def test_a_leftover_is_old_and_unknown_by_its_name() -> None:
             kind=FindingKind.LEFTOVER, stream=None, path="/lake/main/t/ducklake-left.parquet", detail="1,500 bytes"
         ),
     )
+
+
+def test_a_file_without_rows_is_taken_in_and_not_registered() -> None:
+    assert audited(ledger=(replace(ENTRY, rows=0),), registered=()) == []
+    assert audited(registered=()) == [(FindingKind.NOT_REGISTERED, KEY)]
+
+
+def test_files_that_a_table_needs_and_storage_lost_are_told_by_their_stream_if_they_can_be_made_again() -> None:
+    live = [
+        LiveFile(schema="staging", table=STREAM.landing_table, path="s3://lake/converted/x/copy.parquet"),
+        LiveFile(schema="staging", table="stg_of_nobody", path="s3://lake/converted/x/other.parquet"),
+        LiveFile(schema="main", table=STREAM.processed_table, path="lost.parquet"),
+        LiveFile(schema="main", table=STREAM.processed_table, path="there.parquet"),
+    ]
+    found = gone_files(live, there=["main/int_x/there.parquet"], streams=[STREAM])
+    assert [(item.kind, item.stream, item.path) for item in found] == [
+        (FindingKind.DATA_FILE_GONE, STREAM, live[0].path),
+        (FindingKind.DATA_FILE_GONE, None, live[1].path),
+        (FindingKind.DATA_FILE_GONE, None, live[2].path),
+    ]
+    assert f"main.{STREAM.processed_table} needs it" in found[2].detail

@@ -123,7 +123,7 @@ def test_ten_after_two_a_renamed_twin_and_yesterdays_file_are_taken_in(world: Fe
 # ---- stopping ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("asked", "batches"), list(enumerate([0, 0, 0, 1, 1, 1, 2, 2])))
+@pytest.mark.parametrize(("asked", "batches"), list(enumerate([0, 0, 0, 0, 1, 1, 1, 2, 2])))
 def test_a_stop_takes_effect_between_steps_and_the_rest_comes_later(world: FeedWorld, asked: int, batches: int) -> None:
     for number in range(2):
         world.put(name(number), row(number))

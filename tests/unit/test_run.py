@@ -8,12 +8,14 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.feed import Days
-from lakeray.run import choose_executor, feed_all, replay_all
+from lakeray.feed import Days, plan_stream
+from lakeray.run import choose_executor, feed_all, refusal_of, replay_all
 from lakeray.settings.values import ExecutorChoice
 from lakeray.steps import discover
+from lakeray.steps.ownership import Owner, claim_of
 from lakeray.values.errors import UsageError
-from lakeray.values.model import ObjectPolicy, StreamStatus
+from lakeray.values.keys import CLAIM
+from lakeray.values.model import ObjectPolicy, RawPolicy, StreamStatus
 from tests.support.fakes.application import ORDERS, MemoryApplication
 from tests.support.fakes.feeds import key_for
 from tests.support.fakes.records import STREAM, row
@@ -51,6 +53,29 @@ def test_a_run_without_work_takes_no_lease_and_says_nothing_new_or_what_it_waits
     opened = fed(lake).opened_committers
     (report,) = feed_all(lake.open(), stop=never).streams
     assert (report.status, lake.opened_committers) == (StreamStatus.NOTHING_NEW, opened)
+
+
+def refusal(lake: MemoryApplication) -> str | None:
+    """Why a feed would not begin, as plan and status say it."""
+    app = lake.open()
+    (stream,) = app.streams()
+    rules = app.rules(stream)
+    error = refusal_of(app, rules, plan_stream(rules, app.planning_ports()))
+    return None if error is None else error.kind
+
+
+def test_a_feed_that_would_not_begin_is_foretold(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    assert refusal(lake) is None
+    fed(lake).world.store.put(f"{STREAM}/{CLAIM}", claim_of(Owner(lake="another", catalog="elsewhere")))
+    assert refusal(lake) == "prefix_owned"
+    lake.configure(retention=replace(lake.settings.retention, raw=RawPolicy.KEEP))
+    assert refusal(lake) is None
+    assert not feed_all(lake.open(), stop=never).failed  # it reads beside the other
+    lake.world.store.delete(KEY)
+    assert refusal(lake) == "not_there"
+    lake.configure(feed=replace(lake.settings.feed, accept_empty=True))
+    assert refusal(lake) is None
 
 
 def refused(lake: MemoryApplication) -> dict[str, str]:

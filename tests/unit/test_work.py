@@ -60,6 +60,7 @@ def found(planned: Plan, standing: Standing = IDLE, *, gone: ObjectPolicy = REPO
             {Work.OBJECTS},
         ),
         (replace(EMPTY, waiting=(FILE,)), IDLE, {}, set()),
+        (EMPTY, replace(IDLE, is_claimed=False), {}, {Work.CLAIM}),
         (EMPTY, replace(IDLE, oldest_merged_day=date(2026, 1, 1), clean_before=date(2026, 1, 1)), {}, set()),
         (EMPTY, replace(IDLE, oldest_merged_day=date(2026, 1, 1), clean_before=date(2026, 1, 2)), {}, {Work.CLEAN}),
         (EMPTY, replace(IDLE, oldest_merged_day=date(2026, 1, 1)), {}, set()),

@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
+from lakeray.adapters.storage import small_objects
 from lakeray.adapters.storage.exact import REPLACED, ExactBucket, ExactFolder, ExactKeys, has_control_characters, is_odd
 from lakeray.adapters.storage.place import RAW, Place
 from lakeray.ports.storage import Level
@@ -113,6 +114,44 @@ class ObstoreStore:
         """Whether there is an object."""
         return self.head(key) is not None
 
+    def read_whole(self, key: str) -> bytes | None:
+        """All bytes of a small object, or None."""
+        if not self._place.is_there():
+            return None
+        try:
+            with _storage(f"reading {key}"):
+                return bytes(obstore.get(self._store, self._prefix + key).bytes())
+        except FileNotFoundError:
+            return None
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object unless there is one.
+
+        Raises:
+            NotThereError: there is no such folder; it is not made for this.
+        """
+        is_there = self._is_listed()
+        with _storage(f"writing {key}"):
+            if not is_there:
+                self._make_folder()
+            return small_objects.create(self._store, self._prefix + key, data)
+
+    def exchange(self, key: str, data: bytes, *, instead_of: bytes) -> bool:
+        """Write an object in place of the one with these bytes."""
+        with _storage(f"writing {key}"):
+            if self._place.folder is not None:
+                return small_objects.exchange_in_folder(Path(self._base_url) / key, data, instead_of=instead_of)
+            return small_objects.exchange_in_bucket(self._store, self._prefix + key, data, instead_of=instead_of)
+
+    def read_above(self, prefix: str, name: str) -> Sequence[tuple[str, bytes]]:
+        """The objects of this name in every folder above ``prefix``."""
+        with _storage(f"looking above {prefix}"):
+            if self._place.folder is not None:
+                return small_objects.read_above_in_folder(Path(self._base_url).resolve() / prefix, name)
+            found = small_objects.read_above_in_bucket(self._store, self._prefix + prefix, name)
+            bucket = self._base_url.split("://", 1)[-1].split("/", 1)[0]
+            return [(f"s3://{bucket}/{path}", data) for path, data in found]
+
     def put_file(self, key: str, path: Path) -> None:
         """Write a local file as the object: staged and renamed, or one upload, so nobody sees half of it."""
         if is_odd(key):
@@ -120,8 +159,7 @@ class ObstoreStore:
                 self._exact.put_file(key, path)
             return
         with _storage(f"writing {key}"):
-            if self._place.folder is not None:
-                self._place.folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             obstore.put(self._store, self._prefix + key, path)
 
     def read_range(self, key: str, *, start: int, length: int) -> bytes:
@@ -173,6 +211,10 @@ class ObstoreStore:
         if not self._place.is_there():
             raise FileNotFoundError(key)
         return bytes(obstore.get_range(self._store, self._prefix + key, start=start, length=length))
+
+    def _make_folder(self) -> None:
+        if self._place.folder is not None:
+            self._place.folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def _store(self) -> LocalStore | S3Store:

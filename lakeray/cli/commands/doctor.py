@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Table, human_bytes
-from lakeray.feed import merge_budget
+from lakeray.feed import merge_budget, owner_of
 from lakeray.ports.committer import Committer
 from lakeray.ports.storage import RawStore
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings, StreamSettings
-from lakeray.steps.audit import Finding, FindingKind, audit, leftovers
-from lakeray.steps.discover import list_since
+from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers
+from lakeray.steps.discover import list_since, without_claims
 from lakeray.steps.merge import catch_up
+from lakeray.steps.ownership import others
 from lakeray.values.errors import UsageError, nearest
-from lakeray.values.model import Removal, SourceFile, StreamName
+from lakeray.values.model import RawPolicy, Removal, SourceFile, StreamName
 
 _HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER)
 FORGET = "would be forgotten", "forgotten; the next feed takes in what is there"
@@ -30,6 +31,7 @@ MENDABLE = {
     FindingKind.ROWS_DIFFER: FORGET,
     FindingKind.NOT_TRANSFORMED: ("would be merged", "merged"),
     FindingKind.LEFTOVER: ("would be deleted", "deleted"),
+    FindingKind.DATA_FILE_GONE: FORGET,
 }
 """What a repair does to a finding of the kind, before and after it is done."""
 LEFT_AFTER = timedelta(days=1)
@@ -45,7 +47,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
 def show(app: Lakeray, out: Output) -> int:
     """The same, of an application that is open."""
     findings = [finding for stream in app.streams() for finding in examine(app, stream)]
-    findings += left_behind(app)
+    findings += below_data_path(app)
     if app.settings.repair is not None:
         return repair(app, findings, kind=app.settings.repair, out=out)
     facts = facts_of(app)
@@ -68,6 +70,7 @@ def facts_of(app: Lakeray) -> dict[str, str]:
     skews = app.machine.clock_skews(now=app.clock.now())
     return {
         **app.machine.versions(),
+        "lake": app.reader.lake_id() or "not made yet",
         "DuckLake catalog": app.reader.catalog_version() or "not made yet",
         "free disk under paths.root": human_bytes(app.machine.free_bytes()),
         "lease": app.machine.lease_holder() or "free",
@@ -83,21 +86,48 @@ def _kept(app: Lakeray) -> dict[str, str]:
 
 def examine(app: Lakeray, stream: StreamSettings) -> Sequence[Finding]:
     """The disagreements of one stream. Lists its whole prefix."""
-    name = stream.name
-    return audit(
+    name, claims = stream.name, list[SourceFile]()
+    objects = {file.key: file for file in without_claims(list_since(app.store, name, since=None), into=claims)}
+    found = audit(
         name,
         ledger=app.reader.registered(name, first=date.min, last=date.max),
         registered=app.reader.landing_paths(name),
-        objects={file.key: file for file in list_since(app.store, name, since=None)},
+        objects=objects,
         transformed_snapshot=app.reader.cursor(name).transformed_snapshot,
     )
+    return [*_owned_by_others(app, stream, claims), *found]
 
 
-def left_behind(app: Lakeray) -> Sequence[Finding]:
+def _owned_by_others(app: Lakeray, stream: StreamSettings, claims: Sequence[SourceFile]) -> Iterator[Finding]:
+    """Claims of other lakes, where this one deletes, too."""
+    rules = app.rules(stream)
+    if rules.raw.raw is RawPolicy.KEEP:
+        return
+    for key, owner in others(app.store, claims, owner=owner_of(app.reader, catalog=app.catalog)):
+        yield Finding(
+            kind=FindingKind.OWNED_BY_ANOTHER,
+            stream=stream.name,
+            path=app.store.url(key),
+            detail=f"{owner} deletes the objects below",
+        )
+
+
+def below_data_path(app: Lakeray) -> Sequence[Finding]:
+    """Files that tables need and that are gone, and what killed commands left, temporary files too."""
+    lake, _ = _places(app)
+    # The catalog first: a file that is committed in between is not missed.
+    live = app.reader.live_files_below(lake.url(""))
+    files = list(lake.list_files(""))
+    streams = [stream.name for stream in app.streams()]
+    gone = gone_files(live, there=[file.key for file in files], streams=streams)
+    return [*gone, *_left_behind(app, files)]
+
+
+def _left_behind(app: Lakeray, files: Sequence[SourceFile]) -> Sequence[Finding]:
     """What killed commands left: files below DATA_PATH that the catalog does not know, and temporary ones."""
     before = app.clock.now() - LEFT_AFTER
     lake, temp = _places(app)
-    ours = (file for file in lake.list_files("") if _is_made_by_a_lake(file))
+    ours = (file for file in files if _is_made_by_a_lake(file))
     in_lake = leftovers(ours, known_paths=app.reader.data_file_paths(), before=before, url=lake.url)
     return in_lake + leftovers(temp.list_files(""), known_paths=(), before=before, url=temp.url)
 
@@ -116,7 +146,7 @@ def _of(finding: Finding) -> str:
 
 
 def repair(app: Lakeray, findings: Sequence[Finding], *, kind: str, out: Output) -> int:
-    """Mend one kind of finding, or all of them.
+    """Mend one kind of finding, or all of them; exits 1 when there is one that nothing here can mend.
 
     Raises:
         UsageError: no such kind.
@@ -124,18 +154,29 @@ def repair(app: Lakeray, findings: Sequence[Finding], *, kind: str, out: Output)
     kinds = [str(item) for item in MENDABLE]
     if kind not in (*kinds, "all"):
         raise UsageError("repair", expected=f"{', '.join(kinds)} or all", found=repr(kind), todo=nearest(kind, kinds))
-    chosen = [item for item in findings if kind in ("all", str(item.kind))]
+    asked = [item for item in findings if kind in ("all", str(item.kind))]
+    chosen = [item for item in asked if _is_mendable(item)]
+    left = [item for item in asked if not _is_mendable(item)]
     dry_run = app.settings.doctor.dry_run
     if chosen and not dry_run:
         with app.committer() as committer:
             _mend_all(app, committer, chosen)
     lines = [f"{item.path}: {item.kind}: {MENDABLE[item.kind][0 if dry_run else 1]}" for item in chosen]
-    document = {
-        "dry_run": dry_run,
-        "mended": [{"kind": str(item.kind), "stream": _of(item), "path": item.path} for item in chosen],
-    }
+    lines += [f"{item.path}: {item.kind}: cannot be mended here; see the runbook" for item in left]
+    document = {"dry_run": dry_run, "mended": _named(chosen), "not_mended": _named(left)}
     out.result(document, text="\n".join(lines) or "Nothing to mend.")
-    return 0
+    return 1 if left else 0
+
+
+def _named(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    return [{"kind": str(item.kind), "stream": _of(item), "path": item.path} for item in findings]
+
+
+def _is_mendable(finding: Finding) -> bool:
+    if finding.kind is FindingKind.DATA_FILE_GONE:
+        # Of a landing table it is a converted copy, which a feed makes again; of another table nobody has its rows.
+        return finding.stream is not None
+    return finding.kind in MENDABLE
 
 
 def _mend_all(app: Lakeray, committer: Committer, findings: Sequence[Finding]) -> None:
@@ -156,7 +197,7 @@ def _mend_all(app: Lakeray, committer: Committer, findings: Sequence[Finding]) -
 
 def _delete_leftovers(app: Lakeray) -> None:
     # Looked for again: with the lease nobody can commit a file that was unknown a moment ago.
-    wanted = {finding.path for finding in left_behind(app)}
+    wanted = {finding.path for finding in _left_behind(app, list(_places(app)[0].list_files("")))}
     for place in _places(app):
         for file in place.list_files(""):
             if place.url(file.key) in wanted:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Foreseen, human_seconds, plan_json, plan_tables
-from lakeray.feed import leaving_of, missing_of, plan_stream
-from lakeray.run import Lakeray
+from lakeray.feed import leaving_of, plan_stream
+from lakeray.run import Lakeray, refusal_of
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.steps.plan import estimated_seconds
 from lakeray.values.errors import LakerayError
@@ -22,9 +22,9 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
 
 
 def show(app: Lakeray, out: Output) -> int:
-    """The same, of an application that is open; exits 1 when what was taken in is not where it was."""
+    """The same, of an application that is open; exits 1 when a feed would refuse to begin."""
     foreseen = [_foreseen(app, stream) for stream in app.streams()]
-    refused = [missing for item in foreseen if (missing := _missing(app, item.plan)) is not None]
+    refused = [error for item in foreseen if (error := _refusal(app, item.plan)) is not None]
     seconds = estimated_seconds([item.plan for item in foreseen])
     text = f"Estimated time: {human_seconds(seconds)}" if seconds else "Nothing new."
     document = plan_json(foreseen, seconds=seconds, errors=[error.as_dict() for error in refused])
@@ -32,9 +32,8 @@ def show(app: Lakeray, out: Output) -> int:
     return 1 if refused else 0
 
 
-def _missing(app: Lakeray, planned: Plan) -> LakerayError | None:
-    rules = app.rules(app.settings.streams[planned.stream.slug])
-    return None if rules.accept_empty else missing_of(rules, app.planning_ports(), planned)
+def _refusal(app: Lakeray, planned: Plan) -> LakerayError | None:
+    return refusal_of(app, app.rules(app.settings.streams[planned.stream.slug]), planned)
 
 
 def _foreseen(app: Lakeray, stream: StreamSettings) -> Foreseen:

@@ -9,8 +9,8 @@ from pathlib import Path
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import StreamState, status_json, status_tables
-from lakeray.feed import missing_of, plan_stream
-from lakeray.run import Lakeray
+from lakeray.feed import plan_stream
+from lakeray.run import Lakeray, refusal_of
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.values.errors import LakerayError
 from lakeray.values.model import Plan, QuarantineStatus
@@ -22,7 +22,7 @@ _QUARANTINED = (QuarantineStatus.REJECTED, QuarantineStatus.RETRY)
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Print the state of every stream and the sizes of the enriched tables.
 
-    Exits 1 when a storage did not answer, or does not list what was taken in from it.
+    Exits 1 when a storage did not answer, does not list what was taken in from it, or is another lake's to delete from.
     """
     with wiring.opened(settings) as app:
         return show(app, out)
@@ -45,7 +45,7 @@ def state_of(app: Lakeray, stream: StreamSettings) -> StreamState:
     failure: LakerayError | None
     try:
         planned = plan_stream(rules, ports, everything=True)
-        failure = missing_of(rules, ports, planned)
+        failure = refusal_of(app, rules, planned)
     except LakerayError as error:
         failure = error
     registered, snapshot = app.reader.totals(name)

@@ -34,6 +34,7 @@ from lakeray.values.model import (
     LastBatch,
     LeaseIs,
     LedgerEntry,
+    LiveFile,
     Merged,
     ModelRun,
     Peak,
@@ -97,7 +98,10 @@ class State:
 class MemoryCatalog:
     """What outlives a process: the snapshots, the paths that wait for their deletion, and the faults to come."""
 
-    def __init__(self, *, at: datetime) -> None:
+    def __init__(self, *, at: datetime, name: str = "one") -> None:
+        self.name = name
+        self.lake_id: str | None = None
+        """Made with the first committer, as a lake on disk is."""
         self.snapshots: dict[int, State] = {0: State(snapshot=0, at=at)}
         self.scheduled: list[str] = []
         self.crash_at: str | None = None
@@ -127,7 +131,8 @@ class MemoryCatalog:
 
     def frozen(self) -> MemoryCatalog:
         """What it shows at this moment."""
-        copy = MemoryCatalog(at=self.head.at)
+        copy = MemoryCatalog(at=self.head.at, name=self.name)
+        copy.lake_id = self.lake_id
         copy.snapshots = dict(self.snapshots)
         return copy
 
@@ -157,6 +162,7 @@ class MemoryLake:
         self._store = store
         self._clock = clock
         self._token = catalog.head.token + 1
+        catalog.lake_id = catalog.name
         catalog.commit(clock.now(), token=self._token)
 
     @classmethod
@@ -167,6 +173,10 @@ class MemoryLake:
         return lake
 
     # ---- reading ---------------------------------------------------------------------------------------------------
+
+    def lake_id(self) -> str | None:
+        """The lake's id."""
+        return self.catalog.lake_id
 
     def cursor(self, stream: StreamName) -> Cursor:
         """The stream's cursor and marks."""
@@ -270,6 +280,10 @@ class MemoryLake:
         """Every path that a snapshot shows, or that waits for its deletion."""
         shown = {file.path for state in self.catalog.snapshots.values() for file in state.files}
         return sorted(shown.union(self.catalog.scheduled))
+
+    def live_files_below(self, place: str) -> Sequence[LiveFile]:
+        """None: what is in memory is kept below no DATA_PATH."""
+        return []
 
     def catalog_version(self) -> str | None:
         """No catalog format: this one is in memory."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 from lakeray.ports.storage import Level
 from lakeray.values.errors import LakerayError, NotThereError, StorageError
+from lakeray.values.keys import is_claim
 from lakeray.values.model import SourceFile
 
 _BASE = "memory://raw/"
@@ -35,6 +37,9 @@ class MemoryStore:
         """Whether there is such a bucket."""
         self.requests: list[str] = []
         """Every listing that was asked for."""
+        self.reads: list[str] = []
+        """The key of every small object that was asked for."""
+        self._one_at_a_time = Lock()
 
     def put(self, key: str, data: bytes, *, at: datetime = datetime(2026, 3, 1, tzinfo=UTC)) -> SourceFile:
         """Write an object."""
@@ -49,7 +54,7 @@ class MemoryStore:
         """What is directly under ``prefix``."""
         self.requests.append(prefix)
         self._fail_if_told(0)
-        below = [key for key in self.keys() if key.startswith(prefix)]
+        below = [key for key in self._everything() if key.startswith(prefix)]
         return Level(
             prefixes=tuple(
                 sorted(
@@ -63,7 +68,7 @@ class MemoryStore:
         """Every object below ``prefix`` after a key."""
         self.requests.append(prefix)
         shown = 0
-        for key in self.keys():
+        for key in self._everything():
             if key.startswith(prefix) and (start_after is None or key.encode() > start_after.encode()):
                 self._fail_if_told(shown)
                 shown += 1
@@ -87,6 +92,33 @@ class MemoryStore:
         if key not in self._objects:
             raise FileNotFoundError(key)
         return self._objects[key].data
+
+    def read_whole(self, key: str) -> bytes | None:
+        """All bytes of a small object, or None."""
+        self.reads.append(key)
+        return self._objects[key].data if key in self._objects else None
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object unless there is one."""
+        with self._one_at_a_time:
+            is_new = key not in self._objects
+            if is_new:
+                self.put(key, data)
+        return is_new
+
+    def exchange(self, key: str, data: bytes, *, instead_of: bytes) -> bool:
+        """Write an object in place of the one with these bytes."""
+        with self._one_at_a_time:
+            is_as_said = self.read_whole(key) == instead_of
+            if is_as_said:
+                self.put(key, data)
+        return is_as_said
+
+    def read_above(self, prefix: str, name: str) -> Sequence[tuple[str, bytes]]:
+        """The objects of this name in every folder above ``prefix``."""
+        parts = prefix.rstrip("/").split("/")[:-1]
+        above = ["/".join([*parts[:depth], name]) for depth in range(len(parts), -1, -1)]
+        return [(self.url(key), self._objects[key].data) for key in above if key in self._objects]
 
     def read_range(self, key: str, *, start: int, length: int) -> bytes:
         """Bytes of an object."""
@@ -112,7 +144,10 @@ class MemoryStore:
         return url.removeprefix(_BASE)
 
     def keys(self) -> list[str]:
-        """Every key, in byte order."""
+        """The key of every object but lakes' claims, in byte order."""
+        return [key for key in self._everything() if not is_claim(key)]
+
+    def _everything(self) -> list[str]:
         return sorted(self._objects, key=str.encode)
 
     def _file(self, key: str) -> SourceFile:

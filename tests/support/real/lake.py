@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,14 @@ from unittest.mock import patch
 
 import duckdb
 
+from lakeray import wiring
+from lakeray.cli.compose import settings_of
 from lakeray.cli.main import main
+from lakeray.cli.parse import parse
+from lakeray.run import feed_all
+from lakeray.values.faults import FaultPoint
+from lakeray.values.keys import CLAIM
+from lakeray.values.model import FeedReport
 
 PROJECT = Path(__file__).parents[3]
 _FOREIGN = ("S3_", "AWS_", "DUCKLAKE_", "LAKERAY_", "PG", "OTEL_", "HYDRA_", "RAY_")
@@ -59,18 +67,22 @@ class Lake:
 
     def __init__(self, root: Path, *, raw: Path | None = None) -> None:
         self.root, self.raw = root, raw or root / "raw"
+        self.address = self.raw.as_uri()
+        """How ``storage.url`` is written."""
 
     @classmethod
     def new(cls, root: Path, *, extensions: Path, raw: Path | None = None) -> Lake:
         """A lake to be, with DuckDB's extensions in place already."""
         root.mkdir(parents=True)
         (root / "extensions").symlink_to(extensions)
+        for claim in raw.rglob(CLAIM) if raw is not None else ():
+            claim.unlink()  # whoever worked with these files before is through with them
         return cls(root, raw=raw)
 
     @property
     def settings(self) -> list[str]:
         """The overrides that make a command work on this lake, its result JSON."""
-        return [f"paths.root={self.root}", f"storage.url={self.raw.as_uri()}", "output=json"]
+        return [f"paths.root={self.root}", f"storage.url={self.address}", "output=json"]
 
     def run(self, *words: str) -> Ran:
         """Run a command line in this process. What tells one lake from another is passed, not inherited."""
@@ -95,6 +107,20 @@ class Lake:
     def document(self, *words: str) -> Any:
         """What a command prints as JSON, however it ends."""
         return self.run(*words).document
+
+    def fed_while(self, *words: str, meanwhile: Mapping[FaultPoint, Callable[[], object]]) -> FeedReport:
+        """A feed in this process, somebody else at work in the midst of it: at these points of each batch."""
+
+        def fault(point: FaultPoint) -> None:
+            if point in meanwhile:
+                meanwhile[point]()
+
+        with patch.dict(os.environ, plain_environment(), clear=True):
+            with wiring.opened(settings_of(parse([*words, *self.settings]))) as app:
+                watched = dataclasses.replace(
+                    app, fault=fault, open_feeders=lambda choice, days: wiring.feeders(watched, choice, days)
+                )
+                return feed_all(watched, stop=lambda: False)
 
     def query(self, statement: str, *values: Any) -> list[Row]:
         """The rows of a query, read beside whoever else works on the lake."""
@@ -158,8 +184,10 @@ class Lake:
         }
 
     def objects(self) -> set[str]:
-        """The keys of the raw objects."""
-        return {str(path.relative_to(self.raw)) for path in self.raw.rglob("*") if path.is_file()}
+        """The keys of the raw objects; lakes' claims are none."""
+        return {
+            str(path.relative_to(self.raw)) for path in self.raw.rglob("*") if path.is_file() and path.name != CLAIM
+        }
 
     def _sorted(self, statement: str) -> list[Row]:
         return sorted(self.query(statement), key=repr)

@@ -144,6 +144,11 @@ class Backend(ABC):
         """What DuckLake attaches, behind ``ducklake:``. Without a secret: it shows in errors and in dbt's files."""
 
     @property
+    def shown(self) -> str:
+        """Where the catalog is, for people who look for it; the same each time."""
+        return self.catalog
+
+    @property
     @abstractmethod
     def catalog_extension(self) -> str:
         """DuckDB's extension that reads the database."""

@@ -30,7 +30,12 @@ class BookkeepingSnapshot:
         self._waiting = _waiting(fetch)
         self._names = _names(fetch)
         self._quarantine = _quarantine(fetch)
+        self._lake = fetch("lake_id", [])
         self._fetch = fetch
+
+    def lake_id(self) -> str | None:
+        """The lake's id."""
+        return str(self._lake[0][0]) if self._lake else None
 
     def cursor(self, stream: StreamName) -> Cursor:
         """The stream's cursor and marks."""

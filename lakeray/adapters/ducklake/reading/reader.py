@@ -20,6 +20,7 @@ from lakeray.values.model import (
     Cursor,
     LastBatch,
     LedgerEntry,
+    LiveFile,
     Peak,
     PendingTransform,
     QuarantineEntry,
@@ -51,6 +52,11 @@ class DuckLakeReader:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def lake_id(self) -> str | None:
+        """The lake's id."""
+        rows = self._rows("lake_id", [])
+        return str(rows[0][0]) if rows else None
 
     def planning_snapshot(
         self, streams: Sequence[StreamName], *, since_of: Callable[[Cursor], date | None]
@@ -187,6 +193,13 @@ class DuckLakeReader:
     def data_file_paths(self) -> Sequence[str]:
         """Every path that the catalog knows of a file, absolute or relative to its table."""
         return [row[0] for row in self._rows("data_file_paths", [])]
+
+    def live_files_below(self, place: str) -> Sequence[LiveFile]:
+        """The live files of every table that are kept below DATA_PATH."""
+        return [
+            LiveFile(schema=row[0], table=row[1], path=row[2])
+            for row in self._rows("live_files_below", {"place": place})
+        ]
 
     def catalog_version(self) -> str | None:
         """DuckLake's catalog format; None when there is no lake yet."""

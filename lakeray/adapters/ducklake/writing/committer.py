@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,7 @@ from lakeray.adapters.ducklake.backends.backend import Backend
 from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
 from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.writing import compaction_guard
 from lakeray.adapters.ducklake.writing.bookkeeping import ensure_bookkeeping
 from lakeray.adapters.ducklake.writing.damaged_files import ReadsRaw, Rereading
 from lakeray.adapters.ducklake.writing.extension_writer import RawStore
@@ -25,7 +27,7 @@ from lakeray.adapters.ducklake.writing.registration import Registration, quarant
 from lakeray.adapters.ducklake.writing.retention import DeletesRaw, Retention
 from lakeray.ports.time import Clock
 from lakeray.ports.transformer import Transformer
-from lakeray.values.errors import CatalogError, LakerayError, TransformError
+from lakeray.values.errors import CatalogError, DamageError, LakerayError, TransformError
 from lakeray.values.faults import Fault, FaultPoint, no_fault
 from lakeray.values.model import (
     BuildResult,
@@ -57,6 +59,13 @@ _ADVANCE = (
 )
 
 
+Owns = Callable[[str, StreamName], bool]
+
+
+def _owns_all(_lake: str, _stream: StreamName) -> bool:
+    return True
+
+
 class Store(RawStore, DeletesRaw, ReadsRaw, Protocol):
     """The part of the object store that the committer needs."""
 
@@ -76,10 +85,12 @@ class DuckLakeCommitter:
         fault: Fault = no_fault,
         writer: str = "auto",
         row_group_bytes: int = 0,
+        owns: Owns = _owns_all,
     ) -> None:
         """Open the lake.
 
         Args:
+            owns: whether the lake of this id may delete the stream's raw objects.
             writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
             row_group_bytes: what a thread collects before it writes a row group of a table in ``main``; 0 leaves it.
         """
@@ -91,11 +102,13 @@ class DuckLakeCommitter:
         self._fault = fault
         self._writes_by = writer
         self._row_group_bytes = row_group_bytes
+        self._owns = owns
         self._commits = 0
         self._connection = self._connect()
         if ensure_bookkeeping(self._connection):
             self._connection.close()
             self._connection = self._connect()
+        compaction_guard.guard(self._connection)
         self._token = self._take_token(holder)
         self._queries = backend.queries()
         self._rereading = Rereading(backend, store=store)
@@ -126,7 +139,13 @@ class DuckLakeCommitter:
             writer_only=self._writes_by == "catalog",
         )
         self._retention = Retention(
-            connection, token=token, store=store, fault=fault, queries=self._queries, writer=self._writer
+            connection,
+            token=token,
+            store=store,
+            fault=fault,
+            queries=self._queries,
+            owns=lambda stream: self._owns(self.lake_id, stream),
+            writer=self._writer,
         )
         self._landing = Landing(connection, token=token, ddl=self._landing_ddl)
 
@@ -144,6 +163,11 @@ class DuckLakeCommitter:
         self._let_go()
         self._connection = fresh
         self._build()
+
+    @functools.cached_property
+    def lake_id(self) -> str:
+        """The lake's id, made once with its catalog."""
+        return str(self._query(sql.load("ducklake/lake_id"), [])[0][0])
 
     @property
     def token(self) -> int:
@@ -176,6 +200,12 @@ class DuckLakeCommitter:
 
     def transform_group(self, pending: Sequence[PendingTransform]) -> Sequence[BuildResult | LakerayError]:
         """Run dbt once, on exactly these rows (P12)."""
+        lost = {asked.stream: error for asked in pending if (error := self._lost(asked)) is not None}
+        sound = [asked for asked in pending if asked.stream not in lost]
+        built = iter(self._transformed(sound) if sound else ())
+        return [lost.get(asked.stream) or next(built) for asked in pending]
+
+    def _transformed(self, pending: Sequence[PendingTransform]) -> Sequence[BuildResult | LakerayError]:
         ends = {end for asked in pending for end in (asked.from_snapshot, asked.to_snapshot)}
         rows = self._query(
             "SELECT snapshot_id FROM lakehouse.snapshots() WHERE snapshot_id IN (SELECT unnest(?))", [list(ends)]
@@ -201,6 +231,17 @@ class DuckLakeCommitter:
         stream = asked.stream
         values = [stream.source, stream.stream, asked.from_snapshot, asked.to_snapshot]
         return bool(self._query(sql.load("ducklake/removed_between"), values)[0][0])
+
+    def _lost(self, asked: PendingTransform) -> LakerayError | None:
+        """Why the rows of some files cannot be told: other files hold them by now. Of all files it does not matter."""
+        paths = self._query(sql.load("ducklake/lost_files"), [list(asked.paths)]) if asked.paths else []
+        if not paths:
+            return None
+        return DamageError(
+            f"{asked.stream}: files that are to be merged by themselves are not in the landing table any more",
+            found=paths[0][0],
+            todo="Nothing was merged. Somebody merged files of the landing table: run `lakeray doctor`",
+        )
 
     def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
         """Move transformed_through; never back (P11). The records of the merges are in the same DuckLake snapshot."""

@@ -16,6 +16,7 @@ from lakeray.adapters.ducklake.duckdb_errors import damaged_copy, first_line
 from lakeray.adapters.ducklake.sql.quoting import glob_escaped
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import StorageError, TryAgainError
+from lakeray.values.keys import is_registered_as_it_lies
 from lakeray.values.model import LedgerEntry, SourceFile
 
 _RANGE = 8 * 1024 * 1024
@@ -59,7 +60,8 @@ class Rereading:
             TryAgainError: the temporary folder takes no copy.
         """
         url = self._store.url(entry.key)
-        if entry.registered_path != url or self._failure(url, columns) is None or not self._is_as_taken_in(entry):
+        as_it_lies = is_registered_as_it_lies(entry.registered_path, key=entry.key)
+        if not as_it_lies or self._failure(url, columns) is None or not self._is_as_taken_in(entry):
             return None
         try:
             self._backend.place.temp_directory.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from lakeray.adapters.ducklake.writing.forget import forget, insert_removals, le
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError, DamageError
 from lakeray.values.faults import Fault, FaultPoint
+from lakeray.values.keys import is_registered_as_it_lies
 from lakeray.values.model import LedgerEntry, Removal, SourceFile, StreamName
 
 if TYPE_CHECKING:
@@ -52,7 +53,14 @@ class _Scheduled:
     etag: str
     size_bytes: int
     reason: str | None
-    """Why its rows left landing."""
+    """Why its rows left landing; None when lakeray did not remove them."""
+    source: str
+    stream: str
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the path is the object itself, and no converted copy of it."""
+        return is_registered_as_it_lies(self.path, key=self.key)
 
     @property
     def may_go(self) -> bool:
@@ -71,14 +79,17 @@ class Retention:
         store: DeletesRaw,
         fault: Fault,
         queries: BookkeepingQueries,
+        owns: Callable[[StreamName], bool],
         writer: CatalogWriter | None = None,
     ) -> None:
         """Clean up.
 
         Args:
+            owns: whether the lake may delete the stream's objects; asked before it does (P13).
             queries: what the catalog's database answers by itself; DuckLake is asked the rest.
             writer: takes files out of the catalog without reading them; None, and what it cannot, is for DuckLake.
         """
+        self._owns = owns
         self._writer = writer
         self._queries = queries
         self._connection = connection
@@ -189,7 +200,7 @@ class Retention:
         others: list[LedgerEntry] = []
         for entry, now in zip(files, found, strict=True):
             same = now is not None and (now.etag, now.size_bytes) == (entry.etag, entry.size_bytes)
-            converted = entry.registered_path != self._store.url(entry.key)
+            converted = not is_registered_as_it_lies(entry.registered_path, key=entry.key)
             (intact if same or converted else others).append(entry)
         return intact, others
 
@@ -197,12 +208,14 @@ class Retention:
         keep = self._rows(cursor, "keep_from", [])
         keep_from = keep[0][0] if keep and keep[0][0] is not None else 2**62
         named = {"older_than": older_than, "keep_from": keep_from}
-        snapshots = [row[0] for row in self._rows(cursor, "expirable", named)]
+        ((_, _, kept_from),) = self._rows(cursor, "expirable_from_to", named)
+        # The oldest ones alone: where a clock went back, a younger snapshot may be due before an older one.
+        snapshots = [number for (number,) in self._rows(cursor, "expirable", named) if number < kept_from]
         if not dry_run and (snapshots or self._rows(cursor, "anything_scheduled", [])):
             with fenced(self._connection, token=self._token, message="about to expire snapshots"):
                 pass  # a stale committer stops here
         if snapshots and not dry_run:
-            self._let_kept_go(cursor, snapshots)
+            self._let_kept_go(cursor, kept_from=kept_from)
             self._fault(FaultPoint.BEFORE_EXPIRE)
             cursor.execute("CALL ducklake_expire_snapshots('lakehouse', versions => ?)", [snapshots])
             self._fault(FaultPoint.AFTER_EXPIRE)
@@ -224,13 +237,13 @@ class Retention:
             return []
         return self._clean_up(cursor, scheduled)
 
-    def _let_kept_go(self, cursor: duckdb.DuckDBPyConnection, expired: Sequence[int]) -> None:
-        """Take raw objects that stay out of the catalog, when no DuckLake snapshot shows them once these are expired.
+    def _let_kept_go(self, cursor: duckdb.DuckDBPyConnection, *, kept_from: int) -> None:
+        """Take raw objects that stay out of the catalog, when no DuckLake snapshot shows them from ``kept_from`` on.
 
         Before the expiry: it schedules for deletion what it finds, and then anybody's clean-up deletes it. Cut off in
         between, the snapshots that are about to go show the files no more, and the next run goes on.
         """
-        ended = self._rows(cursor, "shown_no_more", {"expired": list(expired)})
+        ended = self._rows(cursor, "shown_no_more", {"kept_from": kept_from})
         kept = {item.path for item in self._raw_objects(cursor, [path for _, path in ended]) if self._stays(item)}
         leave_catalog(cursor, [number for number, path in ended if path in kept])
 
@@ -239,7 +252,7 @@ class Retention:
 
     def _stays(self, item: _Scheduled) -> bool:
         """Whether the path is a raw object that stays; a converted copy of one goes."""
-        return not item.may_go and item.path == self._store.url(item.key)
+        return item.is_raw and not item.may_go
 
     def _rows(
         self, cursor: duckdb.DuckDBPyConnection, name: str, values: list[Any] | dict[str, Any]
@@ -249,17 +262,26 @@ class Retention:
 
     def _clean_up(self, cursor: duckdb.DuckDBPyConnection, scheduled: list[str]) -> list[str]:
         raw = self._raw_objects(cursor, scheduled)
-        ours, others = self._still_ours([item for item in raw if item.may_go])
-        spared = {item.path for item in others if item.path == self._store.url(item.key)}
+        _spare_unremoved(cursor, raw)
+        mine, foreign = self._parted_by_owner([item for item in raw if item.may_go])
+        ours, others = self._still_ours(mine)
+        spared = {item.path for item in (*others, *foreign) if item.is_raw}
         spared |= {item.path for item in raw if self._stays(item)}  # somebody else expired snapshots
         unschedule(cursor, sorted(spared))
         # Before DuckLake's own clean-up: cut off in between, the next run finds the same files scheduled.
-        originals = [item.key for item in ours if item.path != self._store.url(item.key)]
+        originals = [item.key for item in ours if not item.is_raw]
         for key in originals:
             self._store.delete(key)
         self._fault(FaultPoint.AFTER_ORIGINALS)
         cursor.execute("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
         return [path for path in scheduled if path not in spared] + [self._store.url(key) for key in originals]
+
+    def _parted_by_owner(self, scheduled: Sequence[_Scheduled]) -> tuple[list[_Scheduled], list[_Scheduled]]:
+        """What this lake may delete, and what another one took over meanwhile."""
+        streams = {(item.source, item.stream) for item in scheduled}
+        own = {named for named in sorted(streams) if self._owns(StreamName(*named))}
+        mine = [item for item in scheduled if (item.source, item.stream) in own]
+        return mine, [item for item in scheduled if (item.source, item.stream) not in own]
 
     def _still_ours(self, scheduled: Sequence[_Scheduled]) -> tuple[list[_Scheduled], list[_Scheduled]]:
         """Objects that are still what was taken in, and keys that Airbyte has written anew: those are not ours."""
@@ -271,6 +293,24 @@ class Retention:
             same = now is None or (now.etag, now.size_bytes) == (item.etag, item.size_bytes)
             (ours if same else others).append(item)
         return ours, others
+
+
+def _spare_unremoved(cursor: duckdb.DuckDBPyConnection, scheduled: Sequence[_Scheduled]) -> None:
+    """Take off DuckLake's list what lakeray did not remove.
+
+    Raises:
+        DamageError: there was such a file.
+    """
+    paths = sorted(item.path for item in scheduled if item.reason is None)
+    if not paths:
+        return
+    unschedule(cursor, paths)
+    raise DamageError(
+        f"{len(paths)} file(s) of landing were to be deleted, and lakeray did not remove them",
+        found=paths[0],
+        todo="They are off DuckLake's list, and nothing was deleted. Somebody merged files of a landing table, or "
+        "deleted rows of it: run `lakeray doctor`",
+    )
 
 
 def _chunks(files: Sequence[LedgerEntry]) -> Iterator[Sequence[LedgerEntry]]:

@@ -97,6 +97,11 @@ class PostgresBackend(Backend):
         return f"postgres:{self._schema.conninfo}"
 
     @property
+    def shown(self) -> str:
+        """The database and the schema, however they are reached, and whoever does."""
+        return catalog.shown(self._schema)
+
+    @property
     def catalog_extension(self) -> str:
         """See ``Backend``."""
         return "postgres_scanner"

@@ -36,6 +36,8 @@ INDEXES: dict[str, tuple[str, LiteralString]] = {
 """Name to table and definition; a table of ``meta`` stands for the catalog's table that holds its rows."""
 _EXISTING = "SELECT indexname FROM pg_indexes WHERE schemaname = %s"
 _NAMESPACE = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+_WHERE = ("service", "host", "hostaddr", "port", "dbname")
+"""The parameters of a libpq string that say which database it is; the others, how to reach it."""
 _SECRETS = ("password", "sslpassword")
 """The parameters of a libpq string that nobody may see. DuckDB's Postgres secrets know them too."""
 
@@ -160,6 +162,15 @@ def within(conninfo: str, *, timeout_s: float, application_name: str | None) -> 
     name = {} if application_name is None else {"application_name": application_name}
     parts = {**network, **conninfo_to_dict(conninfo), **name}
     return make_conninfo(**{key: str(value) for key, value in parts.items()})
+
+
+def shown(schema: PostgresSchema) -> str:
+    """Where the catalog is, for people: the database and the schema."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    parts = conninfo_to_dict(schema.conninfo)
+    where = {key: str(parts[key]) for key in _WHERE if parts.get(key) is not None}
+    return f"postgres:{make_conninfo(**where)} schema={schema.name}"
 
 
 def committers(name: str) -> str:

@@ -38,12 +38,14 @@ QUERIES = frozenset(
         "kept_files",
         "known",
         "known_among",
+        "lake_id",
         "last_batch",
         "pending_transform",
         "quarantined",
         "registered",
         "scheduled_and_live",
         "scheduled_raw",
+        "shown_no_more",
         "shown_only_before",
         "streams_marks",
         "table_rows",
@@ -117,7 +119,17 @@ class PostgresQueries:
         written = sql.load(f"postgres/{name}")
         text: Any = written if is_current else in_postgres(written)
         statement = compose.SQL(text).format(catalog=compose.Identifier(schema), **names)
-        return self._connection.execute(statement, values).fetchall()
+        flushed: Any = sql.load("postgres/flushed")
+        with self._connection.pipeline():  # one round trip
+            answer = self._connection.execute(statement, values)
+            # Asked after it: rows that were flushed in between, by a CHECKPOINT of somebody else's, are not missed.
+            is_flushed = self._connection.execute(
+                compose.SQL(flushed).format(catalog=compose.Identifier(schema)), [list(_TABLES)]
+            )
+        if is_flushed.fetchone() is not None:
+            self._tables = {}
+            return None
+        return answer.fetchall()
 
     def _inlined(self, connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[dict[str, str], bool]:
         """The catalog's table of each table of ``meta``, and whether all are as this version makes them.

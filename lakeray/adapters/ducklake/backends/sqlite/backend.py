@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +61,11 @@ class SqliteBackend(Backend):
     def catalog(self) -> str:
         """See ``Backend``."""
         return f"sqlite:{self._path}"
+
+    @property
+    def shown(self) -> str:
+        """With the machine: the file is on none but that."""
+        return f"{self.catalog} on {platform.node()}"
 
     @property
     def catalog_extension(self) -> str:

@@ -5,6 +5,7 @@ CREATE SCHEMA IF NOT EXISTS lakehouse.main;
 CALL lakehouse.set_option('data_inlining_row_limit', 100000000, schema => 'meta');
 CALL lakehouse.set_option('data_inlining_row_limit', 0, schema => 'staging');
 CALL lakehouse.set_option('data_inlining_row_limit', 0, schema => 'main');
+CALL lakehouse.set_option('auto_compact', false, schema => 'meta');
 CALL lakehouse.set_option('auto_compact', false, schema => 'staging');
 CREATE TABLE IF NOT EXISTS lakehouse.meta.ledger (
     source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR, size_bytes BIGINT, row_count BIGINT,

@@ -1,6 +1,6 @@
--- For paths that are about to be cleaned up: the raw object that was last registered there, as it was taken in, and why its
--- rows left landing.
-SELECT l.registered_path, l.file_key, l.etag, l.size_bytes, r.reason
+-- For paths that are about to be cleaned up: the raw object that was last registered there, as it was taken in, why its rows
+-- left landing, and whose stream it is. No reason: lakeray did not remove them.
+SELECT l.registered_path, l.file_key, l.etag, l.size_bytes, r.reason, l.source, l.stream
 FROM (
     SELECT source, stream, registered_path, file_key, etag, size_bytes, snapshot_id FROM lakehouse.meta.ledger
     WHERE registered_path IN (SELECT unnest(?))

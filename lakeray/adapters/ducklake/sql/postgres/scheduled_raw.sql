@@ -1,6 +1,6 @@
 -- scheduled_raw.sql by Postgres itself.
 SELECT convert_from(l.registered_path, 'UTF8'), convert_from(l.file_key, 'UTF8'), convert_from(l.etag, 'UTF8'),
-       l.size_bytes, convert_from(r.reason, 'UTF8')
+       l.size_bytes, convert_from(r.reason, 'UTF8'), convert_from(l.source, 'UTF8'), convert_from(l.stream, 'UTF8')
 FROM (
     SELECT DISTINCT ON (a.registered_path) a.*
     FROM {ledger} AS a
