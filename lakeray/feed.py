@@ -532,7 +532,11 @@ class StreamFeed:
                     raise
 
     def _left_out_moved(self, failed: TransformError) -> bool:
-        """Whether pending files changed or vanished since they were registered; they are out of the way now (P14)."""
+        """Whether pending files changed or vanished since they were registered; they are out of the way now (P14).
+
+        Raises:
+            NotThereError: the listing that says so is not believed (P3).
+        """
         ports = self._ports
         moved = set_aside.moved(
             self._rules.stream,
@@ -542,6 +546,7 @@ class StreamFeed:
             reader=ports.reader,
             events=ports.events,
         )
+        self._require_listed(moved.looked)
         self._settle_changed(moved.changed)
         if moved.vanished:
             gone = [item.file.key for item in moved.vanished]
@@ -550,6 +555,14 @@ class StreamFeed:
             ports.committer.quarantine(self._rules.stream, moved.vanished)
             self._forget(gone, what=Removal.VANISHED)
         return bool(moved.changed or moved.vanished)
+
+    def _require_listed(self, looked: Plan | None) -> None:
+        # Most of them may go while a feed runs, by a sync that overwrites; of none at all another place is likelier.
+        if looked is None or looked.listed_files or self._rules.accept_empty:
+            return
+        refused = missing_of(self._rules, self._ports.planning_ports(), looked)
+        if refused is not None:
+            raise refused
 
     def _caught_up(self, registered: PendingTransform | None) -> list[tuple[PendingTransform, BuildResult]]:
         return merge.catch_up(

@@ -11,10 +11,12 @@ from lakeray.ports.events import EventSink
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.errors import LeaseLostError, ModelTestError, TransformError, TransformMemoryError, TryAgainError
 from lakeray.values.events import FileRejected, FilesReread, Noted
+from lakeray.values.keys import file_day
 from lakeray.values.model import (
     Changed,
     LedgerEntry,
     PendingTransform,
+    Plan,
     QuarantineEntry,
     Rejected,
     RejectReason,
@@ -63,6 +65,8 @@ class Moved:
 
     changed: tuple[Changed, ...] = ()
     vanished: tuple[Rejected, ...] = ()
+    looked: Plan | None = None
+    """What the listing of their days found, for the question whether it is believed (P3)."""
 
 
 def may_be_a_file(failed: TransformError) -> bool:
@@ -119,7 +123,15 @@ def moved(
         events.emit(Noted(message=f"{stream}: whether files moved cannot be told now: {error}"))
         return Moved()
     there = [(entry, now[entry.key]) for entry in raw if entry.key in now]
+    looked = Plan(
+        stream=stream,
+        vanished=tuple(entry.key for entry in raw if entry.key not in now),
+        listed_files=len(now),
+        newest_day=max(map(file_day, now.values()), default=None),
+        live_files=sum(entry.day >= since for entry in _live(stream, reader)),
+    )
     return Moved(
+        looked=looked,
         changed=tuple(
             Changed(file=file, registered_etag=entry.etag, registered_size_bytes=entry.size_bytes)
             for entry, file in there

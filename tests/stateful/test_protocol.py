@@ -199,7 +199,9 @@ class Stream(RuleBasedStateMachine):
         self.world.reopen()
         expected = plan_stream(self.world.rules, self.world.ports().planning_ports()).live_files
         before = self.world.catalog.head
+        left = [entry for entry in self.ledger() if entry.removed_because == Removal.VANISHED]
         report = self.world.feed(on_vanished=policy)
+        assert [entry for entry in self.ledger() if entry.removed_because == Removal.VANISHED] == left
         if expected:
             assert report.error is not None and report.error["kind"] == "not_there"
             assert self.world.catalog.head == before

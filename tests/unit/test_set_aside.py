@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from lakeray.values.model import LedgerEntry, SourceFile, StreamName, StreamStat
 from tests.support.fakes.feeds import FeedWorld, key_for
 from tests.support.fakes.lake import SET_ASIDE_POINTS, Crash, MemoryLake
 from tests.support.fakes.records import STREAM, content, newest, row
+from tests.support.fakes.store import MemoryStore
 
 DAY = date(2026, 3, 1)
 GOOD, BAD, WORSE, FOOTERLESS = (key_for(DAY, f"{name}.parquet") for name in ("good", "bad", "worse", "footerless"))
@@ -175,3 +176,23 @@ def test_a_listing_that_fails_says_of_no_file_that_it_moved(world: FeedWorld) ->
     assert found_moved(world, failing) == Moved()
     assert "noted" in world.sink.names()
     assert found_moved(world, lambda since: []).vanished != ()
+
+
+def test_a_listing_without_any_of_the_pending_files_is_not_believed(world: FeedWorld) -> None:
+    """They are older than what a feed looks at: only the failed transform asks for them (P3)."""
+    newer = world.put(key_for(DAY + timedelta(days=20)), row(9)).key
+    world.catalog.fail_transform = True
+    world.feed()
+    world.store.delete(newer)
+    world.feed()
+    world.catalog.fail_transform = False
+    assert list(world.lake.known(STREAM, since=None)) == [GOOD]
+    right, world.store = world.store, MemoryStore()
+    world.reopen()
+    before = world.catalog.head
+    assert (world.feed().error or {})["kind"] == "not_there"
+    assert world.catalog.head is before
+    world.store = right
+    world.reopen()
+    assert world.feed().error is None
+    assert world.lake.processed_rows(STREAM) == newest([row(1)])
