@@ -308,6 +308,7 @@ class Stream(RuleBasedStateMachine):
         """A rejected file is mended, retried or ignored (P6)."""
         entry = data.draw(st.sampled_from(list(self.world.lake.quarantined(STREAM))))
         if mend:
+            self.moved.add((entry.key, entry.etag))
             self.put(entry.key, rows)
         self.world.lake.set_quarantine([entry.key], status=status)
         self.retried.add(entry.key)
