@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -14,16 +14,29 @@ from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor
 from lakeray.ports.storage import ObjectStore
 from lakeray.ports.time import Clock
-from lakeray.steps import advance, clean, commit, discover, merge, ownership, plan, presence, set_aside, split
+from lakeray.steps import (
+    advance,
+    clean,
+    commit,
+    discover,
+    generations,
+    merge,
+    ownership,
+    plan,
+    presence,
+    set_aside,
+    split,
+)
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.work import lacks_columns
 from lakeray.values.column_types import parse_type
-from lakeray.values.errors import DataError, LakerayError, NotThereError, TransformError
+from lakeray.values.errors import DataError, LakerayError, NotThereError, TransformError, TransformMemoryError
 from lakeray.values.events import (
     BatchCommitted,
     Event,
     FileRejected,
     FilesCleaned,
+    GenerationReplaced,
     LandingChanged,
     Noted,
     ObjectsDropped,
@@ -31,6 +44,7 @@ from lakeray.values.events import (
     StreamPlanned,
     StreamStarted,
     TransformSplit,
+    model_runs,
     transformed,
 )
 from lakeray.values.faults import Fault, FaultPoint, no_fault
@@ -47,6 +61,7 @@ from lakeray.values.model import (
     Contract,
     Cursor,
     Discovery,
+    FileGenerations,
     Landed,
     ObjectPolicy,
     PendingTransform,
@@ -98,6 +113,10 @@ class Days:
     last: date
 
 
+GenerationOf = Callable[[SourceFile], int | None]
+"""The newest generation of an object's rows, by its footer; None when it does not say. Raises ``StorageError``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanningPorts:
     """The ports that looking and planning need; no lease."""
@@ -106,6 +125,7 @@ class PlanningPorts:
     reader: PlanningReader
     today: date
     """UTC."""
+    generation_of: GenerationOf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,25 +142,29 @@ class Ports:
     """A short text, another one at each call, for commit ids."""
     stop: Callable[[], bool]
     """Whether the operator asked to stop; asked between steps, never inside a commit."""
+    generation_of: GenerationOf
     fault: Fault = no_fault
     catalog: str = ""
     """Where the lake's catalog is, for the people who meet its claims."""
 
     def planning_ports(self) -> PlanningPorts:
         """The ports that looking and planning need."""
-        return PlanningPorts(store=self.store, reader=self.reader, today=self.clock.now().date())
+        today = self.clock.now().date()
+        return PlanningPorts(store=self.store, reader=self.reader, today=today, generation_of=self.generation_of)
 
 
-def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False) -> Plan:
+def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False, back_to: date | None = None) -> Plan:
     """Discover and plan; writes nothing (P2–P5).
 
     Args:
+        back_to: look at least from this day on.
         everything: list the whole prefix, so that every file too late for a feed is counted; else from the day of
             ``view_of`` on, and of the older files what there is room for.
             What vanished is told from that day on in both cases: `doctor` compares everything.
     """
     cursor = ports.reader.cursor(rules.stream)
     view = view_of(rules, cursor, today=ports.today)
+    view = view if view is None or back_to is None else min(view, back_to)
     known = ports.reader.known(rules.stream, since=view)
     claims: list[SourceFile] = []
     listed = discover.list_since(ports.store, rules.stream, since=None if everything else view, older=discover.OLDER)
@@ -203,8 +227,59 @@ def vanished_policy(rules: Rules, refused: NotThereError | None) -> ObjectPolicy
 
 def missing_of(rules: Rules, ports: PlanningPorts, planned: Plan) -> NotThereError | None:
     """Why the listing that the plan was made from is not believed; None when it is (P3)."""
-    replaced = presence.replaced(planned, overwrites=rules.overwrites)
-    return presence.missing(planned, place=ports.store.url(f"{rules.stream}/"), replaced=replaced)
+    place = ports.store.url(f"{rules.stream}/")
+    if presence.missing(planned, place=place) is None:
+        return None
+    return presence.missing(planned, place=place, replaced=replaced_keys(rules, ports, planned))
+
+
+def replaced_keys(rules: Rules, ports: PlanningPorts, planned: Plan) -> frozenset[str]:
+    """The vanished keys that something newer explains: they are no loss, and no policy is about them (P3, P14, P16).
+
+    Raises:
+        StorageError: the newest of the new files was to be asked for its generation, and storage does not answer.
+    """
+    if not planned.vanished:
+        return frozenset()
+    by_day = presence.replaced(planned, overwrites=rules.overwrites)
+    if by_day.issuperset(planned.vanished):
+        return by_day
+    live = ports.reader.generations(rules.stream)
+    explained = by_day | generations.older(live, gone=planned.vanished)
+    new = [file for batch in planned.batches for file in batch.files]
+    if new and not explained.issuperset(planned.vanished):
+        newest = ports.generation_of(max(new, key=lambda file: file.last_modified))
+        explained |= generations.older(live, gone=planned.vanished, newest=newest)
+    return explained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacing:
+    """A generation that is whole, and what keeps older rows in place all the same."""
+
+    replacement: generations.Replacement
+    outside: tuple[SourceFile, ...]
+    """Listed files that are not taken in: until they are, nothing leaves."""
+
+
+def replacing_of(
+    rules: Rules, reader: PlanningReader, planned: Plan, *, lost: Mapping[str, FileGenerations] | None = None
+) -> Replacing | None:
+    """Which generation has taken the place of older ones by what a look found, and by what is live now (P16).
+
+    Args:
+        lost: files that are no longer live because they had gone.
+    """
+    if not planned.vanished and not lost:
+        return None
+    live = reader.generations(rules.stream)
+    lost = {key: file for key, file in (lost or {}).items() if key not in live}
+    found = generations.replaced({**live, **lost}, gone={*planned.vanished, *lost}, overwrites=rules.overwrites)
+    if found is None:
+        return None
+    held = reader.quarantined(rules.stream)
+    ignored = {entry.key for entry in held if entry.status == QuarantineStatus.IGNORED}
+    return Replacing(replacement=found, outside=generations.outside(planned, live, ignored=ignored))
 
 
 _NOT_REPLAYED = (QuarantineStatus.IGNORED, QuarantineStatus.WAITS)
@@ -241,6 +316,8 @@ class StreamFeed:
         self._is_merged = False
         self._looked: Plan | None = None
         self._missing: NotThereError | None = None
+        self._lost: dict[str, FileGenerations] = {}
+        """Files that were gone before dbt could read them, and were forgotten: they tell of newer generations, too."""
 
     def run(self) -> None:
         """The protocol: take the stream in, once, to the end.
@@ -261,6 +338,7 @@ class StreamFeed:
                 registered = self._commit(batch, verdicts)  # P1, P7–P11
                 self._merge_registered(registered)  # P11, P12
         self._merge()  # P12: what a replay rewound
+        self._replace_older(planned)  # P16: while clean-up has not taken away what tells it
         self._clean()  # P13
 
     def report(self) -> StreamReport:
@@ -340,8 +418,11 @@ class StreamFeed:
         self._settle_changed(planned.changed)
         policy = vanished_policy(self._rules, self._missing)
         if planned.vanished and policy is not ObjectPolicy.REPORT:
-            self._require_policy(policy, planned.vanished, what="vanished")
-            self._forget(planned.vanished, what=Removal.VANISHED)
+            replaced = replaced_keys(self._rules, self._ports.planning_ports(), planned)
+            gone = [key for key in planned.vanished if key not in replaced]
+            if gone:
+                self._require_policy(policy, gone, what="vanished")
+                self._forget(gone, what=Removal.VANISHED)
 
     def _settle_changed(self, changed: Sequence[Changed]) -> None:
         """What was registered leaves landing; what is there now waits for an operator, or is a new file."""
@@ -374,7 +455,9 @@ class StreamFeed:
         rows = self._ports.committer.forget(stream, paths=paths, entries=entries, reason=what)
         self._looked = None
         self._progress.worked = True
-        (self._progress.changed if what is Removal.CHANGED else self._progress.vanished).update(keys)
+        self._progress.forgot(keys, what=what)
+        if what is Removal.REPLACED:
+            return  # the caller tells it, with the rows of the processed table
         self._emit(ObjectsDropped(stream=str(stream), what=what, files=len(paths), rows=rows, first=min(keys)))
 
     def _finish_setting_aside(self) -> None:
@@ -550,7 +633,7 @@ class StreamFeed:
         self._settle_changed(moved.changed)
         if moved.vanished:
             gone = [item.file.key for item in moved.vanished]
-            self._require_policy(self._rules.on_vanished, gone, what="vanished")
+            self._require_explained(gone)
             # First the record: cut off in between, the next feed knows what is left to forget, and merges nothing less.
             ports.committer.quarantine(self._rules.stream, moved.vanished)
             self._forget(gone, what=Removal.VANISHED)
@@ -563,6 +646,16 @@ class StreamFeed:
         refused = missing_of(self._rules, self._ports.planning_ports(), looked)
         if refused is not None:
             raise refused
+
+    def _require_explained(self, gone: Sequence[str]) -> None:
+        """Pending files are gone that dbt cannot read: by the policy, unless something newer explains it."""
+        live = self._ports.reader.generations(self._rules.stream)
+        self._lost.update({key: live[key] for key in gone if key in live})
+        looked = replace(self._look(), vanished=tuple(gone))
+        explained = presence.replaced(looked, overwrites=self._rules.overwrites) | generations.older(live, gone=gone)
+        unexplained = [key for key in gone if key not in explained]
+        if unexplained:
+            self._require_policy(self._rules.on_vanished, unexplained, what="vanished")
 
     def _caught_up(self, registered: PendingTransform | None) -> list[tuple[PendingTransform, BuildResult]]:
         return merge.catch_up(
@@ -582,6 +675,67 @@ class StreamFeed:
             events=self._ports.events,
             stop=self._ports.stop,
         )
+
+    def _replace_older(self, planned: Plan) -> None:
+        """Take rows of older generations out of the processed table, then their files out of landing (P16).
+
+        Cut off in between, the next feed finds the same files gone, no row to take out, and ends the work.
+        """
+        planned = self._look_behind(planned)
+        found = replacing_of(self._rules, self._ports.reader, planned, lost=self._lost)
+        if found is None:
+            return
+        stream, generation = self._rules.stream, found.replacement.generation
+        if found.outside or planned.postponed:
+            self._emit(Noted(message=_held_back(stream, generation, found.outside, postponed=planned.postponed)))
+            return
+        built = self._replaced(planned, generation)
+        if built is None:
+            return
+        self._reached(FaultPoint.AFTER_REPLACE)
+        rows = sum(item.rows_affected for item in built)
+        self._forget(found.replacement.gone, what=Removal.REPLACED)
+        self._progress.replaced += rows
+        files = len(found.replacement.gone)
+        self._emit(GenerationReplaced(stream=str(stream), generation=generation, files=files, rows=rows))
+
+    def _look_behind(self, planned: Plan) -> Plan:
+        """A look that covers every live file. The feed's own does, but for what an earlier one left to clean up."""
+        ports, reader = self._ports.planning_ports(), self._ports.reader
+        if self._replay is not None:
+            planned = plan_stream(self._rules, ports)
+        if planned.looked_since is None:
+            return planned
+        behind = reader.cleanable(self._rules.stream, before=planned.looked_since)
+        return plan_stream(self._rules, ports, back_to=min(entry.day for entry in behind)) if behind else planned
+
+    def _replaced(self, planned: Plan, generation: int) -> list[BuildResult] | None:
+        """What dbt did; None when an object has gone that it had to read: the next feed looks again."""
+        stream = self._rules.stream
+        live = self._ports.reader.registered(stream, first=date.min, last=date.max)
+        snapshots = [entry.snapshot for entry in live]
+        try:
+            done = merge.replace_older(
+                stream,
+                generation=generation,
+                snapshots=(min(snapshots), max(snapshots)),
+                committer=self._ports.committer,
+                merging=self._merging,
+            )
+        except TransformMemoryError:
+            raise
+        except TransformError:
+            now = plan_stream(self._rules, self._ports.planning_ports(), back_to=planned.looked_since)
+            if set(now.vanished) <= set(planned.vanished):
+                raise
+            self._emit(
+                Noted(message=f"{stream}: more objects went meanwhile; the next feed replaces older generations")
+            )
+            return None
+        for piece, built in done:
+            for event in model_runs(built, stream=str(piece.stream)):
+                self._emit(event)
+        return [built for _, built in done]
 
     def _clean(self) -> None:
         stream = self._rules.stream
@@ -666,6 +820,14 @@ def _waiting(change: Changed) -> Rejected:
     return Rejected(file=change.file, reason=RejectReason.CHANGED, detail=detail)
 
 
+def _held_back(stream: StreamName, generation: int, outside: Sequence[SourceFile], *, postponed: int) -> str:
+    first = f", {outside[0].key} among them" if outside else ""
+    return (
+        f"{stream}: generation {generation} has replaced older ones; their rows stay until all that is listed is "
+        f"taken in or ignored: {len(outside) + postponed} file(s) are not{first}"
+    )
+
+
 def _rejected(stream: StreamName, item: Rejected) -> FileRejected:
     return FileRejected(stream=str(stream), key=item.file.key, reason=item.reason, detail=item.detail)
 
@@ -683,6 +845,7 @@ def finished(report: StreamReport) -> StreamFinished:
         too_late=report.too_late,
         changed=report.changed,
         vanished=report.vanished,
+        replaced=report.replaced,
         seconds=report.seconds,
         error_kind=error["kind"] if error else "",
         error=f"{error['about']}: {error['found']}" if error else "",

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 
 from lakeray.feed import (
     Days,
+    GenerationOf,
     PlanningPorts,
     Ports,
     Rules,
@@ -18,6 +19,8 @@ from lakeray.feed import (
     owner_of,
     plan_replay,
     plan_stream,
+    replaced_keys,
+    replacing_of,
     vanished_policy,
     view_of,
 )
@@ -63,13 +66,14 @@ class Lakeray:
     """What feeds the streams, or replays a range of days of them."""
     new_id: Callable[[], str]
     """A short text, another one at each call, for commit ids."""
+    generation_of: GenerationOf
     fault: Fault = no_fault
     catalog: str = ""
     """Where the lake's catalog is, for the people who meet its claims."""
 
     def planning_ports(self) -> PlanningPorts:
         """The ports that reading and planning need."""
-        return PlanningPorts(store=self.store, reader=self.reader, today=self.today())
+        return PlanningPorts(store=self.store, reader=self.reader, today=self.today(), generation_of=self.generation_of)
 
     def today(self) -> date:
         """The day by this machine's clock, UTC."""
@@ -100,6 +104,7 @@ class Lakeray:
             stop=stop,
             fault=self.fault,
             catalog=self.catalog,
+            generation_of=self.generation_of,
         )
 
     def streams(self) -> list[StreamSettings]:
@@ -291,7 +296,8 @@ class _Looked:
 
 
 def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot, *, today: date) -> _Looked:
-    rules, ports = app.rules(stream), PlanningPorts(store=app.store, reader=snapshot, today=today)
+    rules = app.rules(stream)
+    ports = PlanningPorts(store=app.store, reader=snapshot, today=today, generation_of=app.generation_of)
     try:
         planned = plan_stream(rules, ports)
         standing = replace(standing_of(rules, snapshot), is_claimed=_is_claimed(app, rules, snapshot, planned))
@@ -299,7 +305,7 @@ def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot, *, t
         if error.exit_code != 1:
             raise
         return _Looked(stream=stream, error=error)
-    refused = missing_of(rules, ports, planned)
+    refused, replacing = missing_of(rules, ports, planned), replacing_of(rules, snapshot, planned)
     if refused is not None and not rules.accept_empty:
         return _Looked(stream=stream, planned=planned, error=refused)
     work = work_of(
@@ -307,6 +313,8 @@ def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot, *, t
         standing,
         contract=rules.contract,
         on_vanished=vanished_policy(rules, refused),
+        replaced=replaced_keys(rules, ports, planned),
+        is_replaceable=replacing is not None and not replacing.outside,
     )
     return _Looked(stream=stream, planned=planned, work=work)
 

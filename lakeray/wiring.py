@@ -39,7 +39,7 @@ from lakeray.adapters.telemetry import Sink, Sinks, open_sink
 from lakeray.adapters.threads.committer import shared
 from lakeray.adapters.threads.executor import InlineExecutor
 from lakeray.adapters.threads.feeders import ThreadFeeders
-from lakeray.airbyte.columns import with_airbyte_columns
+from lakeray.airbyte.columns import AIRBYTE_COLUMNS, with_airbyte_columns
 from lakeray.feed import Days
 from lakeray.ports.committer import Committer, GroupCommitter, LeaseHolder, LeaseTerms, ServedCommitter
 from lakeray.ports.events import EventSink
@@ -54,7 +54,7 @@ from lakeray.steps.ownership import Owner
 from lakeray.streams.generated import landing_ddl
 from lakeray.values import memory, redaction
 from lakeray.values.errors import UsageError
-from lakeray.values.model import SampleResult, StreamName, StreamReport
+from lakeray.values.model import GENERATION_COLUMN, Rejected, SampleResult, SourceFile, StreamName, StreamReport
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
@@ -88,6 +88,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
             new_id=new_id,
             fault=fault_from_environment(),
             catalog=lake.shown,
+            generation_of=functools.partial(generation_of, settings),
         )
         yield app
     finally:
@@ -219,6 +220,24 @@ def inline_executor(settings: Settings) -> InlineExecutor:
     return InlineExecutor(batch_validator(settings))
 
 
+def generation_of(settings: Settings, file: SourceFile) -> int | None:
+    """The newest generation of an object's rows, as the catalog would know it; None when it does not say.
+
+    Raises:
+        StorageError: the storage does not answer.
+    """
+    from lakeray.adapters.ducklake.values.file_statistics import FileStatistics, highest
+    from lakeray.adapters.parquet.footers import FooterReader
+
+    found = None if file.problem else FooterReader(raw_store(settings)).read_tail(file)
+    if found is None or isinstance(found, Rejected):
+        return None
+    columns = tuple(column for column in AIRBYTE_COLUMNS if column.name == GENERATION_COLUMN)
+    (facts,) = open_statistics(settings).of([found[1]], columns=columns)
+    value = highest(facts, GENERATION_COLUMN) if isinstance(facts, FileStatistics) else None
+    return None if value is None else int(value)
+
+
 def batch_validator(settings: Settings) -> BatchValidator:
     """All that a validation task needs."""
     from lakeray.adapters.parquet.validation import (
@@ -239,6 +258,11 @@ def statistics_reader(settings: Settings) -> StatisticsReader | None:
     """What works out the catalog's rows before the commit; None when DuckLake's own call registers."""
     if settings.lake.writer is LakeWriter.EXTENSION:
         return None
+    return open_statistics(settings)
+
+
+def open_statistics(settings: Settings) -> StatisticsReader:
+    """What works out what the catalog stores of a file, from its footer."""
     from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 
     return StatisticsReader(

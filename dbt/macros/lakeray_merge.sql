@@ -24,6 +24,8 @@
 
   {%- if existing is none or existing.type != 'table' or should_full_refresh() -%}
     {%- set rows = lakeray_build(target, existing, sql) -%}
+  {%- elif lakeray_replacement() is not none -%}
+    {%- set rows = lakeray_replace_older(target, sql, lakeray_replacement()) -%}
   {%- else -%}
     {%- set merge = lakeray_merge_living if config.get('hard_delete') else lakeray_merge_rows -%}
     {%- set rows = merge(target, sql) -%}

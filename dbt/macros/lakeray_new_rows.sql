@@ -8,7 +8,8 @@
   The two marks come from the var lakeray_marks, {"shopify__orders": {"from": 12, "to": 15}}, both ends inclusive. A stream that
   is not in it, or a run without it, looks its marks up in the ledger. "by": "rowscan" in a mark reads the same rows by scanning
   the landing table: for snapshots that have expired, which ducklake_table_insertions cannot name. "paths" in a mark reads only
-  the rows of these registered files: what does not fit into memory at once is merged file by file.
+  the rows of these registered files: what does not fit into memory at once is merged file by file. "generation" in a mark asks
+  for no new rows but for a replacement: see lakeray_generations.
 #}
 {% macro lakeray_new_rows(source, stream) -%}
   {%- set landing = builtins.source(source, 'stg_' ~ source ~ '__' ~ stream) -%}
@@ -20,6 +21,8 @@
     {%- set rows = lakeray_rows_until(landing, last) -%}
     {%- do lakeray_fetch(rows, source, stream, 0, last['to']) -%}
     {{ rows }}
+  {%- elif lakeray_replacement() is not none -%}
+    {{ lakeray_rows_of_generations(landing, lakeray_replacement()) }}
   {%- else -%}
     {%- set marks = lakeray_marks(source, stream) -%}
     {%- set rows = lakeray_rows_between(landing, marks) -%}

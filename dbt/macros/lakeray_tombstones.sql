@@ -59,9 +59,13 @@
 
 {% macro lakeray_dead(sql) -%}
   {%- set named = lakeray_list(config.require('unique_key')) + lakeray_list(config.get('newest_first'))
-      + ['_airbyte_extracted_at', '_airbyte_raw_id', config.require('deleted_column')] -%}
+      + ['_airbyte_extracted_at', '_airbyte_raw_id', config.require('deleted_column'), '_airbyte_generation_id'] -%}
+  {%- set texts = [] -%}
+  {%- for name in named | unique -%}
+    {%- do texts.append(lakeray_text(name | lower)) -%}
+  {%- endfor -%}
   {{ return(
-      'select ' ~ lakeray_quoted(named | unique | list) | join(', ') ~ ' from (' ~ sql ~ ') as dead where '
+      'select columns(lambda name: lower(name) in (' ~ texts | join(', ') ~ ')) from (' ~ sql ~ ') as dead where '
       ~ lakeray_quote(config.require('deleted_column')) ~ ' is not null'
   ) }}
 {%- endmacro %}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lakeray.values.column_types import parse_type
-from lakeray.values.model import Column
+from lakeray.values.model import GENERATION_COLUMN, Column
 
 AIRBYTE_COLUMNS: tuple[Column, ...] = (
     Column(name="_airbyte_raw_id", type=parse_type("VARCHAR")),
@@ -14,7 +14,7 @@ AIRBYTE_COLUMNS: tuple[Column, ...] = (
         name="_airbyte_meta",
         type=parse_type("STRUCT(sync_id BIGINT, changes STRUCT(field VARCHAR, change VARCHAR, reason VARCHAR)[])"),
     ),
-    Column(name="_airbyte_generation_id", type=parse_type("BIGINT")),
+    Column(name=GENERATION_COLUMN, type=parse_type("BIGINT")),
 )
 """The columns that precede a record's own, in the order in which the destination writes them."""
 

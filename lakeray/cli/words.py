@@ -149,6 +149,7 @@ _FEED = (
     "too late",
     "changed",
     "vanished",
+    "replaced",
     "left landing",
     "kept",
     "time",
@@ -181,6 +182,7 @@ def feed_table(report: FeedReport) -> Table:
                 str(item.too_late),
                 str(item.changed),
                 str(item.vanished),
+                f"{item.replaced:,}",
                 f"{item.cleaned:,}",
                 f"{item.kept:,}",
                 human_seconds(item.seconds),
@@ -196,6 +198,12 @@ class Foreseen:
 
     plan: Plan
     leaving: Leaving
+    replaced: frozenset[str] = frozenset()
+    """The vanished keys that something newer explains."""
+    replaces_below: int | None = None
+    """Rows of generations older than this one leave the processed table; None when none do, or none is known yet."""
+    held_back: int = 0
+    """Listed files that are not taken in, and that this waits for."""
 
 
 def feed_notes(report: FeedReport) -> list[str]:
@@ -219,7 +227,7 @@ def plan_json(
 ) -> dict[str, Any]:
     """``plan`` as one JSON document."""
     return {
-        "streams": [_plan_json(item.plan, item.leaving) for item in foreseen],
+        "streams": [_plan_json(item) for item in foreseen],
         "estimated_seconds": seconds,
         "errors": [dict(error) for error in errors],
     }
@@ -239,6 +247,7 @@ def plan_tables(foreseen: Sequence[Foreseen]) -> list[Table]:
             "oversize",
             "too late",
             "quarantined",
+            "replaced",
             "will leave landing",
             "will be deleted",
         ),
@@ -253,13 +262,14 @@ def plan_tables(foreseen: Sequence[Foreseen]) -> list[Table]:
                 str(len(item.oversize)),
                 str(len(item.too_late)),
                 str(len(item.skipped)),
-                f"{leaving.files:,}",
-                f"{leaving.deleted:,}",
+                f"{len(each.replaced):,}",
+                f"{each.leaving.files:,}",
+                f"{each.leaving.deleted:,}",
             )
-            for item, leaving in ((each.plan, each.leaving) for each in foreseen)
+            for item, each in ((each.plan, each) for each in foreseen)
         ),
     )
-    notes = tuple(row for each in foreseen for row in _attention(each.plan))
+    notes = tuple(row for each in foreseen for row in _attention(each))
     return (
         [streams, Table(title="Needs attention", columns=("stream", "what", "file"), rows=notes)]
         if notes
@@ -432,6 +442,7 @@ def _report_json(item: StreamReport) -> dict[str, Any]:
         "too_late": item.too_late,
         "changed": item.changed,
         "vanished": item.vanished,
+        "replaced": item.replaced,
         "cleaned": item.cleaned,
         "kept": item.kept,
         "seconds": round(item.seconds, 3),
@@ -439,7 +450,8 @@ def _report_json(item: StreamReport) -> dict[str, Any]:
     }
 
 
-def _plan_json(item: Plan, leaving: Leaving) -> dict[str, Any]:
+def _plan_json(foreseen: Foreseen) -> dict[str, Any]:
+    item, leaving = foreseen.plan, foreseen.leaving
     return {
         "source": item.stream.source,
         "stream": item.stream.stream,
@@ -467,6 +479,9 @@ def _plan_json(item: Plan, leaving: Leaving) -> dict[str, Any]:
         "quarantined": [file.key for file in item.skipped],
         "changed": [change.file.key for change in item.changed] + [file.key for file in item.waiting],
         "vanished": list(item.vanished),
+        "replaced": sorted(foreseen.replaced),
+        "replaces_generations_below": foreseen.replaces_below,
+        "replacement_waits_for": foreseen.held_back,
         "listed_files": item.listed_files,
         "leaves_landing": leaving.files,
         "deletes_objects": leaving.deleted,
@@ -478,14 +493,16 @@ def _plan_json(item: Plan, leaving: Leaving) -> dict[str, Any]:
     }
 
 
-def _attention(item: Plan) -> list[tuple[str, str, str]]:
+def _attention(foreseen: Foreseen) -> list[tuple[str, str, str]]:
+    item, replaced = foreseen.plan, foreseen.replaced
     stream = str(item.stream)
     return (
         [(stream, "too late", shown(file.key)) for file in item.too_late]
         + [(stream, "quarantined", shown(file.key)) for file in item.skipped]
         + [(stream, "changed since it was taken in", shown(change.file.key)) for change in item.changed]
         + [(stream, "changed: waits for `quarantine retry`", shown(file.key)) for file in item.waiting]
-        + [(stream, "vanished", shown(key)) for key in item.vanished]
+        + [(stream, "vanished", shown(key)) for key in item.vanished if key not in replaced]
+        + [(stream, "vanished: of an older generation", shown(key)) for key in item.vanished if key in replaced]
         + [
             (stream, f"oversize, {human_bytes(big.projected_bytes)} projected", shown(big.file.key))
             for big in item.oversize

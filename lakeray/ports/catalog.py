@@ -9,6 +9,7 @@ from typing import Protocol
 
 from lakeray.values.model import (
     Cursor,
+    FileGenerations,
     LastBatch,
     LedgerEntry,
     LiveFile,
@@ -54,6 +55,9 @@ class PlanningReader(Protocol):
 
     def peaks(self, stream: StreamName) -> Sequence[Peak]:
         """What the newest merges of the stream needed, the newest first; at most 20."""
+
+    def generations(self, stream: StreamName) -> Mapping[str, FileGenerations]:
+        """Of which generations the rows of the stream's live files are, by key, as it is known now (P16)."""
 
 
 class CatalogReader(PlanningReader, KnowsLake, Protocol):

@@ -226,6 +226,7 @@ def sort_out(
         listed_files=len(piles.seen),
         newest_day=piles.newest_day,
         live_files=len(in_view),
+        looked_since=looked_since,
     )
 
 

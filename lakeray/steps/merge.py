@@ -124,6 +124,54 @@ def catch_up(
     return done
 
 
+_MOST_PARTS = 256
+"""Into so many parts the keys of a replacement are cut at most (inclusive)."""
+
+
+def replace_older(
+    stream: StreamName,
+    *,
+    generation: int,
+    snapshots: tuple[int, int],
+    committer: Transforms,
+    merging: MergeBudget,
+) -> list[tuple[PendingTransform, BuildResult]]:
+    """Take the rows of generations older than ``generation`` out of the processed table; no mark moves (P16).
+
+    Of their keys the newest record of the generations that stay is merged, in the same transaction: it may have lost to
+    the older generation's by its cursor. What does not fit into memory is done in parts, each of half of the keys; each
+    part is whole in itself, so a crash in between leaves nothing half replaced.
+
+    Args:
+        snapshots: the first and the last DuckLake snapshot that registered what is live, both inclusive.
+
+    Raises:
+        TransformError: dbt failed.
+        TransformMemoryError: not even a small part fits.
+    """
+    first, last = snapshots
+    waiting = deque([PendingTransform(stream=stream, from_snapshot=first, to_snapshot=last, generation=generation)])
+    done = []
+    while waiting:
+        piece = waiting.popleft()
+        try:
+            done.append((piece, committer.transform(piece)))
+        except TransformMemoryError:
+            smaller = _smaller_parts(piece)
+            if not smaller:
+                raise
+            merging.tell(piece, f"replacing again in {len(smaller)} part(s)" + (", one thread" * smaller[0].spill))
+            waiting.extendleft(reversed(smaller))
+    return done
+
+
+def _smaller_parts(piece: PendingTransform) -> list[PendingTransform]:
+    number, of = piece.part
+    if 2 * of <= _MOST_PARTS:
+        return [replace(piece, part=(number, 2 * of)), replace(piece, part=(number + of, 2 * of))]
+    return [] if piece.spill else [replace(piece, spill=True)]
+
+
 class _Pieces:
     """What of the pending rows is merged together. The ledger is read only when that is to be decided."""
 

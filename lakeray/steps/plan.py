@@ -67,6 +67,8 @@ def make_plan(
         listed_files=found.listed_files,
         newest_day=found.newest_day,
         live_files=found.live_files,
+        looked_since=found.looked_since,
+        postponed=0 if max_batches is None else sum(len(batch.files) for batch in batches[max_batches:]),
         factor=factor,
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lakeray.values.model import Plan, StreamName, StreamReport, StreamStatus
+from collections.abc import Collection
+
+from lakeray.values.model import Plan, Removal, StreamName, StreamReport, StreamStatus
 
 
 class StreamProgress:
@@ -12,7 +14,7 @@ class StreamProgress:
         self.stream = stream
         self.worked = False
         self.batches = self.files = self.size_bytes = self.rows = self.quarantined = self.cleaned = self.kept = 0
-        self.too_late = 0
+        self.too_late = self.replaced = 0
         self.changed: set[str] = set()
         self.vanished: set[str] = set()
         """Keys of objects that are not what was taken in, whether they were forgotten since or not (P14)."""
@@ -33,6 +35,16 @@ class StreamProgress:
         self.changed.update(file.key for file in planned.waiting)
         self.vanished.update(planned.vanished)
 
+    def forgot(self, keys: Collection[str], *, what: Removal) -> None:
+        """Keep what this feed took out of the ledger."""
+        match what:
+            case Removal.CHANGED:
+                self.changed.update(keys)
+            case Removal.REPLACED:
+                self.vanished.difference_update(keys)
+            case _:
+                self.vanished.update(keys)
+
     def report(self, status: StreamStatus, *, seconds: float, error: dict[str, str] | None) -> StreamReport:
         """The stream's report."""
         return StreamReport(
@@ -46,6 +58,7 @@ class StreamProgress:
             too_late=self.too_late,
             changed=len(self.changed),
             vanished=len(self.vanished),
+            replaced=self.replaced,
             cleaned=self.cleaned,
             kept=self.kept,
             seconds=seconds,

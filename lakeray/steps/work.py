@@ -19,6 +19,8 @@ class Work(StrEnum):
     """Registered objects changed, or vanished and the policy is not only to report it (P14)."""
     MERGE = "merge"
     """Rows are registered that dbt has not merged (P12)."""
+    REPLACE = "replace"
+    """A newer generation is whole, and rows of older ones may leave the processed table (P16)."""
     TAKE_IN = "take_in"
     """There are files to validate and register (P3)."""
     REFUSE = "refuse"
@@ -45,12 +47,27 @@ class Standing:
     """Whether there is nothing to claim."""
 
 
-def work_of(planned: Plan, standing: Standing, *, contract: Contract, on_vanished: ObjectPolicy) -> frozenset[Work]:
-    """What there is to do for the stream; empty when there is nothing."""
+def work_of(
+    planned: Plan,
+    standing: Standing,
+    *,
+    contract: Contract,
+    on_vanished: ObjectPolicy,
+    replaced: Collection[str] = (),
+    is_replaceable: bool = False,
+) -> frozenset[Work]:
+    """What there is to do for the stream; empty when there is nothing.
+
+    Args:
+        replaced: the vanished keys that something newer explains.
+        is_replaceable: whether a newer generation is whole, and all that is listed is taken in.
+    """
+    gone = [key for key in planned.vanished if key not in replaced]
     found = {
         Work.WIDEN: lacks_columns(standing.landing, contract),
-        Work.OBJECTS: bool(planned.changed) or (bool(planned.vanished) and on_vanished is not ObjectPolicy.REPORT),
+        Work.OBJECTS: bool(planned.changed) or (bool(gone) and on_vanished is not ObjectPolicy.REPORT),
         Work.MERGE: not standing.is_merged,
+        Work.REPLACE: is_replaceable,
         Work.TAKE_IN: bool(planned.batches),
         Work.REFUSE: bool(planned.oversize) and not planned.batches,
         Work.CLAIM: not standing.is_claimed,

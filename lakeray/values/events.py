@@ -189,6 +189,19 @@ class ObjectsDropped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationReplaced(Event):
+    """A newer generation is whole: what only older ones had is gone (P16)."""
+
+    stream: str
+    generation: int
+    """The oldest that stays."""
+    files: int
+    """Of older ones, which left the landing table."""
+    rows: int
+    """That left the processed table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFinished(Event):
     """A stream's feed ended."""
 
@@ -202,6 +215,7 @@ class StreamFinished(Event):
     too_late: int = 0
     changed: int = 0
     vanished: int = 0
+    replaced: int = 0
     error_kind: str = ""
     error: str = ""
 

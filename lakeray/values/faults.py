@@ -27,6 +27,8 @@ class FaultPoint(StrEnum):
     AFTER_TRANSFORM = "after_transform"
     """dbt has merged, transformed_through has not moved."""
     AFTER_ADVANCE = "after_advance"
+    AFTER_REPLACE = "after_replace"
+    """Rows of older generations left the processed table, their files are still registered."""
     AFTER_REMOVE = "after_remove"
     """Clean-up: rows left landing, no DuckLake snapshot is expired."""
     BEFORE_EXPIRE = "before_expire"

@@ -217,6 +217,8 @@ class Discovery:
     """Of all files that were listed."""
     live_files: int = 0
     """Live ledger entries of the days that were looked at: what a listing is expected to show."""
+    looked_since: date | None = None
+    """The day from which the listing is complete (inclusive); None for all days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +247,10 @@ class Plan:
     """Live ledger entries of the days that were looked at: what a listing is expected to show (P3)."""
     claims: tuple[SourceFile, ...] = ()
     """Claims of lakes that delete below the stream's prefix, this one's too (P13)."""
+    looked_since: date | None = None
+    """The day from which the listing is complete (inclusive); None for all days."""
+    postponed: int = 0
+    """New files that are left for the next feed: there are more batches than may be planned now."""
     factor: Factor = DEFAULT
     """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
 
@@ -417,6 +423,10 @@ class PendingTransform:
     """Only these registered paths of the one DuckLake snapshot; empty for all of the range."""
     spill: bool = False
     """With one thread, so that DuckDB needs as little memory as it can."""
+    generation: int | None = None
+    """Not a merge of new rows: those of generations older than this one (exclusive) leave the processed table (P16)."""
+    part: tuple[int, int] = (0, 1)
+    """With ``generation``, the share of the keys that is meant: which one (from 0), of how many."""
 
 
 class MergeEnd(StrEnum):
@@ -499,6 +509,8 @@ class Removal(StrEnum):
     """The file cannot be read (P6)."""
     REPAIR = "repair"
     """``doctor repair=…`` was told to."""
+    REPLACED = "replaced"
+    """It was of an older generation, whose objects Airbyte deletes when a newer one is whole (P16)."""
 
     @property
     def key_may_return(self) -> bool:
@@ -509,7 +521,7 @@ class Removal(StrEnum):
         match self:
             case Removal.RETENTION | Removal.KEPT:
                 return False
-            case Removal.VANISHED | Removal.CHANGED | Removal.CORRUPT | Removal.REPAIR:
+            case Removal.VANISHED | Removal.CHANGED | Removal.CORRUPT | Removal.REPAIR | Removal.REPLACED:
                 return True
             case _:
                 assert_never(self)
@@ -533,6 +545,23 @@ class LedgerEntry:
     """When its rows left the landing table; None while they are live."""
     removed_because: str | None = None
     """A ``Removal``, or what a later version of lakeray calls it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileGenerations:
+    """Of which of Airbyte's generations the rows of one live file are, as the catalog's bounds say it (P16)."""
+
+    etag: str
+    rows: int
+    oldest: int
+    """Inclusive, as ``newest``; ``UNKNOWN`` when the file, or a row of it, does not say."""
+    newest: int
+
+
+GENERATION_COLUMN = "_airbyte_generation_id"
+"""Which refresh, or which sync that overwrites, a record is of: it grows with each."""
+UNKNOWN_GENERATION = -1
+"""Older than every generation: of rows without one."""
 
 
 class QuarantineStatus(StrEnum):
@@ -625,6 +654,8 @@ class StreamReport:
     """Objects that are not what was taken in: those that wait for an operator, and those that this feed dropped."""
     vanished: int = 0
     """Objects that are gone: those that are still registered, and those that this feed forgot (P14)."""
+    replaced: int = 0
+    """Rows that left the processed table because a newer generation does not have their keys (P16)."""
     cleaned: int = 0
     """Files whose rows left the landing table."""
     kept: int = 0

@@ -177,6 +177,7 @@ class Lake:
             executor=self.executor,
             new_id=lambda: f"{next(self._ids):04d}",
             stop=lambda: False,
+            generation_of=lambda file: None,
         )
 
     def feed(self, *, snapshot_days: float = 1.0, **changes: Any) -> StreamReport:

@@ -40,7 +40,7 @@ from lakeray.values.model import (
 from lakeray.values.requirements import State, first_unmet
 from tests.contract.lakes import CONTRACT, EVER, InMemory, Lake, OnDisk
 from tests.support.fakes.feeds import BUDGET, key_for
-from tests.support.fakes.records import COLUMNS, STREAM, row
+from tests.support.fakes.records import COLUMNS, STREAM, of_generation, row
 
 A, B, C, D = (key_for(date(2026, 3, day)) for day in (1, 2, 10, 11))
 ODD = ["it's.parquet", "a b.parquet", "é–ü.parquet", "100%25.parquet", "a#b?.parquet", "g*.parquet", 'q".parquet']
@@ -998,6 +998,27 @@ def test_a_feed_cleans_behind_the_cursor_and_storage_follows(lake: Lake) -> None
     assert lake.feed().status is StreamStatus.NOTHING_NEW
 
 
+def test_the_generations_of_live_files_are_those_of_their_rows(ready: Lake) -> None:
+    lake = ready
+    assert lake.reader.generations(STREAM) == {}
+    lake.put(A, *of_generation(3, row(1), row(2)))
+    lake.put(B, *of_generation(3, row(1)), *of_generation(7, row(2)))
+    lake.put(C, row(1), *of_generation(2, row(2)))
+    lake.put(D, row(1))
+    lake.take_in(A, B, C, D)
+    lake.store.delete(A)  # what is gone is still known
+
+    def found() -> dict[str, tuple[int, int, int]]:
+        return {key: (g.rows, g.oldest, g.newest) for key, g in lake.reader.generations(STREAM).items()}
+
+    assert found() == {A: (2, 3, 3), B: (2, 3, 7), C: (2, -1, 2), D: (1, -1, -1)}
+    (entry,) = [item for item in lake.reader.registered(STREAM, first=date.min, last=date.max) if item.key == A]
+    assert lake.reader.generations(STREAM)[A].etag == entry.etag
+    lake.committer.forget(STREAM, paths=[entry.registered_path], entries=[entry], reason=Removal.REPLACED)
+    assert A not in found()
+    assert A not in lake.reader.known(STREAM, since=None)  # the key may return
+
+
 def test_the_books_of_all_streams_say_what_the_reader_says(on_disk: OnDisk) -> None:
     lake = on_disk
     other = StreamName("shop", "refunds")
@@ -1018,6 +1039,7 @@ def test_the_books_of_all_streams_say_what_the_reader_says(on_disk: OnDisk) -> N
         columns = lake.reader.landing_columns(stream)
         assert books.landing_names(stream) == (None if columns is None else frozenset(columns))
         assert books.pending_transform(stream) == lake.reader.pending_transform(stream)
+        assert books.generations(stream) == lake.reader.generations(stream)
     assert books.oldest_merged_day(STREAM) == date(2026, 3, 1)
     assert set(books.known(STREAM, since=since).values()) <= {
         Known(etag=e.etag, size_bytes=e.size_bytes, live=True)

@@ -230,6 +230,96 @@ def test_a_table_whose_deletions_were_flagged_goes_over_to_removing_them(lake: D
     assert removing(lake, order(2, "late", day(1)), order(3, "three", day(1))) == [(1, "one"), (3, "three")]
 
 
+def replace_below(lake: DbtLake, generation: int, *, tag: str = ORDERS, part: tuple[int, int] = (0, 1)) -> int:
+    """Replace the generations below one: how many rows were said to have left."""
+    marks = {"from": 1, "to": 1, "generation": generation, "part": list(part), "stream": "shopify/orders"}
+    result = lake.run("run", "--select", f"tag:{tag}", lakeray_marks={tag: marks}, lakeray_token=7)
+    assert result.success, failures(result)
+    return sum(node.adapter_response.get("rows_affected", 0) for node in nodes(result))
+
+
+def generation(number: int, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**item, "_airbyte_generation_id": number} for item in rows]
+
+
+def two_generations(lake: DbtLake) -> None:
+    """The newer one lacks two keys, has one by an older cursor, twice, and one as it was; a row says none."""
+    old = generation(
+        1, order(1, "old", day(9)), order(2, "old", day(1)), order(3, "old", day(1)), order(4, "old", day(1))
+    )
+    lake.merge(ORDERS, lake.land(ORDERS, *old, order(6, "says none", day(1))))
+    newer = (
+        order(1, "older of two", day(2)),
+        order(1, "newer of two", day(3)),
+        order(4, "new", day(1)),
+        order(5, "new", day(1)),
+    )
+    lake.merge(ORDERS, lake.land(ORDERS, *generation(2, *newer), extracted_at=day(5)))
+    assert lake.table("int_shopify__orders", "id, name")[0] == (1, "old")
+
+
+REPLACED = [(1, "newer of two"), (4, "new"), (5, "new")]
+
+
+def test_rows_of_older_generations_leave_and_their_keys_keep_what_is_left(lake: DbtLake) -> None:
+    two_generations(lake)
+    Path(lake.root, "raw", "part_1.parquet").unlink()  # nothing of the older generation is read
+    before = lake.snapshot()
+    assert replace_below(lake, 2) == 3
+    assert lake.table("int_shopify__orders", "id, name") == REPLACED
+    assert lake.snapshot() == before + 1  # one transaction, the fence in it
+    before = lake.snapshot()
+    assert replace_below(lake, 2) == 0
+    assert written(lake, before) == (0, 0)
+
+
+def test_parts_of_a_replacement_together_are_the_whole(lake: DbtLake) -> None:
+    two_generations(lake)
+    left = [replace_below(lake, 2, part=(number, 3)) for number in range(3)]
+    assert sum(left) == 3
+    assert lake.table("int_shopify__orders", "id, name") == REPLACED
+
+
+def test_a_replacement_has_the_enriched_models_built_again(lake: DbtLake) -> None:
+    two_generations(lake)
+    lake.sql(
+        "INSERT INTO lakehouse.meta.enriched_marks VALUES ('*', ?, now())", '{"klaviyo/lists": 3, "shopify/orders": 2}'
+    )
+    assert replace_below(lake, 1) == 1  # the row that says none
+    assert lake.sql("SELECT built_from FROM lakehouse.meta.enriched_marks") == [('{"klaviyo/lists": 3}',)]
+
+
+def test_a_replacement_without_the_lease_changes_nothing(lake: DbtLake) -> None:
+    two_generations(lake)
+    before = lake.snapshot()
+    marks = {"from": 1, "to": 1, "generation": 2, "part": [0, 1], "stream": "shopify/orders"}
+    result = lake.run("run", "--select", f"tag:{ORDERS}", lakeray_marks={ORDERS: marks}, lakeray_token=6)
+    assert not result.success and "another committer took over" in failures(result)
+    assert (lake.snapshot(), len(lake.table("int_shopify__orders", "id"))) == (before, 6)
+
+
+def test_tombstones_of_older_generations_leave_too(lake: DbtLake) -> None:
+    old = (
+        order(1, "one", day(1)),
+        order(2, "two", day(9), deleted_at=day(9)),
+        order(3, "three", day(9), deleted_at=day(9)),
+    )
+    assert removing(lake, *generation(1, *old)) == [(1, "one")]
+    new = order(2, "alive again", day(2)), order(4, "dead", day(2), deleted_at=day(2)), order(5, "five", day(2))
+    assert removing(lake, *generation(2, *new)) == [(1, "one"), (5, "five")]
+    replace_below(lake, 2, tag="removing")
+    assert lake.table("own_removing", "id, name") == [(2, "alive again"), (5, "five")]
+    assert lake.table("own_removing__tombstones", "id") == [(4,)]
+
+
+def test_a_model_without_the_generation_keeps_its_rows(lake: DbtLake) -> None:
+    lake.merge(ORDERS, lake.land(ORDERS, *generation(1, order(1, "a", day(1)))))
+    lake.build("run", "--select", "tag:own")
+    replace_below(lake, 2, tag="own")
+    assert lake.table("own_merge", "id, name") == [(1, "a?")]
+    assert lake.table("own_incremental", "id, name") == [(1, "a")]
+
+
 def test_an_enriched_model_that_does_not_ask_what_changed_is_built_whole(lake: DbtLake) -> None:
     for number in (1, 2):
         batch = lake.land(ORDERS, *(order(key, "a", day(1)) for key in range(number)))

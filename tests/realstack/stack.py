@@ -21,10 +21,13 @@ import duckdb
 import obstore
 import psutil
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 from obstore.store import S3Store
 
 from lakeray.adapters.services import postgres, seaweedfs, state
 from lakeray.values.keys import is_claim
+from lakeray.values.model import GENERATION_COLUMN
 from tests.support.real.lake import PROJECT, Ran, Row, events_of, plain_environment
 from tests.support.real.processes import lakeray
 
@@ -232,6 +235,19 @@ class RealLake:
         prefix = f"raw-{self.number}/"
         listed = (meta["path"] for page in obstore.list(store, prefix=prefix) for meta in page)
         return {path.removeprefix(prefix) for path in listed if not is_claim(path)}
+
+    def refresh(self, stream: str) -> None:
+        """One object of a newer generation takes the place of all that the stream has, as Airbyte does it."""
+        store, prefix = self._store(), f"raw-{self.number}/{stream}/"
+        listed = (meta["path"] for page in obstore.list(store, prefix=prefix) for meta in page)
+        paths = sorted(path for path in listed if not is_claim(path))
+        table = pq.read_table(pa.BufferReader(bytes(obstore.get(store, paths[-1]).bytes())), partitioning=None)
+        at = table.schema.get_field_index(GENERATION_COLUMN)
+        newer = pa.array([1_000] * table.num_rows, table.schema.field(at).type)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table.set_column(at, table.schema.field(at), newer).slice(0, 5), sink)
+        obstore.put(store, f"{paths[-1].rsplit('/', 1)[0]}/part_1000.parquet", sink.getvalue().to_pybytes())
+        obstore.delete(store, paths)
 
     @contextlib.contextmanager
     def connection(self, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:

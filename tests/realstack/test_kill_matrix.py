@@ -9,7 +9,7 @@ import pytest
 
 from lakeray.values.faults import FaultPoint
 from tests.realstack.results import Results
-from tests.realstack.stack import Contents, Stack
+from tests.realstack.stack import STREAMS, Contents, Stack
 
 KILLED = -signal.SIGKILL
 SAMPLE_OF_POINTS = (
@@ -43,7 +43,7 @@ def test_a_feed_killed_at_point_after_point_makes_the_same_tables(
 
 @pytest.mark.long
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("point", list(FaultPoint))
+@pytest.mark.parametrize("point", [point for point in FaultPoint if point is not FaultPoint.AFTER_REPLACE])
 def test_a_feed_killed_at_the_point_and_run_again_makes_the_same_tables(
     point: FaultPoint, times: int, stack: Stack, undisturbed: Contents, results: Results
 ) -> None:
@@ -74,3 +74,20 @@ def test_ten_kills_at_random_moments_make_the_same_tables(
                 feed.kill()
         lake.fed()
         results.same(row, lake, undisturbed)
+
+
+@pytest.mark.long
+def test_a_feed_killed_while_a_generation_is_replaced_and_run_again_makes_the_same_tables(
+    stack: Stack, results: Results
+) -> None:
+    undisturbed, lake = stack.lake(), stack.lake()
+    for each in (undisturbed, lake):
+        each.fed()
+        each.refresh(STREAMS[0])
+    undisturbed.fed()
+    with results.trial(FAULT, f"{FaultPoint.AFTER_REPLACE}, twice", times=2) as row:
+        for _ in range(2):
+            with lake.feed(fault=f"{FaultPoint.AFTER_REPLACE}:1") as feed:
+                assert feed.end().code == KILLED, feed.log
+        lake.fed()
+        results.same(row, lake, undisturbed.contents())

@@ -37,6 +37,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "file_rejected",
         "files_cleaned",
         "files_reread",
+        "generation_replaced",
         "landing_changed",
         "model_ran",
         "models_enriched",

@@ -72,6 +72,13 @@ def test_each_kind_of_work_is_found_by_what_makes_it(
     assert found(planned, standing, **policies) == wanted
 
 
+def test_what_something_newer_explains_is_no_policys_work_and_a_replacement_is_work() -> None:
+    gone = replace(EMPTY, vanished=("k",))
+    rules = {"contract": CONTRACT, "on_vanished": DROP}
+    assert work_of(gone, IDLE, **rules, replaced={"k"}) == set()
+    assert work_of(gone, IDLE, **rules, replaced={"k"}, is_replaceable=True) == {Work.REPLACE}
+
+
 def test_columns_are_compared_without_case() -> None:
     assert not lacks_columns({name.upper() for name in NAMES}, CONTRACT)
     wider = replace(CONTRACT, columns=(*CONTRACT.columns, Column(name="more", type=parse_type("DATE"))))
@@ -144,7 +151,9 @@ def test_a_feed_says_nothing_new_and_writes_nothing_if_and_only_if_there_is_no_w
     app = lake.open()
     app_rules = rules_for(lake.settings, app.streams()[0])
     snapshot = app.planning_snapshot()
-    planned = plan_stream(app_rules, PlanningPorts(store=app.store, reader=snapshot, today=app.today()))
+    planned = plan_stream(
+        app_rules, PlanningPorts(store=app.store, reader=snapshot, today=app.today(), generation_of=app.generation_of)
+    )
     missing = missing_of(app_rules, app.planning_ports(), planned)
     work = work_of(
         planned,

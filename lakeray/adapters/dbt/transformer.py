@@ -138,6 +138,8 @@ def _marks(asked: PendingTransform, *, by_rowscan: bool) -> dict[str, object]:
         marks["by"] = "rowscan"
     if asked.paths:
         marks["paths"] = list(asked.paths)
+    if asked.generation is not None:
+        marks |= {"generation": asked.generation, "part": list(asked.part), "stream": str(asked.stream)}
     return marks
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Foreseen, human_seconds, plan_json, plan_tables
-from lakeray.feed import leaving_of, plan_stream
+from lakeray.feed import leaving_of, plan_stream, replaced_keys, replacing_of
 from lakeray.run import Lakeray, refusal_of
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.steps.plan import estimated_seconds
@@ -39,4 +39,11 @@ def _refusal(app: Lakeray, planned: Plan) -> LakerayError | None:
 def _foreseen(app: Lakeray, stream: StreamSettings) -> Foreseen:
     rules = app.rules(stream)
     planned = plan_stream(rules, app.planning_ports(), everything=True)
-    return Foreseen(plan=planned, leaving=leaving_of(rules, planned, reader=app.reader, now=app.clock.now()))
+    replacing = replacing_of(rules, app.reader, planned)
+    return Foreseen(
+        plan=planned,
+        leaving=leaving_of(rules, planned, reader=app.reader, now=app.clock.now()),
+        replaced=replaced_keys(rules, app.planning_ports(), planned),
+        replaces_below=None if replacing is None else replacing.replacement.generation,
+        held_back=0 if replacing is None else len(replacing.outside),
+    )

@@ -119,6 +119,7 @@ class MemoryApplication:
             open_feeders=lambda choice, replay: self._feeders(app, choice, replay),
             new_id=lambda: f"{next(ids):04d}",
             fault=world.catalog.reach,
+            generation_of=world.generation_of,
         )
         return app
 

@@ -11,7 +11,7 @@ from lakeray import feed
 from lakeray.steps.clean import RawRules
 from lakeray.values.model import Budget, SourceFile, StreamReport, StreamStatus
 from tests.support.fakes.lake import MemoryCatalog, MemoryLake
-from tests.support.fakes.records import CONTRACT, STREAM, Row, content
+from tests.support.fakes.records import CONTRACT, STREAM, Row, content, generation_of, rows_of
 from tests.support.fakes.store import MemoryStore
 from tests.support.fakes.world import FakeClock, PlainExecutor, RecordingSink
 
@@ -73,7 +73,16 @@ class FeedWorld:
             new_id=lambda: f"{next(self._ids):04d}",
             stop=lambda: self.stop(),
             fault=self.catalog.reach,
+            generation_of=self.generation_of,
         )
+
+    def generation_of(self, file: SourceFile) -> int | None:
+        """The newest generation of an object's rows, if it has any."""
+        try:
+            rows = rows_of(self.store.read(file.key))
+        except (FileNotFoundError, ValueError):
+            return None
+        return max((generation_of(item) for item in rows), default=None)
 
     def feed(self, **changes: object) -> StreamReport:
         """Feed the stream once, and let old snapshots go, as the command does at its end."""

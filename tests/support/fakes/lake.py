@@ -24,12 +24,14 @@ from lakeray.values.errors import (
 from lakeray.values.faults import FaultPoint
 from lakeray.values.keys import file_day
 from lakeray.values.model import (
+    UNKNOWN_GENERATION,
     Accepted,
     BuildResult,
     CommitOutcome,
     CommitRequest,
     Contract,
     Cursor,
+    FileGenerations,
     Landed,
     LastBatch,
     LeaseIs,
@@ -48,7 +50,7 @@ from lakeray.values.model import (
     StreamName,
     Unknown,
 )
-from tests.support.fakes.records import Row, is_damaged, newest, rows_of
+from tests.support.fakes.records import Row, generation_of, is_damaged, newest, rows_of
 from tests.support.fakes.store import MemoryStore
 
 SET_ASIDE_POINTS = ("after_quarantine", "during_forget", "after_forget")
@@ -71,6 +73,8 @@ class DataFile:
     path: str
     snapshot: int
     rows: int
+    oldest: int = UNKNOWN_GENERATION
+    newest: int = UNKNOWN_GENERATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +208,13 @@ class MemoryLake:
     def peaks(self, stream: StreamName) -> Sequence[Peak]:
         """What the newest merges needed."""
         return [peak for name, peak in reversed(self.catalog.head.peaks) if name == stream][:20]
+
+    def generations(self, stream: StreamName) -> Mapping[str, FileGenerations]:
+        """Of which generations the live files are."""
+        return {
+            file.key: FileGenerations(etag=file.etag, rows=file.rows, oldest=file.oldest, newest=file.newest)
+            for file in self._files(stream)
+        }
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types."""
@@ -374,6 +385,8 @@ class MemoryLake:
         if self.catalog.fail_transform:
             raise TransformError(f"{pending.stream}: dbt failed", found="a model that does not compile")
         self.catalog.merges.append(pending)
+        if pending.generation is not None:
+            return self._replace(pending, pending.generation)
         if self.catalog.most_rows is not None and self._rows_of(pending) > self.catalog.most_rows:
             raise TransformMemoryError(f"{pending.stream}: DuckDB ran out of memory", found="a limit of rows")
         before = self.catalog.head.processed.get(pending.stream, {})
@@ -388,6 +401,29 @@ class MemoryLake:
             self._write(processed={**self.catalog.head.processed, pending.stream: after})
         self.catalog.reach("after_transform")
         return BuildResult(models=(pending.stream.processed_table,), rows_affected=len(after), seconds=0.0)
+
+    def _replace(self, pending: PendingTransform, generation: int) -> BuildResult:
+        """Rows of older generations leave; of their keys what stays is merged again (P16)."""
+        stream, (part, parts) = pending.stream, pending.part
+        before = self.catalog.head.processed.get(stream, {})
+        older = {key for key, row in before.items() if generation_of(row) < generation and key % parts == part}
+        if self.catalog.most_rows is not None and len(older) > self.catalog.most_rows:
+            raise TransformMemoryError(f"{stream}: DuckDB ran out of memory", found="a limit of rows")
+        try:
+            files = [file for file in self._files(stream) if file.newest >= generation]
+            rows = [row for file in files for row in self._rows(file)]
+        except DamageError as error:
+            raise TransformError(f"{stream}: dbt failed", found=str(error)) from error
+        again = newest(row for row in rows if row["pk"] in older and generation_of(row) >= generation)
+        self.catalog.reach("during_transform")
+        if older:
+            kept = {key: row for key, row in before.items() if key not in older}
+            built_from = {name: at for name, at in self.catalog.head.built_from.items() if name != stream}
+            processed = {**self.catalog.head.processed, stream: kept | again}
+            self._write(processed=processed, built_from=built_from)
+        left = len(older) - len(again)
+        ran = ModelRun(name=stream.processed_table, kind="model", status="success", rows=left, seconds=0.0)
+        return BuildResult(models=(ran.name,), rows_affected=left, seconds=0.0, runs=(ran,))
 
     def advance(self, pending: PendingTransform, *, peaks: Sequence[Peak] = ()) -> None:
         """Move transformed_through; never back (P11)."""
@@ -667,7 +703,7 @@ class MemoryLake:
             tables={**head.tables, stream: {**head.tables.get(stream, {}), **added}},
             files=head.files
             + tuple(
-                DataFile(stream, entry.key, entry.etag, entry.registered_path, number, entry.rows) for entry in entries
+                DataFile(stream, e.key, e.etag, e.registered_path, number, e.rows, *self._bounds(e)) for e in entries
             ),
             ledger=head.ledger + tuple((stream, entry) for entry in entries),
             batches=(*head.batches, (stream, batch)),
@@ -677,6 +713,14 @@ class MemoryLake:
                 stream: replace(self.cursor(stream), path=request.cursor_path, updated_at=now),
             },
         )
+
+    def _bounds(self, entry: LedgerEntry) -> tuple[int, int]:
+        """The oldest and the newest generation of a file's rows."""
+        now = self._store.head(entry.key)
+        if now is None or now.etag != entry.etag:
+            return UNKNOWN_GENERATION, UNKNOWN_GENERATION
+        found = [generation_of(row) for row in rows_of(self._store.read(entry.key))] or [UNKNOWN_GENERATION]
+        return min(found), max(found)
 
     def _entry(self, request: CommitRequest, item: Accepted, number: int, now: datetime) -> LedgerEntry:
         return LedgerEntry(

@@ -8,7 +8,7 @@ from typing import Any
 
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
 from lakeray.values.column_types import parse_type
-from lakeray.values.model import Column, Contract, Footer, StreamName
+from lakeray.values.model import GENERATION_COLUMN, Column, Contract, Footer, StreamName
 
 STREAM = StreamName("shop", "orders")
 OWN_COLUMNS = {"pk": "BIGINT", "cursor": "BIGINT", "value": "VARCHAR"}
@@ -23,6 +23,17 @@ Row = Mapping[str, Any]
 def row(pk: int, value: str = "", *, cursor: int | None = 0, extracted_at: int = 0, raw_id: str = "") -> dict[str, Any]:
     """One record. ``extracted_at`` is seconds from some midnight."""
     return {"pk": pk, "cursor": cursor, "extracted_at": extracted_at, "raw_id": raw_id, "value": value}
+
+
+def of_generation(generation: int, *records: Row) -> list[Row]:
+    """The records, as a sync of this generation sends them."""
+    return [{**record, GENERATION_COLUMN: generation} for record in records]
+
+
+def generation_of(record: Row) -> int:
+    """A record's generation; -1 when it says none."""
+    found: int = record.get(GENERATION_COLUMN, -1)
+    return found
 
 
 def rank(record: Row) -> tuple[int, int, str]:

@@ -10,8 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date
 from typing import Any
 
+from lakeray.adapters.ducklake.reading.file_generations import file_generations
 from lakeray.ports.catalog import Known
-from lakeray.values.model import Cursor, MergeEnd, Peak, PendingTransform, QuarantineEntry, StreamName
+from lakeray.values.model import (
+    Cursor,
+    FileGenerations,
+    MergeEnd,
+    Peak,
+    PendingTransform,
+    QuarantineEntry,
+    StreamName,
+)
 
 Rows = list[tuple[Any, ...]]
 Fetch = Callable[[str, list[Any] | dict[str, Any]], Rows]
@@ -67,6 +76,10 @@ class BookkeepingSnapshot:
     def peaks(self, stream: StreamName) -> Sequence[Peak]:
         """What the newest merges needed; read when it is asked for, which is when there are files to pack."""
         return [peak_of(row) for row in self._fetch("peaks", [stream.source, stream.stream])]
+
+    def generations(self, stream: StreamName) -> Mapping[str, FileGenerations]:
+        """Of which generations the live files are; read when it is asked for, which is when some of them are gone."""
+        return file_generations(self._fetch, stream)
 
     def landing_names(self, stream: StreamName) -> frozenset[str] | None:
         """The names of the landing table's columns; None when there is no table."""

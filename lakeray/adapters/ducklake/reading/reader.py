@@ -12,12 +12,14 @@ from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.backend import Backend
 from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_bookkeeping, lacks_column
+from lakeray.adapters.ducklake.reading.file_generations import file_generations
 from lakeray.adapters.ducklake.reading.planning_snapshot import BookkeepingSnapshot, peak_of, quarantine_entry
 from lakeray.adapters.ducklake.sql.earlier import in_duckdb
 from lakeray.ports.catalog import Known
 from lakeray.values.errors import CatalogError, NoLakeError
 from lakeray.values.model import (
     Cursor,
+    FileGenerations,
     LastBatch,
     LedgerEntry,
     LiveFile,
@@ -90,6 +92,10 @@ class DuckLakeReader:
     def peaks(self, stream: StreamName) -> Sequence[Peak]:
         """What the newest merges needed; nothing in a lake that an earlier version made, until a committer opens it."""
         return [peak_of(row) for row in self._rows("peaks", [stream.source, stream.stream])]
+
+    def generations(self, stream: StreamName) -> Mapping[str, FileGenerations]:
+        """Of which generations the rows of the stream's live files are, by key (P16)."""
+        return file_generations(self._rows, stream)
 
     def all_peaks(self) -> list[tuple[str, Peak]]:
         """Every merge that is on record, the oldest first, with its stream's name."""

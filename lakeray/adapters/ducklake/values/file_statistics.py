@@ -87,6 +87,17 @@ class FileStatistics:
     position: int
 
 
+def highest(facts: FileStatistics, column: str) -> str | None:
+    """The greatest value of a top-level column of a file, as the catalog writes it; None when none is known."""
+    block = facts.block
+    if (column,) not in block.columns:
+        return None
+    of_file = pc.equal(block.statistics.column("file"), facts.position)
+    of_column = pc.equal(block.statistics.column("column"), block.columns.index((column,)))
+    found: list[str | None] = block.statistics.filter(pc.and_(of_file, of_column)).column("max_value").to_pylist()
+    return found[0] if found else None
+
+
 def _packed(table: pa.Table) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:

@@ -228,6 +228,8 @@ class DuckLakeCommitter:
 
     def _lost_files(self, asked: PendingTransform) -> bool:
         """Whether files that these snapshots registered left landing: `table_insertions` reads them all the same."""
+        if asked.generation is not None:
+            return False
         stream = asked.stream
         values = [stream.source, stream.stream, asked.from_snapshot, asked.to_snapshot]
         return bool(self._query(sql.load("ducklake/removed_between"), values)[0][0])
