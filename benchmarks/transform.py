@@ -165,7 +165,11 @@ class Bench:
         self.lake.execute(
             "CALL ducklake_add_data_files('lakehouse', ?, ?, schema => 'staging')", [stream.landing_table, files]
         )
-        row = self.lake.execute("SELECT max(snapshot_id) FROM lakehouse.snapshots()").fetchone()
+        origins = [f"2026-01-01T00:00:00.{n:06d}Z bench/{name}/part_{n}.parquet" for n in range(len(files))]
+        self.lake.execute(
+            "INSERT INTO lakehouse.meta.origins SELECT 'bench', ?, unnest(?), unnest(?)", [name, files, origins]
+        )
+        row = self.lake.execute("SELECT max(snapshot_id) - 1 FROM lakehouse.snapshots()").fetchone()
         assert row is not None
         token = self.lake.execute("SELECT coalesce(max(token), 0) FROM lakehouse.meta.committer").fetchone()
         assert token is not None

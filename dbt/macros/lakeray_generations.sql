@@ -26,8 +26,10 @@
   {%- do lakeray_remember_stale(this, keys, marks) -%}
   {#- A model of one's own may call the key otherwise; lakeray_replace_older takes what is asked for from all rows then. -#}
   {%- set is_generated = 'python -m lakeray generate' in model.raw_code -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} as landed where "_airbyte_generation_id" >= {{ marks['generation'] | int }}
-        {%- if is_generated %} and exists ({{ lakeray_stale_key(keys, 'landed.') }}){% endif %})
+  {%- set rows = lakeray_rows(landing, landing | string, ' where "_airbyte_generation_id" >= ' ~ marks['generation'] | int) -%}
+  {{ return(
+      '(select * from ' ~ rows ~ ' as staying where exists (' ~ lakeray_stale_key(keys, 'staying.') ~ '))' if is_generated else rows
+  ) }}
 {%- endmacro %}
 
 
@@ -51,7 +53,7 @@
 
 
 {# Take the older rows out, and merge what stays of their keys. How many rows the table has lost. #}
-{% macro lakeray_replace_older(target, sql, marks) -%}
+{% macro lakeray_replace_older(target, sql, marks, cursor_type=none) -%}
   {%- if run_query("select count(*) from temp.lakeray_stale").rows[0][0] | int == 0 -%}
     {{ return(0) }}
   {%- endif -%}
@@ -62,7 +64,8 @@
   {%- endfor -%}
   {%- set merge = lakeray_merge_living if config.get('hard_delete') else lakeray_merge_rows -%}
   {%- set merged = merge(
-      target, "select * from (" ~ sql ~ ") as left_over where exists (" ~ lakeray_stale_key(keys, 'left_over.') ~ ")"
+      target, "select * from (" ~ sql ~ ") as left_over where exists (" ~ lakeray_stale_key(keys, 'left_over.') ~ ")",
+      cursor_type
   ) -%}
   {%- do lakeray_enrich_again(marks['stream']) -%}
   {{ return([deleted[0] - merged, 0] | max) }}

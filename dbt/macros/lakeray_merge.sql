@@ -10,10 +10,10 @@
     4. rows that have a newer one are deleted by row number
     5. new rows are inserted, but for those that are no newer than what is there
 
-  Config: unique_key, the key's columns; newest_first, as in lakeray_latest; deleted_column and hard_delete, see
-  lakeray_tombstones. The model's SQL is read twice or three times, mostly
-  a few columns of it: it must give the same rows each time, one per key, with Airbyte's columns _airbyte_extracted_at and
-  _airbyte_raw_id. New columns and struct fields are added to the table.
+  Config: unique_key, the key's columns; newest_first and cursor_type, as in lakeray_latest; deleted_column and hard_delete, see
+  lakeray_tombstones. The model's SQL is read twice or three times, mostly a few columns of it: it must give the same rows each
+  time, one per key, with Airbyte's columns _airbyte_extracted_at and _airbyte_raw_id. With _lakeray_origin, as select * has it, the
+  order of records is total (lakeray_age). New columns and struct fields are added to the table.
 #}
 {% materialization lakeray_merge, adapter='duckdb' -%}
   {%- set existing = load_cached_relation(this) -%}
@@ -22,15 +22,17 @@
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
+  {%- set found = lakeray_found() -%}
   {%- if existing is none or existing.type != 'table' or should_full_refresh() -%}
     {%- set rows = lakeray_build(target, existing, sql) -%}
   {%- elif lakeray_replacement() is not none -%}
-    {%- set rows = lakeray_replace_older(target, sql, lakeray_replacement()) -%}
+    {%- set rows = lakeray_replace_older(target, sql, lakeray_replacement(), lakeray_compared_as(found)) -%}
   {%- else -%}
     {%- set merge = lakeray_merge_living if config.get('hard_delete') else lakeray_merge_rows -%}
-    {%- set rows = merge(target, sql) -%}
+    {%- set rows = merge(target, sql, lakeray_compared_as(found)) -%}
   {%- endif -%}
-  {% call noop_statement('main', 'OK ' ~ rows, 'OK', rows) %}{{ sql }}{% endcall %}
+  {%- set told = lakeray_note_found(found) -%}
+  {% call noop_statement('main', 'OK ' ~ rows, told, rows) %}{{ sql }}{% endcall %}
 
   {{ run_hooks(post_hooks, inside_transaction=True) }}
   {%- do adapter.commit() -%}
@@ -38,6 +40,13 @@
   {{ run_hooks(post_hooks, inside_transaction=False) }}
   {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
+
+
+{# What a text cursor is compared as, by the config cursor_type: 'auto' is what lakeray_latest found. #}
+{% macro lakeray_compared_as(found) -%}
+  {%- set wanted = config.get('cursor_type') -%}
+  {{ return(found.get('cursor_type') if wanted == 'auto' else wanted) }}
+{%- endmacro %}
 
 
 {# DuckDB's threads for this run, as the var lakeray_threads says: each of them needs memory for the columns that it writes. #}
@@ -61,21 +70,22 @@
 
 
 {# Steps 1 to 5. How many rows were written. #}
-{% macro lakeray_merge_rows(target, sql) -%}
+{% macro lakeray_merge_rows(target, sql, cursor_type=none) -%}
   {%- set keys = lakeray_quoted(config.require('unique_key')) -%}
   {%- set newest_first = config.get('newest_first') -%}
   {%- set columns = lakeray_sync_columns(target, sql) -%}
-  {%- if lakeray_take_incoming(sql, keys, lakeray_age(newest_first)[0]) == 0 -%}
+  {%- set narrow = lakeray_without_origin(sql) -%}
+  {%- if lakeray_take_incoming(narrow, keys, lakeray_age(newest_first, '', cursor_type)[0]) == 0 -%}
     {{ return(0) }}
   {%- endif -%}
-  {%- set met = lakeray_meet(target, keys, lakeray_age(newest_first, 'there.')[0]) -%}
+  {%- set met = lakeray_meet(target, keys, lakeray_age(newest_first, 'there.', cursor_type)[0]) -%}
   {%- if met.level -%}
-    {%- do lakeray_settle_level(target, sql, keys, newest_first) -%}
+    {%- do lakeray_settle_level(target, sql, keys, newest_first, cursor_type, '"_lakeray_origin"' in columns) -%}
   {%- endif -%}
   {%- if met.newer or met.level -%}
     {%- do lakeray_delete_older(target, keys) -%}
   {%- endif -%}
-  {%- set stale = "not exists (select 1 from temp.lakeray_met as met where not met.newer and "
+  {%- set stale = "not exists (select 1 from temp.lakeray_met as met where not met._lakeray_newer and "
       ~ lakeray_pairs(keys, 'met.', 'incoming.') ~ ")" -%}
   {{ return(lakeray_run(
       "insert into " ~ target ~ " (" ~ columns | join(', ') ~ ") select " ~ columns | join(', ') ~ " from (" ~ sql ~ ") as incoming"
@@ -84,14 +94,12 @@
 {%- endmacro %}
 
 
-{# Step 1: temp.lakeray_incoming, and the variables lakeray_first_1, lakeray_last_1, … with each key column's range. #}
+{# Step 1: temp.lakeray_incoming. How many rows it has. #}
 {% macro lakeray_take_incoming(sql, keys, age) -%}
-  {%- set rows = lakeray_run(
-      "create or replace temp table lakeray_incoming as select " ~ keys | join(', ') ~ ", " ~ age ~ " as lakeray_age from ("
+  {{ return(lakeray_run(
+      "create or replace temp table lakeray_incoming as select " ~ keys | join(', ') ~ ", " ~ age ~ " as _lakeray_age from ("
       ~ sql ~ ") as incoming"
-  ) -%}
-  {%- do lakeray_remember_ranges(keys, 'temp.lakeray_incoming') -%}
-  {{ return(rows) }}
+  )) }}
 {%- endmacro %}
 
 
@@ -100,29 +108,33 @@
   incoming row is newer, null when it is level. How many they are, how many have a newer one, how many are level.
 #}
 {% macro lakeray_meet(target, keys, age) -%}
+  {%- set ranges = lakeray_remember_ranges(keys, 'temp.lakeray_incoming') -%}
   {%- do lakeray_run(
-      "create or replace temp table lakeray_met as select there.rowid as lakeray_row, " ~ lakeray_prefixed(keys, 'there.')
-      ~ ", case when incoming.lakeray_age is distinct from " ~ age ~ " then coalesce(incoming.lakeray_age > " ~ age ~ ", " ~ age
-      ~ " is null) end as newer from " ~ target ~ " as there join temp.lakeray_incoming as incoming on "
-      ~ lakeray_pairs(keys, 'there.', 'incoming.') ~ " where " ~ lakeray_in_ranges(keys, 'there.')
+      "create or replace temp table lakeray_met as select there._lakeray_row, " ~ lakeray_prefixed(keys, 'there.')
+      ~ ", case when incoming._lakeray_age is distinct from " ~ age ~ " then coalesce(incoming._lakeray_age > " ~ age ~ ", " ~ age
+      ~ " is null) end as _lakeray_newer from " ~ lakeray_there(target) ~ " join temp.lakeray_incoming as incoming on "
+      ~ lakeray_pairs(keys, 'there.', 'incoming.') ~ " where " ~ lakeray_in_ranges(ranges, 'there.')
   ) -%}
   {%- set counts = run_query(
-      "select count(*), count(*) filter (newer), count(*) filter (newer is null) from temp.lakeray_met"
+      "select count(*), count(*) filter (_lakeray_newer), count(*) filter (_lakeray_newer is null) from temp.lakeray_met"
   ).rows[0] -%}
   {{ return({'all': counts[0] | int, 'newer': counts[1] | int, 'level': counts[2] | int}) }}
 {%- endmacro %}
 
 
 {# Step 3: of rows that are level by the first age column, whether the incoming one is newer by the others. #}
-{% macro lakeray_settle_level(target, sql, keys, newest_first) -%}
-  {%- set level = "(select lakeray_row, " ~ keys | join(', ') ~ " from temp.lakeray_met where newer is null)" -%}
+{% macro lakeray_settle_level(target, sql, keys, newest_first, cursor_type, origin) -%}
+  {%- set level = "(select _lakeray_row, " ~ keys | join(', ') ~ " from temp.lakeray_met where _lakeray_newer is null)" -%}
+  {%- set incoming = lakeray_age(newest_first, 'incoming.', cursor_type, origin)[1:] -%}
+  {%- set there = lakeray_age(newest_first, 'there.', cursor_type, origin)[1:] -%}
   {%- do lakeray_run(
-      "create or replace temp table lakeray_level as select level.lakeray_row from " ~ level ~ " as level join " ~ target
-      ~ " as there on there.rowid = level.lakeray_row join (" ~ sql ~ ") as incoming on "
-      ~ lakeray_pairs(keys, 'incoming.', 'level.') ~ " where " ~ lakeray_newer_of(lakeray_age(newest_first, 'incoming.')[1:], lakeray_age(newest_first, 'there.')[1:])
+      "create or replace temp table lakeray_level as select level._lakeray_row from " ~ level ~ " as level join "
+      ~ lakeray_there(target) ~ " on there._lakeray_row = level._lakeray_row join (" ~ sql ~ ") as incoming on "
+      ~ lakeray_pairs(keys, 'incoming.', 'level.') ~ " where " ~ lakeray_newer_of(incoming, there)
   ) -%}
   {%- do lakeray_run(
-      "update temp.lakeray_met set newer = lakeray_row in (select lakeray_row from temp.lakeray_level) where newer is null"
+      "update temp.lakeray_met set _lakeray_newer = _lakeray_row in (select _lakeray_row from temp.lakeray_level)"
+      ~ " where _lakeray_newer is null"
   ) -%}
 {%- endmacro %}
 
@@ -132,12 +144,30 @@
   every key to compare it with the range costs more than looking the row numbers up.
 #}
 {% macro lakeray_delete_older(target, keys) -%}
-  {%- set newer = "(select lakeray_row from temp.lakeray_met where newer)" -%}
-  {%- set spread = run_query("select max(lakeray_row) - min(lakeray_row) > max(lakeray_row) // 2 from " ~ newer ~ " as newer").rows -%}
-  {%- do lakeray_remember_ranges(keys, '(from temp.lakeray_met where newer)') if not spread[0][0] -%}
-  {%- do lakeray_run(
-      "delete from " ~ target ~ " where " ~ (lakeray_in_ranges(keys, '') ~ " and " if not spread[0][0] else "") ~ "rowid in " ~ newer
-  ) -%}
+  {%- if lakeray_hides_rowid(target) -%}
+    {%- do lakeray_run(
+        "delete from " ~ target ~ " as there where exists (select 1 from temp.lakeray_met as met where met._lakeray_newer and "
+        ~ lakeray_pairs(keys, 'met.', 'there.') ~ ")"
+    ) -%}
+  {%- else -%}
+    {%- set newer = "(select _lakeray_row from temp.lakeray_met where _lakeray_newer)" -%}
+    {%- set spread = run_query("select max(_lakeray_row) - min(_lakeray_row) > max(_lakeray_row) // 2 from " ~ newer ~ " as newer").rows -%}
+    {%- set condition = "true" if spread[0][0] else lakeray_in_ranges(
+        lakeray_remember_ranges(keys, '(from temp.lakeray_met where _lakeray_newer)'), ''
+    ) -%}
+    {%- do lakeray_run("delete from " ~ target ~ " where " ~ condition ~ " and rowid in " ~ newer) -%}
+  {%- endif -%}
+{%- endmacro %}
+
+
+{# The table as `there`, with the number of each row; whether a column of its own is called rowid: its rows are then deleted by key. #}
+{% macro lakeray_there(target) -%}
+  {%- set shown = lakeray_unhidden(lakeray_types_of(target)) -%}
+  {{ return('(select *' ~ shown.rename ~ ', rowid as _lakeray_row from ' ~ target ~ shown.names ~ ') as there') }}
+{%- endmacro %}
+
+{% macro lakeray_hides_rowid(target) -%}
+  {{ return('rowid' in lakeray_unhidden(lakeray_types_of(target)).hides) }}
 {%- endmacro %}
 
 
@@ -161,21 +191,41 @@
 {%- endmacro %}
 
 
-{# Key ranges are variables and not literals: of their column's own type, and known when the files to open are chosen. #}
+{#
+  The range of each key column's values, in the variables lakeray_first_1, lakeray_last_1, …: of the column's own type, and known
+  when the files to open are chosen. The columns that have one: their number, and whether there are nulls beside it. A struct, a
+  list or a map has no range; nor has what DuckLake cannot write into a question to its catalog: texts with a NUL, or long ones;
+  and not-a-numbers, which are no part of a file's statistics.
+#}
 {% macro lakeray_remember_ranges(keys, relation) -%}
+  {%- set types = run_query("select column_type from (describe select " ~ keys | join(', ') ~ " from " ~ relation ~ " as ranged)").rows -%}
+  {%- set ranges, flags = [], [] -%}
   {%- for key in keys -%}
-    {%- set ranged = "(" ~ key ~ ") from " ~ relation ~ " as ranged)" -%}
-    {%- do lakeray_run("set variable lakeray_first_" ~ loop.index ~ " = (select min" ~ ranged) -%}
-    {%- do lakeray_run("set variable lakeray_last_" ~ loop.index ~ " = (select max" ~ ranged) -%}
+    {%- set type = types[loop.index0][0] -%}
+    {%- set has_order = modules.re.match('(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL.*|FLOAT|DOUBLE|DATE|TIMESTAMP.*|UUID|VARCHAR)$', type) -%}
+    {%- if has_order -%}
+      {%- set ends = ['min(' ~ key ~ ')', 'max(' ~ key ~ ')'] -%}
+      {%- do lakeray_run("set variable lakeray_first_" ~ loop.index ~ " = (select " ~ ends[0] ~ " from " ~ relation ~ " as ranged)") -%}
+      {%- do lakeray_run("set variable lakeray_last_" ~ loop.index ~ " = (select " ~ ends[1] ~ " from " ~ relation ~ " as ranged)") -%}
+    {%- endif -%}
+    {%- set is_plain = "strlen(min({0})) + strlen(max({0})) < 1000 and not contains(min({0}) || max({0}), chr(0))" if type == 'VARCHAR'
+        else "not bool_or(isnan({0}))" if type in ('FLOAT', 'DOUBLE') else "count({0}) > 0" -%}
+    {%- do flags.append("coalesce(" ~ (is_plain.replace('{0}', key) if has_order else "false") ~ ", false), count(*) > count(" ~ key ~ ")") -%}
   {%- endfor -%}
+  {%- set found = run_query("select " ~ flags | join(', ') ~ " from " ~ relation ~ " as ranged").rows[0] -%}
+  {%- for key in keys -%}
+    {%- set number, has_null = loop.index, found[2 * loop.index0 + 1] -%}
+    {%- do ranges.append({'key': key, 'number': number, 'has_null': has_null}) if found[2 * loop.index0] -%}
+  {%- endfor -%}
+  {{ return(ranges) }}
 {%- endmacro %}
 
-{% macro lakeray_in_ranges(keys, prefix) -%}
-  {%- set terms = [] -%}
-  {%- for key in keys -%}
-    {%- do terms.append(
-        prefix ~ key ~ " between getvariable('lakeray_first_" ~ loop.index ~ "') and getvariable('lakeray_last_" ~ loop.index ~ "')"
-    ) -%}
+{% macro lakeray_in_ranges(ranges, prefix) -%}
+  {%- set terms = ['true'] -%}
+  {%- for range in ranges -%}
+    {%- set column = prefix ~ range.key -%}
+    {%- set inside = column ~ " between getvariable('lakeray_first_" ~ range.number ~ "') and getvariable('lakeray_last_" ~ range.number ~ "')" -%}
+    {%- do terms.append("(" ~ inside ~ " or " ~ column ~ " is null)" if range.has_null else inside) -%}
   {%- endfor -%}
   {{ return(terms | join(' and ')) }}
 {%- endmacro %}

@@ -10,6 +10,8 @@
   the landing table: for snapshots that have expired, which ducklake_table_insertions cannot name. "paths" in a mark reads only
   the rows of these registered files: what does not fit into memory at once is merged file by file. "generation" in a mark asks
   for no new rows but for a replacement: see lakeray_generations.
+
+  Airbyte's names before 1.0, _airbyte_ab_id and _airbyte_emitted_at, stand for _airbyte_raw_id and _airbyte_extracted_at.
 #}
 {% macro lakeray_new_rows(source, stream) -%}
   {%- set landing = builtins.source(source, 'stg_' ~ source ~ '__' ~ stream) -%}
@@ -18,13 +20,16 @@
   {%- elif not is_incremental() -%}
     {%- do lakeray_refuse_loss(source, stream) -%}
     {%- set last = var('lakeray_marks', {}).get(source ~ '__' ~ stream, {'to': lakeray_last_snapshot(landing)}) -%}
+    {%- do lakeray_take_origins(landing, source, stream, last['to']) -%}
     {%- set rows = lakeray_rows_until(landing, last) -%}
     {%- do lakeray_fetch(rows, source, stream, 0, last['to']) -%}
     {{ rows }}
   {%- elif lakeray_replacement() is not none -%}
+    {%- do lakeray_take_origins(landing, source, stream, lakeray_last_snapshot(landing)) -%}
     {{ lakeray_rows_of_generations(landing, lakeray_replacement()) }}
   {%- else -%}
     {%- set marks = lakeray_marks(source, stream) -%}
+    {%- do lakeray_take_origins(landing, source, stream, marks['to']) if marks is not none -%}
     {%- set rows = lakeray_rows_between(landing, marks) -%}
     {%- do lakeray_fetch(rows, source, stream, marks['from'], marks['to']) if marks is not none -%}
     {{ rows }}
@@ -48,27 +53,70 @@
 {# The rows of a landing table that were registered in the marks' snapshots; no marks, no rows. #}
 {% macro lakeray_rows_between(landing, marks) -%}
   {%- if marks is none -%}
-    (select * from {{ landing }} where false)
-  {%- elif marks.get('by') == 'rowscan' -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id between {{ marks['from'] | int }} and {{ marks['to'] | int }}{{ lakeray_of_paths(marks, 'and') }})
-  {%- else -%}
-    {{ lakeray_rows_mark() }}
-        from ducklake_table_insertions(
-            {{ lakeray_text(landing.database) }}, {{ lakeray_text(landing.schema) }}, {{ lakeray_text(landing.identifier) }},
-            {{ marks['from'] | int }}, {{ marks['to'] | int }}
-        ){{ lakeray_of_paths(marks, 'where') }}
-    )
+    {{ return('(select * from ' ~ landing ~ ' where false)') }}
   {%- endif -%}
+  {%- set first, last = marks['from'] | int, marks['to'] | int -%}
+  {%- if marks.get('by') == 'rowscan' -%}
+    {{ return(lakeray_rows(
+        landing, landing | string, ' where snapshot_id between ' ~ first ~ ' and ' ~ last ~ lakeray_of_paths(marks, 'and')
+    )) }}
+  {%- endif -%}
+  {%- set named = [landing.database, landing.schema, landing.identifier] | map('string') | map('replace', "'", "''") | join("', '") -%}
+  {{ return(lakeray_rows(
+      landing, "ducklake_table_insertions('" ~ named ~ "', " ~ first ~ ", " ~ last ~ ")", lakeray_of_paths(marks, 'where')
+  )) }}
 {%- endmacro %}
 
 
 {# All rows of a landing table up to the last of the marks' snapshots. #}
 {% macro lakeray_rows_until(landing, marks) -%}
+  {%- set last = marks['to'] | int -%}
   {%- if marks.get('by') == 'rowscan' -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} where snapshot_id <= {{ marks['to'] | int }}{{ lakeray_of_paths(marks, 'and') }})
-  {%- else -%}
-    {{ lakeray_rows_mark() }} from {{ landing }} at (version => {{ marks['to'] | int }}){{ lakeray_of_paths(marks, 'where') }})
+    {{ return(lakeray_rows(landing, landing | string, ' where snapshot_id <= ' ~ last ~ lakeray_of_paths(marks, 'and'))) }}
   {%- endif -%}
+  {{ return(lakeray_rows(landing, landing | string, lakeray_of_paths(marks, 'where'), ' at (version => ' ~ last ~ ')')) }}
+{%- endmacro %}
+
+
+{#
+  The rows of `relation`, as of `version`, under `condition`: with the mark of lakeray_origins and Airbyte's names of today. Columns
+  that have the name of a virtual one are called otherwise inside (lakeray_unhidden).
+#}
+{% macro lakeray_rows(landing, relation, condition, version='') -%}
+  {%- set types = lakeray_types_of(relation ~ version) if lakeray_may_look() else {} -%}
+  {%- set shown = lakeray_unhidden(types) -%}
+  {{ return(
+      '(select *' ~ lakeray_airbyte_names(types) ~ shown.rename ~ ' ' ~ lakeray_rows_mark(landing) ~ ' from ' ~ relation ~ shown.names
+      ~ version ~ condition ~ ')'
+  ) }}
+{%- endmacro %}
+
+
+{# Airbyte's columns of before 1.0 under the names of today, as what follows the star of a select. #}
+{% macro lakeray_airbyte_names(types) -%}
+  {%- set old, today = [], [] -%}
+  {%- if '_airbyte_ab_id' in types -%}
+    {%- do old.append('_airbyte_ab_id') -%}
+    {%- do today.append('coalesce(_airbyte_raw_id, _airbyte_ab_id) as _airbyte_raw_id') -%}
+  {%- endif -%}
+  {%- if '_airbyte_emitted_at' in types -%}
+    {%- set emitted = lakeray_time('_airbyte_emitted_at', types['_airbyte_emitted_at']) -%}
+    {%- do old.append('_airbyte_emitted_at') -%}
+    {%- do today.append('coalesce(_airbyte_extracted_at, ' ~ emitted ~ ') as _airbyte_extracted_at') -%}
+  {%- endif -%}
+  {{ return(' exclude (' ~ old | join(', ') ~ ') replace (' ~ today | join(', ') ~ ')' if old else '') }}
+{%- endmacro %}
+
+
+{# A column as a time. A whole number is seconds, milli-, micro- or nanoseconds since 1970, whichever is the most plausible. #}
+{% macro lakeray_time(column, type) -%}
+  {%- if type != 'BIGINT' -%}
+    {{ return(column) }}
+  {%- endif -%}
+  {{ return(
+      'make_timestamptz(case when ' ~ column ~ ' < 100000000000 then ' ~ column ~ ' * 1000000 when ' ~ column ~ ' < 100000000000000 then '
+      ~ column ~ ' * 1000 when ' ~ column ~ ' < 100000000000000000 then ' ~ column ~ ' else ' ~ column ~ ' // 1000 end)'
+  ) }}
 {%- endmacro %}
 
 

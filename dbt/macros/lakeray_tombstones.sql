@@ -18,37 +18,51 @@
 
 
 {# Merge tombstones, take out what they are newer than, and merge the living rows. How many rows were written. #}
-{% macro lakeray_merge_living(target, sql) -%}
+{% macro lakeray_merge_living(target, sql, cursor_type=none) -%}
   {%- set tombstones = lakeray_tombstones(target) -%}
   {%- set keys = lakeray_quoted(config.require('unique_key')) -%}
   {%- if load_cached_relation(tombstones) is none -%}
     {%- do lakeray_run('create table ' ~ tombstones ~ ' as ' ~ lakeray_dead('from ' ~ target)) -%}
     {%- do lakeray_run('delete from ' ~ target ~ ' where ' ~ lakeray_quote(config.require('deleted_column')) ~ ' is not null') -%}
   {%- endif -%}
-  {%- if lakeray_merge_rows(tombstones, lakeray_dead(sql)) > 0 -%}
-    {%- do lakeray_bury(target, tombstones, keys, 'temp.lakeray_incoming') -%}
+  {%- set dead = lakeray_merge_rows(tombstones, lakeray_dead(sql), cursor_type) -%}
+  {%- set origin = lakeray_has_origin(tombstones) and lakeray_has_origin('(' ~ sql ~ ')') -%}
+  {%- if dead > 0 -%}
+    {%- do lakeray_bury(target, tombstones, keys, 'temp.lakeray_incoming', cursor_type, origin) -%}
   {%- endif -%}
   {%- set newest_first = config.get('newest_first') -%}
-  {%- set outlived = lakeray_pairs(keys, 'dead.', 'incoming.') ~ ' and not '
-      ~ lakeray_newer_of(lakeray_age(newest_first, 'incoming.'), lakeray_age(newest_first, 'dead.')) -%}
+  {%- set outlived = lakeray_pairs(keys, 'dead.', 'incoming.') ~ ' and not ' ~ lakeray_newer_of(
+      lakeray_age(newest_first, 'incoming.', cursor_type, origin), lakeray_age(newest_first, 'dead.', cursor_type, origin)
+  ) -%}
   {{ return(lakeray_merge_rows(
       target,
       'select * from (' ~ lakeray_living(sql) ~ ') as incoming where not exists (select 1 from ' ~ tombstones ~ ' as dead where '
-      ~ outlived ~ ')'
+      ~ outlived ~ ')',
+      cursor_type
   )) }}
 {%- endmacro %}
 
 
 {# Delete the rows of the table, of the given keys, that have a newer tombstone. #}
-{% macro lakeray_bury(target, tombstones, keys, among) -%}
+{% macro lakeray_bury(target, tombstones, keys, among, cursor_type=none, origin=false) -%}
   {%- set newest_first = config.get('newest_first') -%}
+  {%- set origin = origin and lakeray_has_origin(target) -%}
   {%- do lakeray_run(
-      "create or replace temp table lakeray_dead as select there.rowid as lakeray_row from " ~ target ~ " as there join "
-      ~ tombstones ~ " as dead on " ~ lakeray_pairs(keys, 'dead.', 'there.') ~ " where exists (select 1 from " ~ among
-      ~ " as incoming where " ~ lakeray_pairs(keys, 'incoming.', 'there.') ~ ") and "
-      ~ lakeray_newer_of(lakeray_age(newest_first, 'dead.'), lakeray_age(newest_first, 'there.'))
+      "create or replace temp table lakeray_dead as select there._lakeray_row, " ~ lakeray_prefixed(keys, 'there.') ~ " from "
+      ~ lakeray_there(target) ~ " join " ~ tombstones ~ " as dead on " ~ lakeray_pairs(keys, 'dead.', 'there.')
+      ~ " where exists (select 1 from " ~ among ~ " as incoming where " ~ lakeray_pairs(keys, 'incoming.', 'there.') ~ ") and "
+      ~ lakeray_newer_of(
+          lakeray_age(newest_first, 'dead.', cursor_type, origin), lakeray_age(newest_first, 'there.', cursor_type, origin)
+      )
   ) -%}
-  {%- do lakeray_run("delete from " ~ target ~ " where rowid in (select lakeray_row from temp.lakeray_dead)") -%}
+  {%- if lakeray_hides_rowid(target) -%}
+    {%- do lakeray_run(
+        "delete from " ~ target ~ " as there where exists (select 1 from temp.lakeray_dead as dead where "
+        ~ lakeray_pairs(keys, 'dead.', 'there.') ~ ")"
+    ) -%}
+  {%- else -%}
+    {%- do lakeray_run("delete from " ~ target ~ " where rowid in (select _lakeray_row from temp.lakeray_dead)") -%}
+  {%- endif -%}
 {%- endmacro %}
 
 
@@ -59,7 +73,8 @@
 
 {% macro lakeray_dead(sql) -%}
   {%- set named = lakeray_list(config.require('unique_key')) + lakeray_list(config.get('newest_first'))
-      + ['_airbyte_extracted_at', '_airbyte_raw_id', config.require('deleted_column'), '_airbyte_generation_id'] -%}
+      + ['_airbyte_extracted_at', '_airbyte_raw_id', config.require('deleted_column'), '_airbyte_generation_id',
+          '_lakeray_origin'] -%}
   {%- set texts = [] -%}
   {%- for name in named | unique -%}
     {%- do texts.append(lakeray_text(name | lower)) -%}
@@ -68,4 +83,10 @@
       'select columns(lambda name: lower(name) in (' ~ texts | join(', ') ~ ')) from (' ~ sql ~ ') as dead where '
       ~ lakeray_quote(config.require('deleted_column')) ~ ' is not null'
   ) }}
+{%- endmacro %}
+
+
+{# Whether a relation has the column of origins. #}
+{% macro lakeray_has_origin(relation) -%}
+  {{ return('_lakeray_origin' in lakeray_types_of(relation)) }}
 {%- endmacro %}

@@ -26,11 +26,11 @@
 {%- endmacro %}
 
 
-{# The condition that the same columns of two relations are equal. #}
+{# The condition that the same columns of two relations are equal; a null equals a null, in the column and in its fields. #}
 {% macro lakeray_pairs(columns, left, right) -%}
   {%- set pairs = [] -%}
   {%- for column in columns -%}
-    {%- do pairs.append(left ~ column ~ ' = ' ~ right ~ column) -%}
+    {%- do pairs.append(left ~ column ~ ' is not distinct from ' ~ right ~ column) -%}
   {%- endfor -%}
   {{ return(pairs | join(' and ')) }}
 {%- endmacro %}

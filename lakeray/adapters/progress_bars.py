@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from lakeray.values.events import (
     BatchCommitted,
     BatchTransformed,
+    CursorBroken,
+    CursorTypeKept,
     Event,
     FileRejected,
     Noted,
+    RowsLeftOut,
     SampleFileWritten,
     StreamFinished,
     StreamPlanned,
@@ -50,6 +53,8 @@ class ProgressSink:
             case FileRejected():
                 self._advance(event.stream, 1)
                 self._say(f"rejected {event.key}: {event.reason}: {event.detail}")
+            case CursorTypeKept() | CursorBroken() | RowsLeftOut():
+                self._say(_of_rows(event))
             case Noted():
                 self._say(event.message)
             case StreamFinished() if event.error:
@@ -71,3 +76,14 @@ class ProgressSink:
 
     def _say(self, text: str) -> None:
         self._progress.console.print(shown(text), markup=False, highlight=False)
+
+
+def _of_rows(event: CursorTypeKept | CursorBroken | RowsLeftOut) -> str:
+    match event:
+        case CursorTypeKept():
+            return f"{event.stream}: the texts of {event.cursor} are compared as {event.cursor_type} from now on"
+        case CursorBroken():
+            what = f"{event.rows} row(s) with a {event.cursor} that is no {event.cursor_type}"
+            return f"{event.stream}: {what}: they count as older than all others"
+        case RowsLeftOut():
+            return f"{event.stream}: {event.rows} row(s) without a key are left out"

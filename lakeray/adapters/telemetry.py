@@ -13,11 +13,14 @@ from urllib.parse import urlsplit, urlunsplit
 from lakeray.values.events import (
     BatchCommitted,
     BatchTransformed,
+    CursorBroken,
+    CursorTypeKept,
     Event,
     FileRejected,
     LandingChanged,
     Noted,
     ObjectsDropped,
+    RowsLeftOut,
     SampleFileWritten,
     StreamFinished,
     StreamStarted,
@@ -25,7 +28,7 @@ from lakeray.values.events import (
 from lakeray.values.redaction import redacted
 
 _QUIET = (StreamStarted, SampleFileWritten)
-_WARNINGS = (FileRejected, Noted, ObjectsDropped)
+_WARNINGS = (FileRejected, Noted, ObjectsDropped, RowsLeftOut, CursorBroken, CursorTypeKept)
 
 
 class Exporter(Protocol):

@@ -50,6 +50,10 @@ class StreamState:
     kept_files: int
     """Files that left landing whose objects stay."""
     now: datetime
+    rows_without_key: int = 0
+    """Rows that merges left out, of all files that were merged."""
+    cursor_breaks: int = 0
+    """Rows whose text cursor does not parse as its type."""
     error: str | None = None
 
     @property
@@ -82,6 +86,8 @@ class StreamState:
             "landing_rows": self.landing_rows,
             "processed_rows": self.processed_rows,
             "kept_files": self.kept_files,
+            "rows_without_key": self.rows_without_key,
+            "cursor_breaks": self.cursor_breaks,
             "last_batch": None if self.last_batch is None else _last_batch(self.last_batch),
             "error": self.error,
         }
@@ -136,6 +142,21 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
         rows=tuple((name, _count(rows)) for name, rows in enriched.items()),
     )
     return [streams, models] if enriched else [streams]
+
+
+def row_warning_lines(state: StreamState) -> list[str]:
+    """What merges had to say of a stream's rows; nothing when there is nothing to say."""
+    told: list[str] = []
+    if state.rows_without_key:
+        told.append(
+            f"{state.stream}: {state.rows_without_key:,} row(s) without a key were left out of the processed table"
+        )
+    if state.cursor_breaks:
+        told.append(
+            f"{state.stream}: {state.cursor_breaks:,} row(s) have a cursor that does not parse as its type; they count "
+            "as older than all others. → If the type is wrong, set the stream's cursor_type"
+        )
+    return told
 
 
 _FEED = (

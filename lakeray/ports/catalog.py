@@ -17,6 +17,7 @@ from lakeray.values.model import (
     PendingTransform,
     QuarantineEntry,
     RegisteredPath,
+    RowWarning,
     StreamName,
 )
 
@@ -128,6 +129,9 @@ class RunReader(CatalogReader, Protocol):
 
     def all_peaks(self) -> Sequence[tuple[str, Peak]]:
         """Every merge that is on record, the oldest first, with its stream's name."""
+
+    def row_warnings(self) -> Sequence[RowWarning]:
+        """What merges had to say of rows, of all processed tables; of each file what its last merge said."""
 
     def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
         """The live data files of the landing table, as the catalog has them."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from lakeray.values.errors import LakerayError
 from lakeray.values.model import BuildResult, PendingTransform, StreamName
@@ -64,6 +64,8 @@ class NodeResult:
     seconds: float
     peak_bytes: int | None = None
     """Resident memory at its highest while it ran; None when it was not measured."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What the model's macros have to say beside, as the code of dbt's adapter response has it."""
 
     @property
     def failed(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
-from lakeray.values.column_types import ColumnType, parse_type, unlandable
+from lakeray.values.column_types import ColumnType, Scalar, parse_type, unlandable
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import (
     Budget,
@@ -23,6 +23,7 @@ from lakeray.values.model import (
     RawPolicy,
     StreamName,
 )
+from lakeray.values.origins import OWN_PREFIX, is_own_name
 
 
 class Secret:
@@ -281,6 +282,8 @@ class StreamSettings:
     stream: str
     primary_key: tuple[str, ...]
     cursor_field: str | None
+    cursor_type: str | None = None
+    """What the texts of ``cursor_field`` are compared as; None: what all of them parse as."""
     deleted_column: str | None = None
     """The field that is not null in a record of a deletion."""
     on_delete: OnDelete = OnDelete.FLAG
@@ -305,8 +308,15 @@ class StreamSettings:
         """
         columns = list(AIRBYTE_COLUMNS)
         for name, text in self.fields.items():
+            if is_own_name(name):
+                at, expected = (
+                    f"streams.{self.name.slug}.fields.{name}",
+                    f"a name that does not begin with {OWN_PREFIX}",
+                )
+                raise UsageError(at, expected=expected, found="one of lakeray's own")
             columns.append(Column(name=name, type=self._type(name, text)))
         self._check_deletes()
+        self._check_cursor()
         missing = [key for key in self.primary_key if key not in self.fields]
         if missing or not self.primary_key:
             raise UsageError(
@@ -332,6 +342,19 @@ class StreamSettings:
         if refused is not None:
             raise UsageError(at, expected="a type that a DuckLake table can have", found=refused)
         return kind
+
+    def _check_cursor(self) -> None:
+        if self.cursor_type is None:
+            return
+        at = f"streams.{self.name.slug}.cursor_type"
+        if self.cursor_field is None:
+            raise UsageError(at, expected="a cursor_field beside it", found="null")
+        try:
+            kind = parse_type(self.cursor_type)
+        except ValueError as error:
+            raise UsageError(at, expected="a DuckDB type", found=str(error)) from error
+        if not isinstance(kind, Scalar):
+            raise UsageError(at, expected="a type without parts, such as TIMESTAMP WITH TIME ZONE", found=str(kind))
 
     def _check_deletes(self) -> None:
         if self.deleted_column is None and self.on_delete is OnDelete.FLAG:

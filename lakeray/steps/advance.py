@@ -27,5 +27,5 @@ def next_path(cursor: Cursor, keys: Iterable[str], *, until: date = date.max) ->
     return best
 
 
-def _rank(key: str) -> tuple[date, tuple[tuple[int, int | str], ...], str]:
+def _rank(key: str) -> tuple[date, str, str]:
     return day_of(key, otherwise=date.min), natural_order(key), key

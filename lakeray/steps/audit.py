@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, SourceFile, StreamName
+from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, RowWarning, SourceFile, StreamName
 
 
 class FindingKind(StrEnum):
@@ -23,6 +23,8 @@ class FindingKind(StrEnum):
     LEFTOVER = "left_by_a_killed_run"
     DATA_FILE_GONE = "data_file_gone"
     OWNED_BY_ANOTHER = "owned_by_another_lake"
+    WITHOUT_KEY = "rows_without_key"
+    CURSOR_BREAKS = "cursor_breaks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,19 @@ def gone_files(live: Iterable[LiveFile], *, there: Iterable[str], streams: Itera
         )
         for file in live
         if file.path.rpartition("/")[2] not in names
+    )
+
+
+def row_findings(stream: StreamName, warned: Iterable[RowWarning]) -> tuple[Finding, ...]:
+    """What merges of the stream had to say of rows: nothing to repair, something to know (P12)."""
+    told = {
+        "without_key": (FindingKind.WITHOUT_KEY, "row(s) have no key and are not in the processed table"),
+        "cursor_breaks": (FindingKind.CURSOR_BREAKS, "row(s) have a cursor that does not parse; it counts as none"),
+    }
+    return tuple(
+        Finding(kind=told[item.kind][0], stream=stream, path=item.path, detail=f"{item.rows:,} {told[item.kind][1]}")
+        for item in warned
+        if item.table == stream.processed_table and item.kind in told
     )
 
 

@@ -7,6 +7,7 @@ a narrower integer, FLOAT under DOUBLE, a timestamp of any unit with the same zo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
@@ -24,8 +25,16 @@ from lakeray.values.model import (
     SourceFile,
     Verdict,
 )
+from lakeray.values.origins import OWN_PREFIX, is_own_name
 
 EXTRACTED_AT = "_airbyte_extracted_at"
+EMITTED_AT = "_airbyte_emitted_at"
+_BEFORE_1_0 = (
+    (Column(name="_airbyte_ab_id", type=Scalar("VARCHAR")), "_airbyte_raw_id"),
+    (Column(name=EMITTED_AT, type=Scalar("TIMESTAMP WITH TIME ZONE")), EXTRACTED_AT),
+)
+"""Airbyte's columns before 1.0, and the names that they stand for (P12). Their place in landing is no matter of policy:
+the source does not know them."""
 
 _NARROWER: dict[str, tuple[str, ...]] = {
     "BIGINT": ("INTEGER", "SMALLINT", "TINYINT", "UINTEGER", "USMALLINT", "UTINYINT"),
@@ -38,6 +47,7 @@ _NARROWER: dict[str, tuple[str, ...]] = {
 }
 _NAIVE_TIMESTAMPS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_EPOCHS = ("INTEGER", "BIGINT", "UINTEGER", "UBIGINT")
 
 
 def registrable(found: ColumnType, wanted: ColumnType) -> bool:
@@ -60,9 +70,9 @@ def registrable(found: ColumnType, wanted: ColumnType) -> bool:
 def convertible(found: ColumnType, wanted: ColumnType, *, column: str) -> bool:
     """Whether a converted copy can take the file's place without a loss.
 
-    Airbyte releases wrote ``_airbyte_extracted_at`` as bare milliseconds; a column without a value can have no type;
-    a timestamp without a zone is UTC (Airbyte's definition); an integer is a number. The conversion is checked value
-    by value, and a value that does not fit rejects the file.
+    Airbyte releases wrote ``_airbyte_extracted_at`` as a whole number since 1970; a column without a value can have no
+    type; a timestamp without a zone is UTC (Airbyte's definition); an integer is a number. The conversion is checked
+    value by value, and a value that does not fit rejects the file.
     """
     if not isinstance(found, Scalar):
         return False
@@ -71,7 +81,7 @@ def convertible(found: ColumnType, wanted: ColumnType, *, column: str) -> bool:
     if not isinstance(wanted, Scalar):
         return False
     if wanted.name == "TIMESTAMP WITH TIME ZONE":
-        return found.name in _NAIVE_TIMESTAMPS or (column == EXTRACTED_AT and found.name == "BIGINT")
+        return found.name in _NAIVE_TIMESTAMPS or (column in (EXTRACTED_AT, EMITTED_AT) and found.name in _EPOCHS)
     return wanted.name == "DOUBLE" and found.name in _INTEGERS
 
 
@@ -96,8 +106,11 @@ def unmapped_fields(found: ColumnType, wanted: ColumnType, *, path: str) -> tupl
 
 def verdict(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
     """Accept or reject one file. Only the first complaint is told; its detail holds no data value."""
+    old = _old_names(footer, contract)
+    contract = replace(contract, columns=contract.columns + old)
     complaint = (
         _duplicate_columns(file, footer)
+        or _reserved_columns(file, footer, contract)
         or _missing_columns(file, footer, contract)
         or _changed_types(file, footer, contract)
         or _new_columns_refused(file, footer, contract)
@@ -107,10 +120,16 @@ def verdict(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
     return Accepted(
         file=file,
         footer=footer,
-        new_columns=_new_columns(footer, contract) if contract.on_new_column is OnNewColumn.ADD else (),
+        new_columns=old + (_new_columns(footer, contract) if contract.on_new_column is OnNewColumn.ADD else ()),
         casts=_casts(footer, contract),
         ignored=_ignored(footer, contract),
     )
+
+
+def _old_names(footer: Footer, contract: Contract) -> tuple[Column, ...]:
+    """Airbyte's columns of before 1.0 that the file has and the landing table does not have yet."""
+    have, want = _by_name(footer.columns), _by_name(contract.columns)
+    return tuple(column for column, _ in _BEFORE_1_0 if column.name in have and column.name not in want)
 
 
 def _by_name(columns: Sequence[Column]) -> dict[str, Column]:
@@ -129,6 +148,18 @@ def _duplicate_columns(file: SourceFile, footer: Footer) -> Rejected | None:
     )
 
 
+def _reserved_columns(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
+    """A name of lakeray's own would be added to the landing table; what is ignored may be called anything."""
+    own = [column.name for column in footer.columns if is_own_name(column.name)]
+    if not own or contract.on_new_column is OnNewColumn.IGNORE:
+        return None
+    return Rejected(
+        file=file,
+        reason=RejectReason.RESERVED_COLUMN,
+        detail=f"expected no column whose name begins with {OWN_PREFIX}, found {', '.join(own)}",
+    )
+
+
 def _missing_columns(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
     have = _by_name(footer.columns)
     keys = [name for name in contract.primary_key if name.lower() not in have]
@@ -140,7 +171,8 @@ def _missing_columns(file: SourceFile, footer: Footer, contract: Contract) -> Re
         )
     if contract.on_missing_column is OnMissingColumn.NULL:
         return None
-    missing = [column.name for column in contract.columns if column.name.lower() not in have]
+    stood_for = {today for column, today in _BEFORE_1_0 if column.name in have}
+    missing = [column.name for column in contract.columns if column.name.lower() not in have.keys() | stood_for]
     if not missing:
         return None
     return Rejected(

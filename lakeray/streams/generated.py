@@ -15,7 +15,7 @@ from typing import Any
 
 from lakeray.airbyte.columns import with_airbyte_columns
 from lakeray.airbyte.json_schema import descriptions_from_airbyte, fields_from_airbyte
-from lakeray.values.column_types import quoted
+from lakeray.values.column_types import parse_type, quoted
 from lakeray.values.model import Column, Contract, StreamName
 
 COMMAND = "python -m lakeray generate"
@@ -39,6 +39,8 @@ class StreamSpec:
     contract: Contract
     cursor_field: str | None = None
     """The column that says which of two records with one key is newer; None: only the extraction time does."""
+    cursor_type: str | None = None
+    """What a text cursor is compared as; None: what all its values parse as."""
     deleted_column: str | None = None
     """The column that is not null in a record of a deletion."""
     hard_delete: bool = False
@@ -120,6 +122,8 @@ def processed_model(spec: StreamSpec) -> str:
     name, contract = spec.name, spec.contract
     key = ", ".join(_jinja(column) for column in contract.primary_key)
     cursor = _newest_first(spec)
+    kind = _cursor_type(spec)
+    compared = f"    cursor_type={_jinja(kind)},\n" if kind else ""
     deletes = f"    deleted_column={_jinja(spec.deleted_column)},\n" if spec.deleted_column else ""
     deletes += "    hard_delete=true,\n" if spec.hard_delete else ""
     return f"""{_header("--", _config_path(name))}\
@@ -128,15 +132,25 @@ def processed_model(spec: StreamSpec) -> str:
     tags=[{_jinja(name.slug)}],
     unique_key=[{key}],
     newest_first={cursor},
-{deletes}) }}}}
+{compared}{deletes}) }}}}
 
 select *
 from {{{{ lakeray_latest(
     lakeray_new_rows({_jinja(name.source)}, {_jinja(name.stream)}),
     key=[{key}],
     newest_first={cursor},
-) }}}}
+{compared}) }}}}
 """
+
+
+def _cursor_type(spec: StreamSpec) -> str | None:
+    """What the cursor is compared as, when that is not its own type."""
+    types = {column.name: column.type for column in spec.contract.columns}
+    own = types.get(spec.cursor_field or "")
+    if spec.cursor_type is None:
+        return "auto" if own == parse_type("VARCHAR") else None
+    wanted = parse_type(spec.cursor_type)
+    return None if own == wanted else str(wanted)
 
 
 def _newest_first(spec: StreamSpec) -> str:
@@ -202,7 +216,7 @@ def _column_lines(column: Column, spec: StreamSpec) -> list[str]:
     )
     tests: list[str] = []
     if column.name in spec.contract.primary_key:
-        tests = ["not_null"] if len(spec.contract.primary_key) > 1 else ["unique", "not_null"]
+        tests = [] if len(spec.contract.primary_key) > 1 else ["unique", "not_null"]
     lines = [f"      - name: {_yaml(column.name)}"]
     if not _PLAIN_YAML.fullmatch(column.name):
         lines.append("        quote: true")

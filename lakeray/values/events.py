@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from lakeray.values.model import BuildResult, CommitterWork, PendingTransform
+from lakeray.values.model import BuildResult, CommitterWork, PendingTransform, RowsFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +100,33 @@ class BatchTransformed(Event):
     seconds: float
     peak_bytes: int = 0
     """Resident memory at its highest meanwhile; 0 when it was not measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsLeftOut(Event):
+    """A merge left rows out: their key is null in all of its columns (P12)."""
+
+    stream: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorTypeKept(Event):
+    """All values of a text cursor parse as this type: they are compared as that from now on (P12)."""
+
+    stream: str
+    cursor: str
+    cursor_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorBroken(Event):
+    """Rows came whose cursor does not parse as its type: they count as rows without a cursor, the oldest (P12)."""
+
+    stream: str
+    cursor: str
+    cursor_type: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,3 +297,15 @@ def transformed(pending: PendingTransform, built: BuildResult) -> Iterator[Event
         seconds=built.seconds,
         peak_bytes=built.peak_bytes or 0,
     )
+    for found in built.found:
+        yield from _rows_found(str(pending.stream), found)
+
+
+def _rows_found(stream: str, found: RowsFound) -> Iterator[Event]:
+    cursor, kind = found.cursor or "", found.cursor_type or ""
+    if found.is_new_type:
+        yield CursorTypeKept(stream=stream, cursor=cursor, cursor_type=kind)
+    if found.cursor_breaks:
+        yield CursorBroken(stream=stream, cursor=cursor, cursor_type=kind, rows=found.cursor_breaks)
+    if found.without_key:
+        yield RowsLeftOut(stream=stream, rows=found.without_key)

@@ -19,6 +19,8 @@ Airbyte's own objects begin with ``__airbyte``."""
 _SOURCE_FILE = re.compile(r"\.parquet(-\d+)?$")
 _HIVE_DAY = re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})(?:/|$)")
 _FLAT_DAY = re.compile(r"(?:^|/)(\d{4})_(\d{2})_(\d{2})_\d+_[^/]*$")
+_DIGITS = re.compile(r"[0-9]+")
+_WIDTH = 64
 
 
 def is_source_file(key: str) -> bool:
@@ -78,6 +80,9 @@ def file_day(file: SourceFile) -> date:
     return day_of(file.key, otherwise=file.last_modified.date())
 
 
-def natural_order(key: str) -> tuple[tuple[int, int | str], ...]:
-    """A sort key in which ``part_2`` comes before ``part_10``. For batching only, never for correctness (P3)."""
-    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"([0-9]+)", key) if part)
+def natural_order(text: str) -> str:
+    """A text that sorts as ``text`` does when runs of digits compare as numbers: ``part_2`` before ``part_10``.
+
+    The macro ``lakeray_natural`` makes the same text in SQL. Of a run longer than 64 digits the last 64 count.
+    """
+    return _DIGITS.sub(lambda run: run[0].zfill(_WIDTH)[-_WIDTH:], text)

@@ -279,7 +279,9 @@ class RejectReason(StrEnum):
     MISSING_COLUMN = "missing_column"
     NEW_COLUMN = "new_column"
     TYPE_CHANGED = "type_changed"
+    IMPLAUSIBLE_TIME = "implausible_time"
     DUPLICATE_COLUMN = "duplicate_column"
+    RESERVED_COLUMN = "reserved_column"
     TOO_LARGE = "too_large"
     REFUSED_BY_LAKE = "refused_by_lake"
 
@@ -413,6 +415,16 @@ CommitOutcome = Landed | Refused | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the rows of one registered file are from: what of the records' order they do not carry (P12)."""
+
+    path: str
+    """The registered path."""
+    origin: str
+    """LastModified and key of the object, as ``origins.origin_of`` writes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingTransform:
     """The registered DuckLake snapshots that dbt has not merged yet (P12). Both ends are inclusive."""
 
@@ -427,6 +439,8 @@ class PendingTransform:
     """Not a merge of new rows: those of generations older than this one (exclusive) leave the processed table (P16)."""
     part: tuple[int, int] = (0, 1)
     """With ``generation``, the share of the keys that is meant: which one (from 0), of how many."""
+    origins: tuple[Origin, ...] = field(default=(), compare=False, repr=False)
+    """Of every file of the range, when whoever asks knows them; empty: the merge looks them up."""
 
 
 class MergeEnd(StrEnum):
@@ -473,6 +487,23 @@ class ModelRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsFound:
+    """What a merge has to say of the rows that came (P12)."""
+
+    model: str
+    without_key: int = 0
+    """Rows whose key is null in all of its columns: left out."""
+    cursor: str | None = None
+    """The stream's cursor column."""
+    cursor_breaks: int = 0
+    """Rows whose cursor does not parse as ``cursor_type``: they count as rows without a cursor."""
+    cursor_type: str | None = None
+    """What a text cursor is compared as."""
+    is_new_type: bool = False
+    """Whether that was found by this merge, and is kept from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
     """What one dbt invocation did."""
 
@@ -483,6 +514,8 @@ class BuildResult:
     """Every model and test, in the order in which they ended."""
     peak_bytes: int | None = None
     """Resident memory of the process at its highest meanwhile; None when it was not measured."""
+    found: tuple[RowsFound, ...] = ()
+    """Of each model that had something to say."""
 
 
 class RawPolicy(StrEnum):
@@ -715,6 +748,19 @@ class LiveFile:
     table: str
     path: str
     """An address, or a name relative to the table's folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowWarning:
+    """Rows of one registered file that a merge left out, or took in by a rule that one should know of (P12)."""
+
+    table: str
+    """The processed table."""
+    kind: str
+    """``without_key``: left out. ``cursor_breaks``: their cursor does not parse, and counts as none."""
+    path: str
+    """The registered path; empty when the model reads something else than landing rows."""
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

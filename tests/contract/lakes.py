@@ -373,24 +373,30 @@ class SqlTransformer:
         landing, table = f"lakehouse.staging.{STREAM.landing_table}", f"lakehouse.main.{STREAM.processed_table}"
         ends = f"{pending.from_snapshot}, {pending.to_snapshot}"
         rows = (
-            f"(FROM {landing} WHERE snapshot_id BETWEEN {pending.from_snapshot} AND {pending.to_snapshot})"
+            f"{landing} AS n WHERE snapshot_id BETWEEN {pending.from_snapshot} AND {pending.to_snapshot}"
             if by_rowscan
-            else f"ducklake_table_insertions('lakehouse', 'staging', '{STREAM.landing_table}', {ends})"
+            else f"ducklake_table_insertions('lakehouse', 'staging', '{STREAM.landing_table}', {ends}) AS n"
         )
-        columns = '_airbyte_raw_id, _airbyte_extracted_at, pk, "cursor", value'
-        rank = 'coalesce({0}."cursor", -1), {0}._airbyte_extracted_at, {0}._airbyte_raw_id'
+        columns = '_airbyte_raw_id, _airbyte_extracted_at, pk, "cursor", value, origin'
+        came = (
+            "(SELECT n.*, n.file_row_number AS number, (SELECT arg_max(o.origin, o.snapshot_id) FROM "
+            f"lakehouse.meta.origins AS o WHERE o.registered_path = n.filename) AS origin FROM {rows})"
+        )
+        age = f'coalesce({{0}}."cursor", -1), {{0}}._airbyte_extracted_at, {_NATURAL}, {{0}}.origin'
+        rank = f"{age}, {{0}}._airbyte_raw_id"
+        new = f"{age.format('n')}, n.number, n._airbyte_raw_id"
         self.query("BEGIN")
         try:
             fence = self.query(f"UPDATE lakehouse.meta.committer SET commits = commits + 1 WHERE token = {token}")
             _require_one(fence)
-            self.query(f"CREATE TABLE IF NOT EXISTS {table} AS SELECT {columns} FROM {landing} LIMIT 0")
+            self.query(f"CREATE TABLE IF NOT EXISTS {table} AS SELECT *, '' AS origin FROM {landing} LIMIT 0")
             self.query(
-                f"MERGE INTO {table} AS t USING (SELECT {columns} FROM {rows} AS n QUALIFY row_number() OVER "
-                f"(PARTITION BY pk ORDER BY ({rank.format('n')}) DESC) = 1) AS n ON t.pk = n.pk "
+                f"MERGE INTO {table} AS t USING (SELECT {columns} FROM {came} AS n QUALIFY row_number() OVER "
+                f"(PARTITION BY pk ORDER BY ({new}) DESC) = 1) AS n ON t.pk = n.pk "
                 f"WHEN MATCHED AND ({rank.format('n')}) > ({rank.format('t')}) THEN UPDATE SET "
                 "_airbyte_raw_id = n._airbyte_raw_id, _airbyte_extracted_at = n._airbyte_extracted_at, "
-                '"cursor" = n."cursor", value = n.value WHEN NOT MATCHED THEN INSERT '
-                f'({columns}) VALUES (n._airbyte_raw_id, n._airbyte_extracted_at, n.pk, n."cursor", n.value)'
+                '"cursor" = n."cursor", value = n.value, origin = n.origin WHEN NOT MATCHED THEN INSERT '
+                f'({columns}) VALUES (n._airbyte_raw_id, n._airbyte_extracted_at, n.pk, n."cursor", n.value, n.origin)'
             )
             self.query("COMMIT")
         except duckdb.Error as error:
@@ -404,6 +410,13 @@ class SqlTransformer:
     def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
         """See ``committer.Transformer``."""
         return BuildResult(models=("fct_sales",), rows_affected=0, seconds=0.0)
+
+
+_NATURAL = (
+    "regexp_replace(regexp_replace({0}.origin, '([0-9]+)', repeat('0', 64) || '\\1', 'g'), "
+    "'0*([0-9]{{64}})', '\\1', 'g')"
+)
+"""An origin as it sorts when runs of digits compare as numbers (P12)."""
 
 
 def _require_one(updated: list[tuple[Any, ...]]) -> None:

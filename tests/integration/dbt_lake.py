@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 from lakeray.adapters.ducklake import extensions
 from lakeray.adapters.ducklake import sql as named_sql
+from lakeray.values.origins import origin
 
 DBT = Path(__file__).parents[2] / "dbt"
 
@@ -91,17 +93,31 @@ class DbtLake:
         """How many commits the lease has counted."""
         return int(self.sql("SELECT sum(commits) FROM lakehouse.meta.committer")[0][0])
 
-    def land(self, slug: str, *rows: Mapping[str, Any], extracted_at: str = "2026-01-01 00:00:00Z") -> int:
-        """Register a Parquet file of `rows` (columns that a row lacks are null) and its ledger row: the snapshot."""
+    def land(
+        self,
+        slug: str,
+        *rows: Mapping[str, Any],
+        extracted_at: str = "2026-01-01 00:00:00Z",
+        modified_at: datetime | None = None,
+        key: str | None = None,
+    ) -> int:
+        """Register a Parquet file of `rows` (columns that a row lacks are null) and its ledger row: the snapshot.
+
+        Its object has the key `key` and was written at `modified_at`: when that is not said, later than all before it.
+        """
         source, stream = slug.split("__")
         path = self._parquet(slug, rows, extracted_at)
+        at = modified_at or datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self._files)
         self.sql("BEGIN")
         self.sql("CALL ducklake_add_data_files('lakehouse', ?, ?, schema => 'staging')", f"stg_{slug}", str(path))
         self.sql(
-            "INSERT INTO lakehouse.meta.ledger (source, stream, file_key, etag) VALUES (?, ?, ?, 'etag')",
-            source,
-            stream,
-            path.name,
+            "INSERT INTO lakehouse.meta.ledger (source, stream, file_key, etag, registered_path)"
+            " VALUES (?, ?, ?, 'etag', ?)",
+            *(source, stream, key or path.name, str(path)),
+        )
+        self.sql(
+            "INSERT INTO lakehouse.meta.origins VALUES (?, ?, ?, ?)",
+            *(source, stream, str(path), origin(key or path.name, at)),
         )
         self.sql("COMMIT")
         return self.snapshot()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -89,3 +91,54 @@ def test_a_full_lake_rejects_no_file(raw: ObstoreStore, lake: ObstoreStore, tmp_
         with pytest.raises(StorageError, match="No space left"):
             convert(accepted(raw), stream=STREAM, raw=raw, lake=lake, temp=tmp_path / "tmp")
         assert [file.key for file in lake.list_files("")] == ["ballast"]
+
+
+@pytest.mark.parametrize("name", ["_airbyte_extracted_at", "_airbyte_emitted_at"])
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1_767_312_000, None, 946_684_800], pa.int32()),
+        ([1_767_312_000, None, 946_684_800], pa.int64()),
+        ([1_767_312_000_000, None, 946_684_800_000], pa.int64()),
+        ([1_767_312_000_000_000, None, 946_684_800_000_000], pa.uint64()),
+        ([1_767_312_000_000_000_999, None, 946_684_800_000_000_000], pa.int64()),
+    ],
+)
+def test_a_whole_number_is_the_time_that_is_plausible(
+    tmp_path: Path, lake: ObstoreStore, values: list[int | None], kind: pa.DataType, name: str
+) -> None:
+    converted = convert(timed(tmp_path, values, kind, name=name), stream=STREAM, **places(tmp_path, lake))
+    assert isinstance(converted, Accepted) and converted.registered_path is not None
+    found = pq.read_table(converted.registered_path)[name].cast(pa.timestamp("us", tz="UTC")).to_pylist()
+    assert found == [datetime(2026, 1, 2, tzinfo=UTC), None, datetime(2000, 1, 1, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0], [-1], [946_684_799], [4_102_444_800], [1_767_312_000, 1_767_312_000_000], [4_102_444_800_000_000_000]],
+)
+def test_numbers_that_are_no_times_reject_the_file(tmp_path: Path, lake: ObstoreStore, values: list[int]) -> None:
+    rejected = convert(timed(tmp_path, values, pa.int64()), stream=STREAM, **places(tmp_path, lake))
+    assert isinstance(rejected, Rejected) and rejected.reason is RejectReason.IMPLAUSIBLE_TIME
+    assert "between the years 2000 and 2100" in rejected.detail and not any(
+        str(v) in rejected.detail for v in values if v > 9999
+    )
+
+
+def test_units_that_differ_from_one_part_of_a_file_to_the_next_reject_it(tmp_path: Path, lake: ObstoreStore) -> None:
+    values = [1_767_312_000] * 10_000 + [1_767_312_000_000] * 10_000
+    rejected = convert(timed(tmp_path, values, pa.int64()), stream=STREAM, **places(tmp_path, lake))
+    assert isinstance(rejected, Rejected) and rejected.reason is RejectReason.IMPLAUSIBLE_TIME
+
+
+def timed(tmp_path: Path, values: list[Any], kind: pa.DataType, *, name: str = "_airbyte_extracted_at") -> Accepted:
+    """A file whose extraction times are these numbers, as it was validated."""
+    path = tmp_path / "raw" / KEY
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({name: pa.array(values, kind), "id": pa.array(map(str, range(len(values))))}), path)
+    return accepted(open_store((tmp_path / "raw").as_uri()))
+
+
+def places(tmp_path: Path, lake: ObstoreStore) -> dict[str, Any]:
+    """What a conversion works on."""
+    return {"raw": open_store((tmp_path / "raw").as_uri()), "lake": lake, "temp": tmp_path / "tmp"}

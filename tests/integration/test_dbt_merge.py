@@ -122,7 +122,10 @@ def test_any_cut_into_batches_ends_in_the_rows_that_a_window_over_all_would_choo
     lake.merge(ORDERS, lake.land(ORDERS, *rows[:10]))
     for first in range(10, 120, 37):
         lake.merge(ORDERS, lake.land(ORDERS, *rows[first : first + 37]))
-    age = "coalesce(updated_at, deleted_at) DESC NULLS LAST, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"
+    # The files are as old as their numbers say.
+    file = "regexp_extract(filename, '(\\d+)\\.parquet', 1)::INT"
+    times = "coalesce(updated_at, deleted_at) DESC NULLS LAST, _airbyte_extracted_at DESC"
+    age = f"{times}, {file} DESC, file_row_number DESC"
     expected = lake.sql(
         "SELECT id, name FROM lakehouse.staging.stg_shopify__orders WHERE id IS NOT NULL"
         f" QUALIFY row_number() OVER (PARTITION BY id ORDER BY {age}) = 1 ORDER BY id"

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lakeray.values.model import QuarantineStatus, StreamReport, StreamStatus
+from lakeray.values.origins import origin_of
 from tests.support.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
 from tests.support.fakes.lake import CRASH_POINTS, SET_ASIDE_POINTS, Crash
-from tests.support.fakes.records import STREAM, Row, generation_of, newest, of_generation, row
+from tests.support.fakes.records import STREAM, Row, generation_of, newest_of, of_generation, row, stamped
 
 # Nothing falls behind the retention here: what clean-up takes away says nothing, and the other machine knows clean-up.
 LONG = replace(RULES, budget=replace(BUDGET, max_files=2), lookback_days=2, retention_days=900)
@@ -55,8 +56,8 @@ class Refreshes(RuleBasedStateMachine):
         """An object of the generation that is being written; perhaps without a row."""
         key = self.name()
         named = [{**item, "raw_id": f"{self.ids:04d}-{number}"} for number, item in enumerate(sent)]
-        self.rows[key] = of_generation(self.generation, *named)
-        self.world.put(key, *self.rows[key])
+        told = of_generation(self.generation, *named)
+        self.rows[key] = stamped(told, origin_of(self.world.put(key, *told)))
 
     @rule(
         old=st.lists(records, min_size=1, max_size=4), new=st.lists(records, min_size=1, max_size=3), fed=st.booleans()
@@ -167,7 +168,7 @@ class Refreshes(RuleBasedStateMachine):
         return [key for key in self.rows if self.world.store.exists(key)]
 
     def processed(self) -> dict[int, Row]:
-        return self.world.lake.processed_rows(STREAM)
+        return self.world.lake.merged_rows(STREAM)
 
     def replaced_by_now(self) -> int | None:
         """The oldest generation in storage, when something older is live and gone and nothing newer is."""
@@ -189,10 +190,10 @@ class Refreshes(RuleBasedStateMachine):
         processed = self.processed()
         for item in processed.values():
             assert item in taken
-        for pk, best in newest(sure).items():
+        for pk, best in newest_of(sure).items():
             if pk in processed:
                 least = min(self.succeeded, generation_of(processed[pk]))
-                kept = newest(row for row in sure if row["pk"] == pk and generation_of(row) >= self.succeeded)
+                kept = newest_of(row for row in sure if row["pk"] == pk and generation_of(row) >= self.succeeded)
                 candidates = [best, *kept.values()]
                 assert processed[pk] in candidates or self.is_newer_than_any(processed[pk], sure, least), (
                     pk,
@@ -204,7 +205,7 @@ class Refreshes(RuleBasedStateMachine):
     def is_newer_than_any(self, found: Row, sure: list[Row], least: int) -> bool:
         """Of a generation between the last replacement and the last success, or merged above the mark."""
         same = [row for row in sure if row["pk"] == found["pk"] and generation_of(row) >= least]
-        return newest([*same, found])[found["pk"]] == found
+        return newest_of([*same, found])[found["pk"]] == found
 
     def teardown(self) -> None:
         """Whatever happened: one more process, one more feed."""

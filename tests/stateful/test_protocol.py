@@ -33,9 +33,10 @@ from lakeray.values.model import (
     StreamReport,
     StreamStatus,
 )
+from lakeray.values.origins import origin_of
 from tests.support.fakes.feeds import BUDGET, RULES, FeedWorld, key_for
 from tests.support.fakes.lake import CRASH_POINTS, SET_ASIDE_POINTS, Crash
-from tests.support.fakes.records import STREAM, Row, newest, row
+from tests.support.fakes.records import STREAM, Row, newest_of, row, stamped
 from tests.support.fakes.store import MemoryStore
 
 SMALL = replace(RULES, budget=replace(BUDGET, max_files=2), lookback_days=2, retention_days=3)
@@ -64,6 +65,7 @@ class Stream(RuleBasedStateMachine):
         self.world = FeedWorld(SMALL, snapshot_days=0.5)
         self.rows: dict[tuple[str, str], list[Row]] = {}
         """(key, ETag) to the rows of every good file that was ever put."""
+        self.origins: dict[tuple[str, str], str] = {}
         self.ids = 0
         self.marks = (date.min, 0)
         self.replayed = False
@@ -99,6 +101,7 @@ class Stream(RuleBasedStateMachine):
             sent.append({**item, "raw_id": f"{self.ids:05d}"})
         file = self.world.put(key, *sent)
         self.rows[(key, file.etag)] = sent
+        self.origins.setdefault((key, file.etag), origin_of(file))
 
     @rule(rows=contents, name=st.sampled_from(NAMES), back=st.integers(0, 12), padded=st.booleans())
     def a_file_arrives(self, rows: list[Row], name: str, back: int, padded: bool) -> None:
@@ -318,6 +321,11 @@ class Stream(RuleBasedStateMachine):
     def ledger(self) -> list[LedgerEntry]:
         return [entry for _, entry in self.world.catalog.head.ledger]
 
+    def delivered(self, entry: LedgerEntry) -> list[Row]:
+        """The rows of a file as a merge takes them."""
+        at = (entry.key, entry.etag)
+        return stamped(self.rows[at], self.origins[at])
+
     def ever_taken(self) -> set[str]:
         return {entry.key for entry in self.ledger()}
 
@@ -392,13 +400,13 @@ class Stream(RuleBasedStateMachine):
         self.merged_through = max(self.merged_through, mark)
         sure = [e for e in self.ledger() if self.perhaps_merged.get((e.key, e.snapshot), True)]
         is_pending = self.world.lake.pending_transform(STREAM) is not None
-        merged = [r for e in sure if e.snapshot <= mark or not is_pending for r in self.rows[(e.key, e.etag)]]
-        every = [r for e in self.ledger() for r in self.rows[(e.key, e.etag)]]
-        processed = self.world.lake.processed_rows(STREAM)
-        assert newest([*processed.values(), *merged]) == processed
+        merged = [r for e in sure if e.snapshot <= mark or not is_pending for r in self.delivered(e)]
+        every = [r for e in self.ledger() for r in self.delivered(e)]
+        processed = self.world.lake.merged_rows(STREAM)
+        assert newest_of([*processed.values(), *merged]) == processed
         assert all(item in every for item in processed.values())
         if not is_pending and len(sure) == len(self.ledger()):
-            assert processed == newest(every)
+            assert processed == newest_of(every)
 
     @invariant()
     def landing_can_be_read_and_is_the_live_ledger(self) -> None:

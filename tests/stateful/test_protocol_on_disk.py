@@ -19,10 +19,11 @@ from hypothesis.stateful import (
 from lakeray.feed import plan_stream
 from lakeray.steps.clean import RawRules
 from lakeray.values.model import StreamStatus
+from lakeray.values.origins import origin_of
 from tests.contract.lakes import OnDisk
 from tests.stateful.test_protocol import BAD, NAMES, SMALL, contents
 from tests.support.fakes.feeds import key_for
-from tests.support.fakes.records import STREAM, Row, newest
+from tests.support.fakes.records import STREAM, Row, newest, stamped
 
 
 class _Killed(BaseException):
@@ -49,8 +50,8 @@ class EmbeddedStream(RuleBasedStateMachine):
         key = key_for(self.lake.clock.now().date() - timedelta(days=back), name, padded=padded)
         if key in self.rows:
             return
-        self.rows[key] = [{**item, "raw_id": f"{len(self.rows):03d}-{at}"} for at, item in enumerate(rows)]
-        self.lake.put(key, *self.rows[key])
+        sent = [{**item, "raw_id": f"{len(self.rows):03d}-{at}"} for at, item in enumerate(rows)]
+        self.rows[key] = stamped(sent, origin_of(self.lake.put(key, *sent)))
         self.bad.add(f"{key.rsplit('/', 1)[0]}/bad.parquet")
         self.lake.put_bytes(f"{key.rsplit('/', 1)[0]}/bad.parquet", BAD)
 

@@ -71,7 +71,7 @@ def test_streams_are_merged_in_one_run_with_their_marks_and_the_fewest_threads()
     transformer = transformer_of(dbt, threads=4, stream_threads={A.slug: 2})
     first, second = transformer.run_group([pending(A, paths=("x",)), pending(B)], by_rowscan=[B], token=7)
     marks = {A.slug: {"from": 4, "to": 5, "paths": ["x"]}, B.slug: {"from": 4, "to": 5, "by": "rowscan"}}
-    variables = {"lakeray_marks": marks, "lakeray_token": 7, "lakeray_threads": 2}
+    variables = {"lakeray_marks": marks, "lakeray_origins": {}, "lakeray_token": 7, "lakeray_threads": 2}
     assert dbt.asked == [([f"tag:{A.slug}", f"tag:{B.slug}"], variables)]
     assert isinstance(first, BuildResult) and isinstance(second, BuildResult)
     assert (first.models, first.peak_bytes, [run.kind for run in first.runs]) == (

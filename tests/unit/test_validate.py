@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -227,3 +228,18 @@ def test_a_file_with_every_column_is_taken_where_a_missing_one_would_reject_it()
     strict = contract(missing=OnMissingColumn.QUARANTINE, id="BIGINT", a="DATE")
     assert accepted(footer(ID="BIGINT", A="DATE"), strict).ignored == ()
     assert rejected(footer(id="BIGINT"), strict).reason is RejectReason.MISSING_COLUMN
+
+
+@pytest.mark.parametrize("policy", OnNewColumn)
+def test_airbytes_names_of_before_1_0_have_a_place_under_any_policy(policy: OnNewColumn) -> None:
+    old = footer(_airbyte_ab_id="VARCHAR", _airbyte_emitted_at="BIGINT", id="BIGINT")
+    terms = contract(new=policy, missing=OnMissingColumn.QUARANTINE, _airbyte_raw_id="VARCHAR", id="BIGINT")
+    terms = replace(terms, columns=(*terms.columns, Column(name=EXTRACTED_AT, type=parse_type(UTC_TIME))))
+    found = accepted(old, terms)
+    assert [(column.name, str(column.type)) for column in found.new_columns] == [
+        ("_airbyte_ab_id", "VARCHAR"),
+        ("_airbyte_emitted_at", UTC_TIME),
+    ]
+    assert [cast.column for cast in found.casts] == ["_airbyte_emitted_at"] and found.ignored == ()
+    again = accepted(old, replace(terms, columns=terms.columns + found.new_columns))
+    assert again.new_columns == () and again.casts == found.casts

@@ -131,7 +131,8 @@ def _node(node: Any) -> Node:
 
 
 def _result(result: Any, peaks: Mapping[str, int]) -> NodeResult:
-    rows = (result.adapter_response or {}).get("rows_affected", 0)
+    response = result.adapter_response or {}
+    rows, code = response.get("rows_affected", 0), str(response.get("code", ""))
     return NodeResult(
         node=_node(result.node),
         status=str(result.status),
@@ -139,4 +140,5 @@ def _result(result: Any, peaks: Mapping[str, int]) -> NodeResult:
         rows=int(rows) if isinstance(rows, int | str) and str(rows).isdigit() else 0,
         seconds=float(result.execution_time),
         peak_bytes=peaks.get(result.node.unique_id),
+        told=json.loads(code) if code.startswith("{") else {},
     )

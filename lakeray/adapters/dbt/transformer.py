@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lakeray.adapters.dbt.failures import FailedAround, failure
 from lakeray.ports.transformer import Dbt, Node, NodeResult, Ran
 from lakeray.values.errors import LakerayError, LeaseLostError, TransformError, TransformMemoryError
-from lakeray.values.model import BuildResult, ModelRun, PendingTransform, StreamName
+from lakeray.values.model import BuildResult, ModelRun, PendingTransform, RowsFound, StreamName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +54,10 @@ class DbtTransformer:
         self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
     ) -> list[BuildResult | LakerayError]:
         marks = {asked.stream.slug: _marks(asked, by_rowscan=asked.stream in by_rowscan) for asked in pending}
-        threads = min(self._threads(asked) for asked in pending)
-        variables = {"lakeray_marks": marks, "lakeray_token": token, "lakeray_threads": threads}
+        # A text, which dbt passes on as it is: of a batch of thousands of files it would take long to read as YAML.
+        origins = {asked.stream.slug: _origins(asked) for asked in pending if asked.origins}
+        variables = {"lakeray_marks": marks, "lakeray_origins": origins, "lakeray_token": token}
+        variables["lakeray_threads"] = min(self._threads(asked) for asked in pending)
         try:
             ran = self.dbt.run([f"tag:{slug}" for slug in marks], variables)
         except LakerayError as error:
@@ -90,6 +93,7 @@ class DbtTransformer:
             seconds=sum(item.seconds for item in models),
             runs=tuple(_model_run(item) for item in ran.results),
             peak_bytes=max((item.peak_bytes for item in models if item.peak_bytes is not None), default=None),
+            found=tuple(_found(item) for item in models if item.told),
         )
 
 
@@ -141,6 +145,23 @@ def _marks(asked: PendingTransform, *, by_rowscan: bool) -> dict[str, object]:
     if asked.generation is not None:
         marks |= {"generation": asked.generation, "part": list(asked.part), "stream": str(asked.stream)}
     return marks
+
+
+def _origins(asked: PendingTransform) -> str:
+    files = [{"path": item.path, "origin": item.origin} for item in asked.origins]
+    return json.dumps(files, ensure_ascii=False)
+
+
+def _found(item: NodeResult) -> RowsFound:
+    """What the merge had to say of its rows: the macro ``lakeray_note_found`` tells it."""
+    return RowsFound(
+        model=item.node.name,
+        without_key=item.told["without_key"],
+        cursor=item.told["cursor"],
+        cursor_breaks=item.told["cursor_breaks"],
+        cursor_type=item.told["cursor_type"],
+        is_new_type=item.told["is_new_type"],
+    )
 
 
 def _tables(streams: Sequence[str]) -> set[str]:

@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 from lakeray.adapters.parquet.arrow_types import arrow_type
 from lakeray.adapters.parquet.meanwhile import moved_meanwhile, vanished
 from lakeray.ports.storage import ObjectStore
-from lakeray.values.column_types import Scalar
 from lakeray.values.errors import StorageError, TryAgainError
 from lakeray.values.model import Accepted, Cast, Rejected, RejectReason, SourceFile, StreamName, Verdict
 
@@ -31,8 +30,15 @@ _PIECE_BYTES = 16 * 1024 * 1024
 """Of uncompressed rows, about, that are converted at a time, so that wide rows take no more memory than narrow ones."""
 _READ_AHEAD_BYTES = 1024 * 1024
 """What is read of a column chunk at a time, instead of the whole of it."""
+_A_SECOND = (1, 10**3, 10**6, 10**9)
+_PLAUSIBLE = (946_684_800, 4_102_444_800)
+"""The seconds from 1970 to 2000 (inclusive) and to 2100 (exclusive): in no two units do these ranges meet."""
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 """Errors of this machine: they say nothing about the file, which must not be rejected for them (P6)."""
+
+
+class _Implausible(Exception):
+    """The numbers are no times."""
 
 
 def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: ObjectStore, temp: Path) -> Verdict:
@@ -75,6 +81,9 @@ def _written_or_rejected(
         if moved is None:
             raise
         return moved
+    except _Implausible as error:
+        found = Rejected(file=accepted.file, reason=RejectReason.IMPLAUSIBLE_TIME, detail=str(error))
+        return moved_meanwhile(raw, accepted.file) or found
     except MemoryError:  # Arrow's is an ArrowException too; it says nothing about the file
         raise
     except (pa.ArrowException, OSError) as error:
@@ -105,6 +114,7 @@ def _write(accepted: Accepted, *, raw: ObjectStore, path: Path) -> None:
     ahead = _READ_AHEAD_BYTES if accepted.footer.largest_group_bytes > 2 * _PIECE_BYTES else 0
     source = pq.ParquetFile(file, buffer_size=ahead)
     casts = {cast_.column: cast_ for cast_ in accepted.casts}
+    units: dict[str, int] = {}
     fields = [
         pa.field(item.name, _target(casts[item.name])) if item.name in casts else item.with_metadata(None)
         for item in source.schema_arrow
@@ -112,7 +122,7 @@ def _write(accepted: Accepted, *, raw: ObjectStore, path: Path) -> None:
     schema = pa.schema(fields)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in source.iter_batches(batch_size=_rows_at_once(accepted)):
-            writer.write_batch(_converted(batch, casts, schema))
+            writer.write_batch(_converted(batch, casts, schema, units))
 
 
 def _rows_at_once(accepted: Accepted) -> int:
@@ -120,9 +130,11 @@ def _rows_at_once(accepted: Accepted) -> int:
     return max(1, min(_ROWS, _PIECE_BYTES // max(1, row_bytes)))
 
 
-def _converted(batch: pa.RecordBatch, casts: dict[str, Cast], schema: pa.Schema) -> pa.RecordBatch:
+def _converted(
+    batch: pa.RecordBatch, casts: dict[str, Cast], schema: pa.Schema, units: dict[str, int]
+) -> pa.RecordBatch:
     columns = [
-        _cast(batch.column(index), casts[name]) if name in casts else batch.column(index)
+        _cast(batch.column(index), casts[name], units) if name in casts else batch.column(index)
         for index, name in enumerate(batch.schema.names)
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -132,13 +144,33 @@ def _target(wanted: Cast) -> pa.DataType:
     return arrow_type(wanted.wanted)
 
 
-def _cast(column: pa.Array, wanted: Cast) -> pa.Array:
+def _cast(column: pa.Array, wanted: Cast, units: dict[str, int]) -> pa.Array:
     target = _target(wanted)
-    if isinstance(wanted.found, Scalar) and wanted.found.name == "BIGINT" and pa.types.is_timestamp(target):
-        return column.cast(pa.timestamp("ms", tz="UTC")).cast(target)
+    if pa.types.is_integer(column.type) and pa.types.is_timestamp(target):
+        return _since_1970(column, units, name=wanted.column).cast(target)
     if pa.types.is_timestamp(target) and pa.types.is_timestamp(column.type):
         return pc.assume_timezone(column, "UTC").cast(target)
     return column.cast(target)
+
+
+def _since_1970(column: pa.Array, units: dict[str, int], *, name: str) -> pa.Array:
+    """Whole numbers as times: in the one unit, of all of the file's values, in which they are plausible.
+
+    Raises:
+        _Implausible: there is none.
+    """
+    ends = pc.min_max(column).as_py()
+    if ends["min"] is not None:
+        fitting = [n for n in _A_SECOND if _PLAUSIBLE[0] * n <= ends["min"] and ends["max"] < _PLAUSIBLE[1] * n]
+        if not fitting or units.setdefault(name, fitting[0]) != fitting[0]:
+            raise _Implausible(
+                f"column {name}: expected whole numbers of seconds, milli-, micro- or nanoseconds since 1970, all of "
+                "them in one of these units between the years 2000 and 2100, found others"
+            )
+    a_second = units.get(name, 1)
+    micros = column.cast(pa.int64())
+    micros = pc.multiply(micros, 10**6 // a_second) if a_second <= 10**6 else pc.divide(micros, a_second // 10**6)
+    return micros.cast(pa.timestamp("us", tz="UTC"))
 
 
 class _Ranges:

@@ -13,14 +13,14 @@ from lakeray.ports.committer import Committer
 from lakeray.ports.storage import RawStore
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings, StreamSettings
-from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers
+from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers, row_findings
 from lakeray.steps.discover import list_since, without_claims
 from lakeray.steps.merge import catch_up
 from lakeray.steps.ownership import others
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import RawPolicy, Removal, SourceFile, StreamName
 
-_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER)
+_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER, FindingKind.WITHOUT_KEY, FindingKind.CURSOR_BREAKS)
 FORGET = "would be forgotten", "forgotten; the next feed takes in what is there"
 MENDABLE = {
     FindingKind.GONE: FORGET,
@@ -48,6 +48,8 @@ def show(app: Lakeray, out: Output) -> int:
     """The same, of an application that is open."""
     findings = [finding for stream in app.streams() for finding in examine(app, stream)]
     findings += below_data_path(app)
+    warned = app.reader.row_warnings()
+    findings += [finding for stream in app.streams() for finding in row_findings(stream.name, warned)]
     if app.settings.repair is not None:
         return repair(app, findings, kind=app.settings.repair, out=out)
     facts = facts_of(app)

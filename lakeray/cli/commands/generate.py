@@ -50,6 +50,7 @@ def wanted(settings: Settings) -> dict[str, str]:
             name=stream.name,
             contract=stream.landing_contract(),
             cursor_field=stream.cursor_field,
+            cursor_type=stream.cursor_type,
             deleted_column=stream.deleted_column,
             hard_delete=stream.on_delete is OnDelete.REMOVE,
             descriptions=stream.descriptions,

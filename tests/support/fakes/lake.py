@@ -47,10 +47,12 @@ from lakeray.values.model import (
     RegisteredPath,
     Rejected,
     Removal,
+    RowWarning,
     StreamName,
     Unknown,
 )
-from tests.support.fakes.records import Row, generation_of, is_damaged, newest, rows_of
+from lakeray.values.origins import origin_of
+from tests.support.fakes.records import Row, generation_of, is_damaged, newest_of, plain, rows_of, stamped
 from tests.support.fakes.store import MemoryStore
 
 SET_ASIDE_POINTS = ("after_quarantine", "during_forget", "after_forget")
@@ -73,6 +75,7 @@ class DataFile:
     path: str
     snapshot: int
     rows: int
+    origin: str
     oldest: int = UNKNOWN_GENERATION
     newest: int = UNKNOWN_GENERATION
 
@@ -278,6 +281,10 @@ class MemoryLake:
         kept = {file.path for state in self.catalog.snapshots.values() if state not in gone for file in state.files}
         return bool(self.catalog.scheduled) or any(file.path not in kept for state in gone for file in state.files)
 
+    def row_warnings(self) -> Sequence[RowWarning]:
+        """Nothing: its rows all have keys, and its cursors are numbers."""
+        return []
+
     def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
         """The live data files of the landing table."""
         paths = [file.path for file in self._files(stream)]
@@ -393,7 +400,7 @@ class MemoryLake:
         try:
             if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
                 raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
-            after = newest([*before.values(), *self._inserted(pending)])
+            after = newest_of([*before.values(), *self._inserted(pending)])
         except (FileNotFoundError, ValueError, DamageError) as error:
             raise TransformError(f"{pending.stream}: dbt failed", found=str(error)) from error
         self.catalog.reach("during_transform")
@@ -411,10 +418,10 @@ class MemoryLake:
             raise TransformMemoryError(f"{stream}: DuckDB ran out of memory", found="a limit of rows")
         try:
             files = [file for file in self._files(stream) if file.newest >= generation]
-            rows = [row for file in files for row in self._rows(file)]
+            rows = [row for file in files for row in stamped(self._rows(file), file.origin)]
         except DamageError as error:
             raise TransformError(f"{stream}: dbt failed", found=str(error)) from error
-        again = newest(row for row in rows if row["pk"] in older and generation_of(row) >= generation)
+        again = newest_of(row for row in rows if row["pk"] in older and generation_of(row) >= generation)
         self.catalog.reach("during_transform")
         if older:
             kept = {key: row for key, row in before.items() if key not in older}
@@ -549,7 +556,11 @@ class MemoryLake:
         return [row for file in self._files(stream) for row in self._rows(file)]
 
     def processed_rows(self, stream: StreamName) -> dict[int, Row]:
-        """The processed table, by key."""
+        """The processed table, by key: each record as it was delivered."""
+        return {pk: plain(record) for pk, record in self.merged_rows(stream).items()}
+
+    def merged_rows(self, stream: StreamName) -> dict[int, Row]:
+        """The same, with what of their order the records do not carry."""
         return dict(self.catalog.head.processed.get(stream, {}))
 
     # ---- inside ----------------------------------------------------------------------------------------------------
@@ -587,9 +598,9 @@ class MemoryLake:
             raise DamageError(f"{file.key}: the landing table cannot be read", expected=file.etag, found=str(found))
         return rows_of(self._store.read(self._store.key_of(file.path)))
 
-    def _inserted(self, pending: PendingTransform) -> list[dict[str, Any]]:
+    def _inserted(self, pending: PendingTransform) -> list[Row]:
         """The rows of the pending files."""
-        return [row for file in self._pending_files(pending) for row in self._rows(file)]
+        return [row for file in self._pending_files(pending) for row in stamped(self._rows(file), file.origin)]
 
     def _pending_files(self, pending: PendingTransform) -> list[DataFile]:
         """As ``ducklake_table_insertions``: by snapshot, also what a later one removed; else what is live."""
@@ -703,7 +714,17 @@ class MemoryLake:
             tables={**head.tables, stream: {**head.tables.get(stream, {}), **added}},
             files=head.files
             + tuple(
-                DataFile(stream, e.key, e.etag, e.registered_path, number, e.rows, *self._bounds(e)) for e in entries
+                DataFile(
+                    stream,
+                    entry.key,
+                    entry.etag,
+                    entry.registered_path,
+                    number,
+                    entry.rows,
+                    origin_of(item.file),
+                    *self._bounds(entry),
+                )
+                for entry, item in zip(entries, request.files, strict=True)
             ),
             ledger=head.ledger + tuple((stream, entry) for entry in entries),
             batches=(*head.batches, (stream, batch)),

@@ -8,7 +8,9 @@ from typing import Any
 
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
 from lakeray.values.column_types import parse_type
+from lakeray.values.keys import natural_order
 from lakeray.values.model import GENERATION_COLUMN, Column, Contract, Footer, StreamName
+from lakeray.values.origins import ORIGIN
 
 STREAM = StreamName("shop", "orders")
 OWN_COLUMNS = {"pk": "BIGINT", "cursor": "BIGINT", "value": "VARCHAR"}
@@ -16,6 +18,8 @@ COLUMNS: dict[str, str] = {column.name: str(column.type) for column in AIRBYTE_C
 CONTRACT = Contract(
     columns=tuple(Column(name=name, type=parse_type(kind)) for name, kind in COLUMNS.items()), primary_key=("pk",)
 )
+
+NUMBER = "_lakeray_number"
 
 Row = Mapping[str, Any]
 
@@ -36,13 +40,34 @@ def generation_of(record: Row) -> int:
     return found
 
 
-def rank(record: Row) -> tuple[int, int, str]:
-    """Newest last: by cursor (none is oldest), then by extraction, then by Airbyte's id, so that no two are equal."""
+def origin_rank(text: str) -> tuple[str, str]:
+    """What an origin is compared by: the time, then the key in natural order, then as text."""
+    return natural_order(text), text
+
+
+def rank(record: Row) -> tuple[int, int, tuple[str, str], int, str]:
+    """Newest last, by the whole order of P12: cursor (none is oldest), extraction, origin, number, Airbyte's id."""
     cursor = record["cursor"]
-    return (-1 if cursor is None else cursor, record["extracted_at"], record["raw_id"])
+    return (
+        -1 if cursor is None else cursor,
+        record["extracted_at"],
+        origin_rank(record.get(ORIGIN, "")),
+        record.get(NUMBER, 0),
+        record["raw_id"],
+    )
 
 
-def newest(records: Iterable[Row]) -> dict[int, Row]:
+def stamped(rows: Iterable[Row], origin: str) -> list[Row]:
+    """The rows of an object as a merge takes them: with what of their order they do not carry."""
+    return [{**item, ORIGIN: origin, NUMBER: number} for number, item in enumerate(rows)]
+
+
+def plain(record: Row) -> Row:
+    """The record as it was delivered."""
+    return {name: value for name, value in record.items() if name not in (ORIGIN, NUMBER)}
+
+
+def newest_of(records: Iterable[Row]) -> dict[int, Row]:
     """What a processed table must hold after all these records: the newest of each key."""
     merged: dict[int, Row] = {}
     for record in records:
@@ -50,6 +75,11 @@ def newest(records: Iterable[Row]) -> dict[int, Row]:
         if have is None or rank(record) > rank(have):
             merged[record["pk"]] = record
     return merged
+
+
+def newest(records: Iterable[Row]) -> dict[int, Row]:
+    """The same, each as it was delivered."""
+    return {pk: plain(record) for pk, record in newest_of(records).items()}
 
 
 def content(rows: Sequence[Row], *, columns: Mapping[str, str] = COLUMNS, damaged: bool = False) -> bytes:

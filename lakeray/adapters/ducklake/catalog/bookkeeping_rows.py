@@ -17,6 +17,7 @@ from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats, merg
 from lakeray.adapters.ducklake.values.column_summary import Summary
 from lakeray.values.keys import file_day
 from lakeray.values.model import CommitRequest, LedgerEntry, Removal, StreamName
+from lakeray.values.origins import origin_of
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog.catalog_state import Before
@@ -195,6 +196,7 @@ def plan(
     keeps = before.cursor[0] if before.cursor else None
     planned = [
         _Added(book=books["ledger"], count=len(request.files), columns=same | _ledger(request, paths, at)),
+        _Added(book=books["origins"], count=len(request.files), columns=same | _origins(request, paths)),
         _Added(book=books["quarantine"], count=len(request.rejected), columns=same | _quarantine(request, at)),
         _Added(book=books["batches"], count=1, columns=same | _batch(request, at)),
         _Added(book=books["feeder_cursors"], count=1, columns=same | cursor, keeps_row_id=keeps),
@@ -253,6 +255,13 @@ def _ledger(request: CommitRequest, paths: Sequence[str], at: datetime) -> dict[
         "commit_id": _Same(value=request.commit_id),
         "registered_path": paths,
         "taken_at": _Same(value=at),
+    }
+
+
+def _origins(request: CommitRequest, paths: Sequence[str]) -> dict[str, _Column]:
+    return {
+        "registered_path": paths,
+        "origin": [origin_of(item.file) for item in request.files],
     }
 
 

@@ -14,7 +14,7 @@ from lakeray.adapters.ducklake.values.file_statistics import ColumnPath
 
 PROVED_VERSION = "1.0"
 """The catalog format that the writer's rows were compared with DuckLake's own for (tests/differential)."""
-BOOKKEEPING = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors")
+BOOKKEEPING = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors", "origins")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from lakeray.values.model import (
     QuarantineEntry,
     RegisteredPath,
     Removal,
+    RowWarning,
     StreamName,
 )
 
@@ -190,6 +191,11 @@ class DuckLakeReader:
         if scheduled or oldest is None or kept <= oldest:
             return bool(scheduled)
         return bool(self._rows("shown_only_before", [kept])[0][0])
+
+    def row_warnings(self) -> Sequence[RowWarning]:
+        """What merges had to say of rows; nothing in a lake of an earlier version until a committer opens it."""
+        rows = self._rows("row_warnings", [])
+        return [RowWarning(table=table, kind=kind, path=path, rows=count) for table, kind, path, count in rows]
 
     def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
         """The live data files of the landing table, as the catalog has them."""

@@ -23,6 +23,7 @@ from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.adapters.ducklake.writing.forget import forget
 from lakeray.adapters.ducklake.writing.landing import Landing, LandingDdl
 from lakeray.adapters.ducklake.writing.merge_records import insert_peaks, set_row_group
+from lakeray.adapters.ducklake.writing.recent_origins import RecentOrigins
 from lakeray.adapters.ducklake.writing.registration import Registration, quarantine_rows
 from lakeray.adapters.ducklake.writing.retention import DeletesRaw, Retention
 from lakeray.ports.time import Clock
@@ -113,6 +114,7 @@ class DuckLakeCommitter:
         self._queries = backend.queries()
         self._rereading = Rereading(backend, store=store)
         self._build()
+        self._origins = RecentOrigins(lambda item: self._registration.path(item))
 
     def close(self) -> None:
         """Let the catalog go."""
@@ -187,7 +189,11 @@ class DuckLakeCommitter:
         """Register the batches, in one DuckLake snapshot where the catalog writer can (P7, P8)."""
         self._renewed()
         together = self._registration.commit_together(requests, at=self._clock.now())
-        return [together.get(request.commit_id) or self._registered(request) for request in requests]
+        outcomes = [together.get(request.commit_id) or self._registered(request) for request in requests]
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if isinstance(outcome, Landed):
+                self._origins.registered(outcome.request or request, snapshot=outcome.snapshot)
+        return outcomes
 
     def read_back(self, commit_id: str) -> Landed | None:
         """Whether the commit is in the catalog (P9)."""
@@ -213,6 +219,7 @@ class DuckLakeCommitter:
         # table_insertions needs both ends unexpired; a replay may reach further back than they last.
         there = {row[0] for row in rows}
         expired = {asked.stream for asked in pending if not {asked.from_snapshot, asked.to_snapshot} <= there}
+        pending = [self._origins.completed(asked) for asked in pending]
         outcomes = self._transformer.run_group(pending, by_rowscan=expired, token=self._token)
         again = {
             asked.stream
@@ -265,6 +272,8 @@ class DuckLakeCommitter:
             return [failed] * len(merged)
         except LakerayError as error:
             return [error] * len(merged)
+        for item in merged:
+            self._origins.merged(item.pending)
         return [None] * len(merged)
 
     def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:

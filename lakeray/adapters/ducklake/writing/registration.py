@@ -45,6 +45,7 @@ from lakeray.values.model import (
     StreamName,
     Unknown,
 )
+from lakeray.values.origins import origin_of
 from lakeray.values.requirements import State, first_unmet
 
 if TYPE_CHECKING:
@@ -117,6 +118,10 @@ class Registration:
             return Unknown(commit_id=request.commit_id, cause="COMMIT gave no error, yet nothing is there")
         self._mend_statistics(request, found)
         return replace(found, request=request, registered_by=self._by_call)
+
+    def path(self, item: Accepted) -> str:
+        """What is registered for a file."""
+        return self._call.path(item)
 
     def commit_together(self, requests: Sequence[CommitRequest], *, at: datetime) -> dict[str, CommitOutcome]:
         """Register batches of different streams in one DuckLake snapshot; the outcomes by commit id.
@@ -290,12 +295,15 @@ class Registration:
                 {**named, **quarantine_rows(request.rejected), "status": "rejected", "seen_at": at},
             )
         if request.files:
+            paths = self._paths(request)
+            origins = [origin_of(item.file) for item in request.files]
+            cursor.execute(sql.load("ducklake/insert_origins"), {**named, "paths": paths, "origins": origins})
             cursor.execute(
                 sql.load("ducklake/insert_ledger"),
                 {
                     **named,
                     **_ledger_rows(request.files),
-                    "paths": self._paths(request),
+                    "paths": paths,
                     "batch_id": request.batch_id,
                     "commit_id": request.commit_id,
                     "taken_at": at,

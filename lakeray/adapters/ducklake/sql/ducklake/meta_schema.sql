@@ -33,3 +33,9 @@ CREATE TABLE IF NOT EXISTS lakehouse.meta.peaks (
 -- What storage held before a stream's first batch: millions of rows at times, which the catalog would take hours to inline.
 CREATE TABLE IF NOT EXISTS lakehouse.meta.existing_files (source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR);
 CALL lakehouse.set_option('data_inlining_row_limit', 100, schema => 'meta', table_name => 'existing_files');
+CREATE TABLE IF NOT EXISTS lakehouse.meta.cursor_types (
+    model VARCHAR, column_name VARCHAR, cursor_type VARCHAR, kept_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.row_warnings (
+    model VARCHAR, kind VARCHAR, registered_path VARCHAR, row_count BIGINT, seen_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.origins (
+    source VARCHAR, stream VARCHAR, registered_path VARCHAR, origin VARCHAR);

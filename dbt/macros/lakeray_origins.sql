@@ -1,0 +1,124 @@
+{#
+  The origin of a row: LastModified and key of its object, as one text. A landing row has the path of its file (DuckLake's virtual
+  column `filename`), and a temporary table tells the origin of each path. A processed row keeps it as _lakeray_origin: a text that
+  the rows of a file share, so it takes next to nothing in Parquet (ADR 0028). Columns that begin with _lakeray_ are lakeray's own.
+#}
+
+{# The mark in the SQL of lakeray_new_rows: it is where columns of lakeray's own are put, and names the table of origins. #}
+{% macro lakeray_rows_mark(landing) -%}
+  {{ return('/* lakeray_new_rows ' ~ local_md5(landing | string) ~ ' */') }}
+{%- endmacro %}
+
+{% macro lakeray_rows_pattern() -%}
+  {{ return('/[*] lakeray_new_rows (\\w+) [*]/') }}
+{%- endmacro %}
+
+
+{# Whether a relation gives rows of lakeray_new_rows with all their columns, so that lakeray's own come through. #}
+{% macro lakeray_is_marked(relation) -%}
+  {%- set text = relation | string -%}
+  {%- if not modules.re.search(lakeray_rows_pattern(), text) -%}
+    {{ return(false) }}
+  {%- endif -%}
+  {{ return(text.lstrip().startswith('(select *') or run_query(
+      "select count(*) from (describe select * from " ~ lakeray_numbered(text) ~ ") where column_name = '_lakeray_row'"
+  ).rows[0][0] | int == 1) }}
+{%- endmacro %}
+
+
+{# The same rows with more columns: `columns` is a list of expressions. #}
+{% macro lakeray_with(relation, columns) -%}
+  {{ return(modules.re.sub(lakeray_rows_pattern(), ', ' ~ columns | join(', ') | replace('\\', '\\\\'), relation | string)) }}
+{%- endmacro %}
+
+
+{# The same rows with their origin, and perhaps with _lakeray_row, a number that no other of them has, and _lakeray_number. #}
+{% macro lakeray_with_origin(relation, row=false, number=false) -%}
+  {%- set text = relation | string -%}
+  {%- set found = modules.re.search(lakeray_rows_pattern(), text) -%}
+  {%- if not found -%}
+    {{ return(text) }}
+  {%- endif -%}
+  {%- set columns = [lakeray_origin_of(found.group(1)) ~ ' as _lakeray_origin'] -%}
+  {%- do columns.append('rowid as _lakeray_row') if row -%}
+  {%- do columns.append('file_row_number as _lakeray_number') if number -%}
+  {{ return(lakeray_with(text, columns)) }}
+{%- endmacro %}
+
+{% macro lakeray_numbered(relation) -%}
+  {{ return(lakeray_with(relation, ['rowid as _lakeray_row'])) }}
+{%- endmacro %}
+
+
+{# The origin of a landing row, by the id of its table of origins; and a model's SQL without them, where they are not needed. #}
+{% macro lakeray_origin_of(id) -%}
+  {{ return('(select origins.origin from temp.lakeray_origins_' ~ id ~ ' as origins where origins.path = filename)') }}
+{%- endmacro %}
+
+{% macro lakeray_without_origin(sql) -%}
+  {{ return(modules.re.sub(modules.re.escape(lakeray_origin_of('ID')) | replace('ID', '\\w+'), 'null::varchar', sql)) }}
+{%- endmacro %}
+
+
+{#
+  DuckLake's virtual columns are asked by name, and a table's own column of that name hides them. So where a table has one, it gets
+  another name inside the query, and its own back: {'names': ' as landed("id", "_lakeray_2")', 'rename': ' rename ("_lakeray_2" as
+  "filename")', 'hides': ['filename']}, all empty where it has none. `names` follows the table, `rename` the star.
+#}
+{% macro lakeray_unhidden(types) -%}
+  {%- set names, renames, hides = [], [], [] -%}
+  {%- for name in types -%}
+    {%- if name | lower in ('rowid', 'filename', 'file_row_number', 'file_index', 'snapshot_id') -%}
+      {%- set other = lakeray_quote('_lakeray_' ~ loop.index) -%}
+      {%- do names.append(other) -%}
+      {%- do renames.append(other ~ ' as ' ~ lakeray_quote(name)) -%}
+      {%- do hides.append(name | lower) -%}
+    {%- else -%}
+      {%- do names.append(lakeray_quote(name)) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if not hides -%}
+    {{ return({'names': '', 'rename': '', 'hides': []}) }}
+  {%- endif -%}
+  {{ return({
+      'names': ' as landed(' ~ names | join(', ') ~ ')', 'rename': ' rename (' ~ renames | join(', ') ~ ')', 'hides': hides,
+  }) }}
+{%- endmacro %}
+
+
+{# The columns of a relation and their types, in their order. #}
+{% macro lakeray_types_of(relation) -%}
+  {%- set types = {} -%}
+  {%- for row in run_query("select column_name, column_type from (describe select * from " ~ relation ~ ")").rows -%}
+    {%- do types.update({row[0]: row[1]}) -%}
+  {%- endfor -%}
+  {{ return(types) }}
+{%- endmacro %}
+
+
+{#
+  Make the table of origins of a landing table's files: of the var lakeray_origins, {"shopify__orders": "[{\"path\": …, \"origin\":
+  …}]"}, which a committer gives of files that it has just registered; or of what it wrote with each commit. A file that was taken
+  in before origins were kept has its key alone.
+#}
+{% macro lakeray_take_origins(landing, source, stream, last) -%}
+  {%- if not lakeray_may_look() -%}
+    {{ return('') }}
+  {%- endif -%}
+  {%- set make = "create or replace temp table lakeray_origins_" ~ local_md5(landing | string) ~ " as " -%}
+  {%- set given = var('lakeray_origins', {}).get(source ~ '__' ~ stream) -%}
+  {%- if given -%}
+    {%- do run_query(
+        make ~ "select unnest(from_json(" ~ lakeray_text(given)
+        ~ ", '[{\"path\": \"VARCHAR\", \"origin\": \"VARCHAR\"}]'), recursive := true)"
+    ) -%}
+  {%- else -%}
+    {%- set own = " where source = " ~ lakeray_text(source) ~ " and stream = " ~ lakeray_text(stream) -%}
+    {%- set known = "select registered_path, '0000-00-00T00:00:00.000000Z ' || file_key as origin, -1 as taken from lakehouse.meta.ledger" ~ own -%}
+    {%- if adapter.get_relation('lakehouse', 'meta', 'origins') is not none -%}
+      {%- set known = known ~ " union all select registered_path, origin, snapshot_id from lakehouse.meta.origins" ~ own
+          ~ " and snapshot_id <= " ~ (last | int) -%}
+    {%- endif -%}
+    {%- do run_query(make ~ "select registered_path as path, arg_max(origin, taken) as origin from (" ~ known ~ ") as known group by registered_path") -%}
+  {%- endif -%}
+{%- endmacro %}
