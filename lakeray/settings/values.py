@@ -314,7 +314,7 @@ class StreamSettings:
                     f"a name that does not begin with {OWN_PREFIX}",
                 )
                 raise UsageError(at, expected=expected, found="one of lakeray's own")
-            columns.append(Column(name=name, type=self._type(name, text)))
+            columns.append(Column(name=name, type=_type(text, at=f"streams.{self.name.slug}.fields.{name}")))
         self._check_deletes()
         self._check_cursor()
         missing = [key for key in self.primary_key if key not in self.fields]
@@ -332,27 +332,13 @@ class StreamSettings:
             on_missing_column=self.contract.on_missing_column,
         )
 
-    def _type(self, name: str, text: str) -> ColumnType:
-        at = f"streams.{self.name.slug}.fields.{name}"
-        try:
-            kind = parse_type(text)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(at, expected="a DuckDB type", found=str(error)) from error
-        refused = unlandable(kind)
-        if refused is not None:
-            raise UsageError(at, expected="a type that a DuckLake table can have", found=refused)
-        return kind
-
     def _check_cursor(self) -> None:
         if self.cursor_type is None:
             return
         at = f"streams.{self.name.slug}.cursor_type"
         if self.cursor_field is None:
             raise UsageError(at, expected="a cursor_field beside it", found="null")
-        try:
-            kind = parse_type(self.cursor_type)
-        except ValueError as error:
-            raise UsageError(at, expected="a DuckDB type", found=str(error)) from error
+        kind = _type(self.cursor_type, at=at)
         if not isinstance(kind, Scalar):
             raise UsageError(at, expected="a type without parts, such as TIMESTAMP WITH TIME ZONE", found=str(kind))
 
@@ -366,6 +352,17 @@ class StreamSettings:
                 found=repr(self.deleted_column),
                 todo=nearest(self.deleted_column or "deleted_at", self.fields),
             )
+
+
+def _type(text: str, *, at: str) -> ColumnType:
+    try:
+        kind = parse_type(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(at, expected="a DuckDB type", found=str(error)) from error
+    refused = unlandable(kind)
+    if refused is not None:
+        raise UsageError(at, expected="a type that a DuckLake table can have", found=refused)
+    return kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers
-from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, SourceFile, StreamName
+from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers, row_findings
+from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, RowWarning, SourceFile, StreamName
 
 STREAM = StreamName("shop", "orders")
 KEY = f"{STREAM}/year=2026/month=01/day=01/part_0.parquet"
@@ -126,3 +126,17 @@ def test_files_that_a_table_needs_and_storage_lost_are_told_by_their_stream_if_t
         (FindingKind.DATA_FILE_GONE, None, live[2].path),
     ]
     assert f"main.{STREAM.processed_table} needs it" in found[2].detail
+
+
+def test_what_merges_had_to_say_of_rows_is_told_by_file_of_this_stream_alone() -> None:
+    kinds = [
+        (STREAM.processed_table, "without_key"),
+        (STREAM.processed_table, "cursor_breaks"),
+        ("int_own", "without_key"),
+    ]
+    warned = [RowWarning(table=table, kind=kind, path=PATH, rows=1200) for table, kind in kinds]
+    found = row_findings(STREAM, [*warned, replace(warned[0], kind="of a later version")])
+    assert [(item.kind, item.path, item.detail.split()[0]) for item in found] == [
+        (FindingKind.WITHOUT_KEY, PATH, "1,200"),
+        (FindingKind.CURSOR_BREAKS, PATH, "1,200"),
+    ]

@@ -178,6 +178,7 @@ def test_a_stream_may_have_batches_of_its_own() -> None:
         ("fields", {"id": "BIGINT", "x": "STRUCT("}, "fields.x"),
         ("primary_key", [], "primary_key"),
         ("primary_key", ["id", "nothing"], "primary_key"),
+        ("fields", {"id": "BIGINT", "_LakeRay_origin": "VARCHAR"}, "fields._LakeRay_origin"),
     ],
 )
 def test_a_stream_that_cannot_land_is_refused(path: str, value: Any, about: str) -> None:
@@ -185,6 +186,26 @@ def test_a_stream_that_cannot_land_is_refused(path: str, value: Any, about: str)
     with pytest.raises(UsageError) as wrong:
         settings.streams["shop__orders"].landing_contract()
     assert wrong.value.about == f"streams.shop__orders.{about}"
+
+
+@pytest.mark.parametrize(
+    ("cursor", "kind", "expected"),
+    [
+        ("name", "BIGINT", None),
+        (None, "BIGINT", "a cursor_field beside it"),
+        ("name", "BIG INT", "a DuckDB type"),
+        ("name", "BIGINT[]", "a type without parts"),
+    ],
+)
+def test_a_cursor_type_is_a_plain_type_of_a_cursor(cursor: str | None, kind: str, expected: str | None) -> None:
+    raw = changed("streams.shop__orders.cursor_type", kind)
+    raw["streams"]["shop__orders"]["cursor_field"] = cursor
+    stream = settings_from(raw).streams["shop__orders"]
+    if expected is None:
+        assert stream.landing_contract().primary_key == ("id",)
+    else:
+        with pytest.raises(UsageError, match=expected):
+            stream.landing_contract()
 
 
 def test_policies_reach_the_contract() -> None:

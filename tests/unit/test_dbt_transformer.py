@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from lakeray.adapters.dbt.transformer import DbtTransformer, enriched_models, ta
 from lakeray.adapters.ducklake.duckdb_errors import failed_around
 from lakeray.ports.transformer import Node, NodeResult, Ran
 from lakeray.values.errors import LakerayError, LeaseLostError, TransformError
-from lakeray.values.model import BuildResult, PendingTransform, StreamName
+from lakeray.values.model import BuildResult, Origin, PendingTransform, RowsFound, StreamName
 
 A, B = StreamName("shop", "a"), StreamName("shop", "b")
 
@@ -80,6 +81,17 @@ def test_streams_are_merged_in_one_run_with_their_marks_and_the_fewest_threads()
         ["model", "test"],
     )
     assert (second.models, second.rows_affected, second.peak_bytes) == (("int_shop__b",), 3, None)
+
+
+def test_origins_go_to_dbt_as_one_text_and_what_a_merge_found_comes_back() -> None:
+    found = {"model": "int_shop__a", "without_key": 1, "cursor": "c", "cursor_breaks": 0, "cursor_type": None}
+    told = replace(done("int_shop__a"), told={**found, "is_new_type": False})
+    dbt = ScriptedDbt(Ran(results=(told,)))
+    asked = replace(pending(A), origins=(Origin(path="p", origin="1 é"),))
+    (built,) = transformer_of(dbt).run_group([asked], by_rowscan=[], token=7)
+    assert dbt.asked[0][1]["lakeray_origins"] == {A.slug: '[{"path": "p", "origin": "1 é"}]'}
+    assert isinstance(built, BuildResult)
+    assert built.found == (RowsFound(model="int_shop__a", without_key=1, cursor="c"),)
 
 
 def test_a_file_that_is_to_spill_gets_one_thread() -> None:

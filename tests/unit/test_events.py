@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from lakeray.values import events
-from lakeray.values.events import BatchTransformed, Event, ModelRan
-from lakeray.values.model import BuildResult, CommitterWork, ModelRun, PendingTransform, StreamName
+from lakeray.values.events import BatchTransformed, CursorBroken, CursorTypeKept, Event, ModelRan, RowsLeftOut
+from lakeray.values.model import BuildResult, CommitterWork, ModelRun, PendingTransform, RowsFound, StreamName
 
 ALL = sorted(
     (
@@ -68,6 +68,19 @@ def test_what_dbt_ran_is_told_model_by_model_then_the_whole() -> None:
     ]
     (last,) = list(events.transformed(pending, replace(built, runs=(), peak_bytes=9)))
     assert last.as_fields()["peak_bytes"] == 9
+
+
+def test_what_a_merge_found_of_rows_is_told_and_nothing_of_nothing() -> None:
+    pending = PendingTransform(stream=StreamName("a", "b"), from_snapshot=4, to_snapshot=6)
+    told = RowsFound(
+        model="int_a__b", without_key=2, cursor="c", cursor_breaks=3, cursor_type="BIGINT", is_new_type=True
+    )
+    built = BuildResult(models=(), rows_affected=0, seconds=0.0, found=(told, RowsFound(model="quiet")))
+    assert list(events.transformed(pending, built))[1:] == [
+        CursorTypeKept(stream="a/b", cursor="c", cursor_type="BIGINT"),
+        CursorBroken(stream="a/b", cursor="c", cursor_type="BIGINT", rows=3),
+        RowsLeftOut(stream="a/b", rows=2),
+    ]
 
 
 def test_a_committers_work_is_an_event_with_every_number_of_it() -> None:

@@ -186,6 +186,24 @@ def test_a_deletion_counts_as_newer_by_its_own_time_where_the_stream_has_one() -
     assert "hard_delete=true" in processed_model(spec(two, "updated_at", deleted_column="deleted_at", hard_delete=True))
 
 
+@pytest.mark.parametrize(
+    ("own", "told", "compared"),
+    [
+        ("VARCHAR", None, "'auto'"),
+        ("VARCHAR", "bigint", "'BIGINT'"),
+        ("VARCHAR", "VARCHAR", None),
+        ("BIGINT", None, None),
+        ("BIGINT", "BIGINT", None),
+        ("TIMESTAMP WITH TIME ZONE", None, None),
+    ],
+)
+def test_a_text_cursor_is_compared_as_something_else(own: str, told: str | None, compared: str | None) -> None:
+    columns = (Column(name="id", type=Scalar("BIGINT")), Column(name="lsn", type=parse_type(own)))
+    terms = Contract(columns=columns, primary_key=("id",))
+    text = processed_model(StreamSpec(name=NAME, contract=terms, cursor_field="lsn", cursor_type=told))
+    assert text.count(f"cursor_type={compared},") == (2 if compared else 0) == text.count("cursor_type")
+
+
 def test_a_single_key_is_tested_on_its_column_and_a_composite_one_on_the_model() -> None:
     single = models_yaml("shop", [StreamSpec(name=NAME, contract=contract("id"))])
     about = '        description: "The field id of shop/orders, as the source delivers it."\n'

@@ -243,3 +243,13 @@ def test_airbytes_names_of_before_1_0_have_a_place_under_any_policy(policy: OnNe
     assert [cast.column for cast in found.casts] == ["_airbyte_emitted_at"] and found.ignored == ()
     again = accepted(old, replace(terms, columns=terms.columns + found.new_columns))
     assert again.new_columns == () and again.casts == found.casts
+
+
+@pytest.mark.parametrize("policy", OnNewColumn)
+def test_a_name_of_lakerays_own_is_refused_where_it_would_be_added(policy: OnNewColumn) -> None:
+    file, terms = footer(id="BIGINT", _Lakeray_origin="VARCHAR"), contract(new=policy, id="BIGINT")
+    if policy is OnNewColumn.IGNORE:
+        assert accepted(file, terms).ignored == ("_Lakeray_origin",)
+    else:
+        found = rejected(file, terms)
+        assert found.reason is RejectReason.RESERVED_COLUMN and "_Lakeray_origin" in found.detail
