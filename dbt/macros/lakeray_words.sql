@@ -26,15 +26,11 @@
 {%- endmacro %}
 
 
-{#
-  The condition that the key's columns of two relations are equal. In a part of a key a null equals a null; a key of one column has
-  none, and DuckDB passes over more of a table for `=`. A null in a field equals a null for both.
-#}
+{# The condition that the same columns of two relations are equal; a null equals a null, in the column and in its fields. #}
 {% macro lakeray_pairs(columns, left, right) -%}
-  {%- set equal = ' = ' if columns | length == 1 else ' is not distinct from ' -%}
   {%- set pairs = [] -%}
   {%- for column in columns -%}
-    {%- do pairs.append(left ~ column ~ equal ~ right ~ column) -%}
+    {%- do pairs.append(left ~ column ~ ' is not distinct from ' ~ right ~ column) -%}
   {%- endfor -%}
   {{ return(pairs | join(' and ')) }}
 {%- endmacro %}
