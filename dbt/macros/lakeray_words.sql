@@ -26,7 +26,10 @@
 {%- endmacro %}
 
 
-{# The condition that the same columns of two relations are equal; a null equals a null, in the column and in its fields. #}
+{#
+  The condition that the columns of two relations are equal; a null equals a null, in the column and in its fields. For `=` DuckDB would
+  put the ends of the values into a question to the catalog, and texts with a NUL end that question in the middle.
+#}
 {% macro lakeray_pairs(columns, left, right) -%}
   {%- set pairs = [] -%}
   {%- for column in columns -%}

@@ -74,3 +74,27 @@ def test_any_name_is_taken_in_merged_and_cleaned_up(stack: Stack) -> None:
     lake.fed()
     assert objects(lake, store) == [f"{NEW}/new.parquet"]
     assert lake.doctor() == []
+
+
+def test_records_whose_keys_postgres_cannot_hold_meet_themselves_again(stack: Stack) -> None:
+    lake = stack.lake(streams=["klaviyo/metrics"], sample=("sample.days=1", "sample.files_per_day=1"))
+    store = client(lake)
+    for key in objects(lake, store):  # the sample's own
+        store.delete_object(Bucket="landing", Key=f"raw-{lake.number}/klaviyo/metrics/{key}")
+    ids = ["a\0b", "a\0c", "\0", "x" * 1_000_000, "it's"]
+    for day in (1, 2, 3):
+        at = datetime(2026, 1, day, tzinfo=UTC)
+        rows = {
+            "_airbyte_raw_id": [f"{day}-{number}" for number in range(len(ids))],
+            "_airbyte_extracted_at": pa.array([at] * len(ids), pa.timestamp("ms", tz="UTC")),
+            "id": ids,
+            "updated": pa.array([at] * len(ids), pa.timestamp("us", tz="UTC")),
+        }
+        sink = io.BytesIO()
+        pq.write_table(pa.table(rows), sink)
+        key = f"raw-{lake.number}/klaviyo/metrics/year=2026/month=01/day={day:02d}/part_0.parquet"
+        store.put_object(Bucket="landing", Key=key, Body=sink.getvalue())
+        lake.fed()
+    with lake.connection() as connection:
+        merged = connection.execute("SELECT id, _airbyte_raw_id FROM lakehouse.main.int_klaviyo__metrics").fetchall()
+    assert sorted(merged) == sorted((key, f"3-{number}") for number, key in enumerate(ids))
