@@ -20,7 +20,9 @@ from lakeray.steps.ownership import others
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import RawPolicy, Removal, SourceFile, StreamName
 
-_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER, FindingKind.WITHOUT_KEY, FindingKind.CURSOR_BREAKS)
+_OF_ROWS = (FindingKind.WITHOUT_KEY, FindingKind.CURSOR_BREAKS)
+"""Nothing to mend, something to know."""
+_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER, *_OF_ROWS)
 FORGET = "would be forgotten", "forgotten; the next feed takes in what is there"
 MENDABLE = {
     FindingKind.GONE: FORGET,
@@ -156,7 +158,7 @@ def repair(app: Lakeray, findings: Sequence[Finding], *, kind: str, out: Output)
     kinds = [str(item) for item in MENDABLE]
     if kind not in (*kinds, "all"):
         raise UsageError("repair", expected=f"{', '.join(kinds)} or all", found=repr(kind), todo=nearest(kind, kinds))
-    asked = [item for item in findings if kind in ("all", str(item.kind))]
+    asked = [item for item in findings if kind in ("all", str(item.kind)) and item.kind not in _OF_ROWS]
     chosen = [item for item in asked if _is_mendable(item)]
     left = [item for item in asked if not _is_mendable(item)]
     dry_run = app.settings.doctor.dry_run
