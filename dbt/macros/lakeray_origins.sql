@@ -32,17 +32,23 @@
 {%- endmacro %}
 
 
-{# The same rows with their origin, and perhaps with _lakeray_row, a number that no other of them has, and _lakeray_number. #}
+{#
+  The same rows with their origin, and perhaps with _lakeray_row, a number that no other of them has, and _lakeray_number. A join of
+  the paths: looked up by a subquery they cost several times as much.
+#}
 {% macro lakeray_with_origin(relation, row=false, number=false) -%}
   {%- set text = relation | string -%}
-  {%- set found = modules.re.search(lakeray_rows_pattern(), text) -%}
-  {%- if not found -%}
+  {%- if not lakeray_is_marked(text) -%}
     {{ return(text) }}
   {%- endif -%}
-  {%- set columns = [lakeray_origin_of(found.group(1)) ~ ' as _lakeray_origin'] -%}
+  {%- set columns = ['filename as _lakeray_path'] -%}
   {%- do columns.append('rowid as _lakeray_row') if row -%}
   {%- do columns.append('file_row_number as _lakeray_number') if number -%}
-  {{ return(lakeray_with(text, columns)) }}
+  {%- set id = modules.re.search(lakeray_rows_pattern(), text).group(1) -%}
+  {{ return(
+      '(select came.* exclude (_lakeray_path), ' ~ lakeray_origin_column() ~ ' from ' ~ lakeray_with(text, columns) ~ ' as came'
+      ~ lakeray_origin_join(id) ~ ')'
+  ) }}
 {%- endmacro %}
 
 {% macro lakeray_numbered(relation) -%}
@@ -50,13 +56,18 @@
 {%- endmacro %}
 
 
-{# The origin of a landing row, by the id of its table of origins; and a model's SQL without them, where they are not needed. #}
-{% macro lakeray_origin_of(id) -%}
-  {{ return('(select origins.origin from temp.lakeray_origins_' ~ id ~ ' as origins where origins.path = filename)') }}
+{# How the origin is joined, by the id of its table; and a model's SQL without it, where it is not needed. #}
+{% macro lakeray_origin_column() -%}
+  {{ return('origins.origin as _lakeray_origin') }}
+{%- endmacro %}
+
+{% macro lakeray_origin_join(id) -%}
+  {{ return(' left join temp.lakeray_origins_' ~ id ~ ' as origins on origins.path = came._lakeray_path') }}
 {%- endmacro %}
 
 {% macro lakeray_without_origin(sql) -%}
-  {{ return(modules.re.sub(modules.re.escape(lakeray_origin_of('ID')) | replace('ID', '\\w+'), 'null::varchar', sql)) }}
+  {%- set join = modules.re.escape(lakeray_origin_join('ID')) | replace('ID', '\\w+') -%}
+  {{ return(modules.re.sub(join, '', sql) | replace(lakeray_origin_column(), 'null::varchar as _lakeray_origin')) }}
 {%- endmacro %}
 
 
@@ -109,8 +120,8 @@
   {%- set given = var('lakeray_origins', {}).get(source ~ '__' ~ stream) -%}
   {%- if given -%}
     {%- do run_query(
-        make ~ "select unnest(from_json(" ~ lakeray_text(given)
-        ~ ", '[{\"path\": \"VARCHAR\", \"origin\": \"VARCHAR\"}]'), recursive := true)"
+        make ~ "select path, max(origin) as origin from (select unnest(from_json(" ~ lakeray_text(given)
+        ~ ", '[{\"path\": \"VARCHAR\", \"origin\": \"VARCHAR\"}]'), recursive := true)) as given group by path"
     ) -%}
   {%- else -%}
     {%- set own = " where source = " ~ lakeray_text(source) ~ " and stream = " ~ lakeray_text(stream) -%}
