@@ -69,6 +69,8 @@ class Stream(RuleBasedStateMachine):
         self.ids = 0
         self.marks = (date.min, 0)
         self.replayed = False
+        self.clock_was_behind = False
+        """Whether a feed ever ran by a clock that was behind."""
         self.moved: set[tuple[str, str]] = set()
         """(key, ETag) of objects that somebody else overwrote or deleted."""
         self.in_place_of_others: set[tuple[str, str]] = set()
@@ -182,17 +184,30 @@ class Stream(RuleBasedStateMachine):
         report = self.accepted(self.world.feed)
         assert report.error is None, report.error
         self.everything_in_view_is_in()
-        newest_day = max((entry.day for entry in self.ledger()), default=date.min)
+        path = self.world.lake.cursor(STREAM).path
+        oldest_day = (
+            date.min if path is None else day_of(path, otherwise=date.min) - timedelta(days=SMALL.retention_days)
+        )
         for entry in self.ledger():
             if entry.removed_because == "retention" and entry.commit_id + entry.key in live:
-                assert entry.day < newest_day - timedelta(days=SMALL.retention_days)  # P13
+                assert entry.day < oldest_day  # P13
             if entry.removed_at is None:
-                assert entry.day >= newest_day - timedelta(days=SMALL.retention_days)
+                assert entry.day >= oldest_day
         before = self.world.catalog.head
         again = self.world.feed()
         if (again.error or {}).get("kind") != "not_there":  # the files that came changed what "most of them" is (P3)
             assert again.status in (StreamStatus.NOTHING_NEW, StreamStatus.WAITING), again
         assert self.world.catalog.head == before
+
+    @rule(days=st.sampled_from([-30, -1, 1, 10]))
+    def feed_by_a_wrong_clock(self, days: int) -> None:
+        """It goes back to the right time after that; what comes then is still in view (P4, P11)."""
+        self.world.catalog.crash_at = None
+        self.clock_was_behind = self.clock_was_behind or days < 0
+        self.world.clock.move(days=days)
+        report = self.accepted(self.world.feed)
+        assert report.error is None, report.error
+        self.world.clock.move(days=-days)
 
     @rule(policy=st.sampled_from(ObjectPolicy))
     def the_prefix_is_wrong(self, policy: ObjectPolicy) -> None:
@@ -460,7 +475,8 @@ class Stream(RuleBasedStateMachine):
         self.marks, self.replayed = (day, mark), False
         assert cursor.path is None or cursor.path in self.ever_taken()
         assert mark <= max((entry.snapshot for entry in self.ledger()), default=0)
-        assert day == max((entry.day for entry in self.ledger()), default=date.min)
+        newest = max((entry.day for entry in self.ledger()), default=date.min)
+        assert day == newest or (self.clock_was_behind and day < newest)  # a day after tomorrow moves no cursor
 
     @invariant()
     def what_is_rejected_is_not_in(self) -> None:

@@ -20,7 +20,7 @@ from lakeray.values.errors import StorageError
 from lakeray.values.model import Column, Footer, Rejected, RejectReason, SourceFile
 
 MAGIC = b"PAR1"
-MAX_COLUMNS = 2_000
+MAX_COLUMNS = 10_000
 """Top-level columns of a file (inclusive). Under ``on_new_column: add`` each of them can become a landing column."""
 _MAX_LEAVES = 20_000
 """Columns without parts, nested ones included (inclusive)."""
