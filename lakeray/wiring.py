@@ -254,19 +254,19 @@ def batch_validator(settings: Settings) -> BatchValidator:
     )
 
 
-def statistics_reader(settings: Settings) -> StatisticsReader | None:
-    """What works out the catalog's rows before the commit; None when DuckLake's own call registers."""
-    if settings.lake.writer is LakeWriter.EXTENSION:
-        return None
-    return open_statistics(settings)
+def statistics_reader(settings: Settings) -> StatisticsReader:
+    """What works out the catalog's rows before the commit; where DuckLake's own call registers, what it may not see."""
+    return open_statistics(settings, refusals_only=settings.lake.writer is LakeWriter.EXTENSION)
 
 
-def open_statistics(settings: Settings) -> StatisticsReader:
+def open_statistics(settings: Settings, *, refusals_only: bool = False) -> StatisticsReader:
     """What works out what the catalog stores of a file, from its footer."""
     from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
 
     return StatisticsReader(
-        extension_directory=absolute(settings.paths.root) / "extensions", temp=temp_directory(settings)
+        extension_directory=absolute(settings.paths.root) / "extensions",
+        temp=temp_directory(settings),
+        refusals_only=refusals_only,
     )
 
 

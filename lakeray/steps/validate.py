@@ -1,7 +1,7 @@
 """Validate: a footer against the landing contract, a verdict per file (P6). Pure.
 
 What DuckLake can register as it is was measured on DuckDB 1.5.5 (docs/adr/0005-registrable-types.md): the same type,
-a narrower integer, FLOAT under DOUBLE, a timestamp of any unit with the same zone, structs by field name.
+a narrower integer, a timestamp of any unit with the same zone, structs by field name.
 """
 
 from __future__ import annotations
@@ -43,9 +43,11 @@ _NARROWER: dict[str, tuple[str, ...]] = {
     "UBIGINT": ("UINTEGER", "USMALLINT", "UTINYINT"),
     "UINTEGER": ("USMALLINT", "UTINYINT"),
     "USMALLINT": ("UTINYINT",),
-    "DOUBLE": ("FLOAT",),
 }
+_UTC = "TIMESTAMP WITH TIME ZONE"
 _NAIVE_TIMESTAMPS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+_TIMES_OF_DAY = {"TIME", "TIME WITH TIME ZONE"}
+"""Airbyte's TIME comes from its Java writer as a time in UTC."""
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _EPOCHS = ("INTEGER", "BIGINT", "UINTEGER", "UBIGINT")
 
@@ -71,18 +73,38 @@ def convertible(found: ColumnType, wanted: ColumnType, *, column: str) -> bool:
     """Whether a converted copy can take the file's place without a loss.
 
     Airbyte releases wrote ``_airbyte_extracted_at`` as a whole number since 1970; a column without a value can have no
-    type; a timestamp without a zone is UTC (Airbyte's definition); an integer is a number. The conversion is checked
-    value by value, and a value that does not fit rejects the file.
+    type; a timestamp without a zone is UTC (Airbyte's definition); an integer is a number, and so is a FLOAT, which
+    could be registered, but bounds would lie beside values: 0.1 as FLOAT is more than 0.1. The same inside of structs,
+    lists and maps. The conversion is checked value by value, and a value that does not fit rejects the file.
     """
-    if not isinstance(found, Scalar):
-        return False
-    if found.name == "NULL":
+    match found, wanted:
+        case Scalar(name="NULL"), _:
+            return True
+        case Scalar(name=old), Scalar(name=new):
+            is_epoch = column in (EXTRACTED_AT, EMITTED_AT) and old in _EPOCHS and new == _UTC
+            return is_epoch or _convertible_scalar(old, new)
+        case ListOf(), ListOf():
+            return _either(found.item, wanted.item)
+        case MapOf(), MapOf():
+            return registrable(found.key, wanted.key) and _either(found.value, wanted.value)
+        case Struct(), Struct():
+            have = {name.lower(): kind for name, kind in found.fields}
+            shared = [(have[name.lower()], kind) for name, kind in wanted.fields if name.lower() in have]
+            return bool(shared) and all(_either(left, right) for left, right in shared)
+        case _:
+            return False
+
+
+def _either(found: ColumnType, wanted: ColumnType) -> bool:
+    return registrable(found, wanted) or convertible(found, wanted, column="")
+
+
+def _convertible_scalar(old: str, new: str) -> bool:
+    if new == _UTC:
+        return old in _NAIVE_TIMESTAMPS
+    if {old, new} == _TIMES_OF_DAY:
         return True
-    if not isinstance(wanted, Scalar):
-        return False
-    if wanted.name == "TIMESTAMP WITH TIME ZONE":
-        return found.name in _NAIVE_TIMESTAMPS or (column in (EXTRACTED_AT, EMITTED_AT) and found.name in _EPOCHS)
-    return wanted.name == "DOUBLE" and found.name in _INTEGERS
+    return new == "DOUBLE" and old in (*_INTEGERS, "FLOAT")
 
 
 def unmapped_fields(found: ColumnType, wanted: ColumnType, *, path: str) -> tuple[str, ...]:

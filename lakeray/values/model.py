@@ -284,6 +284,10 @@ class RejectReason(StrEnum):
     RESERVED_COLUMN = "reserved_column"
     TOO_LARGE = "too_large"
     REFUSED_BY_LAKE = "refused_by_lake"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED_CODEC = "unsupported_codec"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    BREAKS_READER = "breaks_reader"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

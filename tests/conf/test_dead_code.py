@@ -8,9 +8,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CALLED_FROM_OUTSIDE = {
-    "readable": "pyarrow asks it of a file",
-    "seekable": "pyarrow asks it of a file",
-    "writable": "pyarrow asks it of a file",
     "stream_config": "the beginning of the command `new-stream` (interface): Airbyte's schema as a stream's config",
 }
 """Functions and methods that no code of ours names, each with who calls it."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import shutil
+import sys
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lakeray.adapters.parquet import apart as apart_module
+from lakeray.adapters.parquet.apart import Apart
 from lakeray.adapters.parquet.conversion import convert
+from lakeray.adapters.parquet.validation import BatchValidator
 from lakeray.adapters.storage.object_store import ObstoreStore, open_store
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
 from lakeray.steps import validate
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import StorageError, TryAgainError
-from lakeray.values.model import Accepted, Column, Contract, Rejected, RejectReason, StreamName
+from lakeray.values.model import Accepted, Batch, Column, Contract, Rejected, RejectReason, StreamName, Verdict
 from tests.support.real.disk import tiny
 from tests.support.real.parquet import read_footer
 
@@ -63,6 +69,104 @@ def test_a_copy_is_registered_in_place_of_the_object(raw: ObstoreStore, lake: Ob
     assert isinstance(converted, Accepted) and converted.registered_path is not None
     assert pq.read_metadata(converted.registered_path).num_rows == ROWS
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def converted_file(tmp_path: Path, contract: str, values: pa.Array, **options: Any) -> Verdict:
+    """The verdict on a file with one column ``c`` beside its key, for a landing column of another type."""
+    path = tmp_path / "raw" / KEY
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"id": pa.array([f"{n}" for n in range(len(values))]), "c": values}), path, **options)
+    wanted = Contract(columns=(*CONTRACT.columns, Column(name="c", type=parse_type(contract))), primary_key=("id",))
+    raw, lake = open_store((tmp_path / "raw").as_uri()), open_store((tmp_path / "lake").as_uri())
+    (tmp_path / "lake").mkdir()
+    validator = BatchValidator(raw=raw, lake=lake, temp=tmp_path / "tmp", concurrency=1, judge=validate.verdict)
+    files = tuple(raw.list_files(""))
+    return validator.validate(Batch(id="b", stream=STREAM, files=files, size_bytes=0, projected_bytes=0), wanted)[0]
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+WHOLE_RANGE = [datetime(9999, 12, 31, 23, 59, 59, 999999, UTC), datetime(1, 1, 1, tzinfo=UTC), START, None]
+
+
+@pytest.mark.parametrize("contract", ["TIMESTAMP WITH TIME ZONE", "TIMESTAMP"])
+def test_int96_of_all_years_comes_out_as_duckdb_reads_it(tmp_path: Path, contract: str) -> None:
+    int96 = {"use_deprecated_int96_timestamps": True}
+    verdict = converted_file(tmp_path, contract, pa.array(WHOLE_RANGE, pa.timestamp("us")), **int96)
+    assert isinstance(verdict, Accepted), verdict
+    path = verdict.registered_path or str(tmp_path / "raw" / KEY)
+    found = [row[0] for row in duckdb.sql(f"SELECT CAST(c AS VARCHAR) FROM '{path}' ORDER BY id").fetchall()]
+    zone = "+00" if verdict.registered_path else ""
+    assert found == [*(f"{text}{zone}" for text in ("9999-12-31 23:59:59.999999", "0001-01-01 00:00:00",
+                                                    "2026-01-01 00:00:00")), None]  # fmt: skip
+
+
+CASTS = {
+    "a time in UTC": ("TIME", pa.array([time(9, 30), None], pa.time64("us")), {"write_time_adjusted_to_utc": True}),
+    "a time": ("TIME WITH TIME ZONE", pa.array([time(9, 30), None], pa.time64("us")), {}),
+    "whole numbers": ("DOUBLE", pa.array([2**53, -(2**53)]), {}),
+    "seconds": ("TIMESTAMP WITH TIME ZONE", pa.array([START, None], pa.timestamp("s")), {}),
+    "nanoseconds": ("TIMESTAMP WITH TIME ZONE", pa.array([START, None], pa.timestamp("ns")), {}),
+    "no type": ("VARCHAR", pa.nulls(2), {}),
+    "no type, nested": ("STRUCT(a BIGINT[])", pa.nulls(2), {}),
+}
+
+
+@pytest.mark.parametrize("name", CASTS)
+def test_values_that_fit_are_converted_and_come_back(tmp_path: Path, name: str) -> None:
+    contract, values, options = CASTS[name]
+    verdict = converted_file(tmp_path, contract, values, **options)
+    assert isinstance(verdict, Accepted) and verdict.registered_path is not None, verdict
+    copy = duckdb.sql(f"SELECT c FROM '{verdict.registered_path}' ORDER BY id")
+    assert parse_type(str(copy.types[0])) == parse_type(contract)
+    assert [row[0] is None for row in copy.fetchall()] == [not value.is_valid for value in values]
+
+
+LOSSES = {
+    "a number that is no double": ("DOUBLE", pa.array([1, 2**53 + 1]), RejectReason.TYPE_CHANGED),
+    "the largest": ("DOUBLE", pa.array([2**63 - 1]), RejectReason.TYPE_CHANGED),
+    "a nanosecond": (
+        "TIMESTAMP WITH TIME ZONE",
+        pa.array([1_767_225_600_000_000_001]).view(pa.timestamp("ns")),
+        RejectReason.TYPE_CHANGED,
+    ),
+    "a time after midnight": ("TIME", pa.array([86_400_000_001]).view(pa.time64("us")), RejectReason.CORRUPT),
+    "a time before it": ("TIME", pa.array([-9 * 10**18]).view(pa.time64("us")), RejectReason.CORRUPT),
+}
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("name", LOSSES)
+def test_values_that_do_not_fit_reject_the_file_and_are_not_shown(tmp_path: Path, name: str, statistics: bool) -> None:
+    contract, values, reason = LOSSES[name]
+    verdict = converted_file(tmp_path, contract, values, write_statistics=statistics)
+    assert isinstance(verdict, Rejected) and verdict.reason is reason, verdict
+    shown = [str(value) for value in values.cast(pa.int64()).to_pylist() if abs(value) > 1_000]
+    assert not any(text in verdict.detail for text in shown)
+
+
+@pytest.mark.parametrize("nested", [pa.list_(pa.time64("us")), pa.struct([("t", pa.time64("us"))])], ids=str)
+@pytest.mark.parametrize("microseconds", [-1, 0, 86_400_000_000, 86_400_000_001])
+def test_times_of_day_inside_of_others_are_looked_at(tmp_path: Path, nested: pa.DataType, microseconds: int) -> None:
+    times = pa.array([microseconds]).view(pa.time64("us"))
+    lists = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), times)
+    values = lists if pa.types.is_list(nested) else pa.StructArray.from_arrays([times], names=["t"])
+    contract = "TIME[]" if pa.types.is_list(nested) else "STRUCT(t TIME)"
+    verdict = converted_file(tmp_path, contract, values, write_statistics=False)
+    assert isinstance(verdict, Accepted) == (0 <= microseconds <= 86_400_000_000), verdict
+
+
+def test_a_file_that_ends_the_process_that_reads_it_is_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = Apart()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", shutil.which("sh") or "sh")
+        with pytest.raises(TryAgainError, match="does not work"):
+            apart.ask({"source": "x"}, size_bytes=0)
+    program = "import os, sys; sys.stdin.readline(); os.abort()"
+    for code, patience_s in ((program, 60.0), (program.replace("os.abort()", "input()"), 0.5)):
+        monkeypatch.setattr(apart_module, "_PROGRAM", ("-c", code))
+        monkeypatch.setattr(apart_module, "_PATIENCE_S", patience_s)
+        assert apart.ask({"source": "x"}, size_bytes=0)["reason"] == "breaks_reader"
+    apart.close()
 
 
 def test_an_object_that_vanishes_before_its_copy_is_made_is_rejected_as_vanished(

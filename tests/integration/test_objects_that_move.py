@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lakeray.adapters.parquet import conversion
 from lakeray.adapters.parquet.conversion import convert
 from lakeray.adapters.parquet.footers import FooterReader
 from lakeray.adapters.storage.object_store import ObstoreStore, open_store
@@ -108,8 +109,15 @@ HAPPEN: dict[str, tuple[Happen, RejectReason]] = {
 @pytest.mark.parametrize("what", HAPPEN)
 @pytest.mark.parametrize("before", [1, 2])
 def test_an_object_that_moves_while_its_copy_is_made_is_rejected_and_leaves_no_copy(
-    raw: ObstoreStore, lake: ObstoreStore, path: Path, tmp_path: Path, what: str, before: int
+    raw: ObstoreStore,
+    lake: ObstoreStore,
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    before: int,
 ) -> None:
+    monkeypatch.setattr(conversion, "_PIECE_BYTES", 500_000)
     happen, reason = HAPPEN[what]
     verdict = accepted(raw)
     moving = Meanwhile(raw, lambda: happen(path), before=before)
@@ -127,8 +135,10 @@ def test_an_object_that_moves_before_its_footer_is_read_is_rejected(raw: Obstore
 
 
 def test_a_storage_that_fails_proves_nothing_against_a_file(
-    raw: ObstoreStore, lake: ObstoreStore, tmp_path: Path
+    raw: ObstoreStore, lake: ObstoreStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(conversion, "_PIECE_BYTES", 500_000)
+
     def fails() -> None:
         raise StorageError("reading failed", found="503")
 

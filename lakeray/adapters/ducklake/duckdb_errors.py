@@ -51,6 +51,12 @@ def refuses_a_file(error: BaseException, *, in_storage: bool) -> bool:
     return READING_FOOTERS in str(error) and not _is(error, *_FATAL)
 
 
+def broke_down(error: BaseException) -> bool:
+    """Whether DuckDB met an error inside of itself: it serves nothing more, and a transaction that is open ends the
+    process."""
+    return _is(error, "InternalException", "FatalException")
+
+
 def storage_failed(error: BaseException) -> bool:
     """Whether the storage failed, and not one of its objects: a file that is rejected for it would stay out (P6)."""
     status: int | None = getattr(error, "status_code", None) if _is(error, "HTTPException") else None

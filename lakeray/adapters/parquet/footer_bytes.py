@@ -6,10 +6,15 @@ protocol is walked over here, and what is not needed is skipped.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _SCHEMA, _ROW_GROUPS, _TOTAL_COMPRESSED_SIZE = 2, 4, 6
-_NAME, _NUM_CHILDREN, _CONVERTED_TYPE = 4, 5, 6
+_NAME, _LOGICAL_TYPE = 4, 10
+_NUMBERS = {1: "physical", 3: "repetition", 5: "children", 6: "converted_type", 7: "scale", 8: "precision"}
+"""Fields of a schema element that are numbers, and what they are called here."""
+_LOGICAL_DECIMAL, _LOGICAL_TIME = 5, 7
+_NANOSECONDS = 3
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _VARINTS = (4, 5, 6)
 
@@ -23,6 +28,17 @@ class SchemaElement:
     """0 for a leaf."""
     converted_type: int | None
     """Parquet's ConvertedType; None when the writer gave none."""
+    physical: int | None = None
+    """Parquet's Type; None for a group."""
+    repetition: int | None = None
+    """0 required, 1 optional, 2 repeated."""
+    logical: int | None = None
+    """Which of Parquet's logical types: the number of its field in the union; None when the writer gave none."""
+    precision: int | None = None
+    """Digits of a decimal, the larger number where the writer gave two."""
+    scale: int | None = None
+    nanoseconds: bool = False
+    """Whether it is a time in nanoseconds."""
 
 
 def schema_elements(footer: bytes) -> tuple[list[SchemaElement], int]:
@@ -48,20 +64,127 @@ def schema_elements(footer: bytes) -> tuple[list[SchemaElement], int]:
     raise ValueError("no schema in the footer")
 
 
+def leaf_paths(elements: Sequence[SchemaElement]) -> Iterator[tuple[SchemaElement, ...]]:
+    """Each leaf with the groups around it, the root left out; without recursion, for a file is as deep as it likes."""
+    path: list[SchemaElement] = []
+    left: list[int] = [elements[0].children if elements else 0]
+    for element in elements[1:]:
+        while left and left[-1] == 0:
+            left.pop()
+            del path[len(left) - 1 :]
+        if not left or element.children < 0:
+            raise ValueError("the schema's elements are not as many as it says")
+        left[-1] -= 1
+        path.append(element)
+        left.append(element.children)
+        if element.children == 0:
+            yield tuple(path)
+    if any(left):
+        raise ValueError("the schema's elements are fewer than it says")
+
+
 def _schema_element(data: bytes, at: int) -> tuple[SchemaElement, int]:
-    name, children, converted = b"", 0, None
+    name, logical = b"", None
+    numbers: dict[str, int] = {}
     field = 0
     while data[at] != 0:
         field, kind, at = _field(data, at, field)
         if field == _NAME and kind == _BINARY:
             length, start = varint(data, at)
             name = data[start : start + length]
-        elif field == _NUM_CHILDREN and kind in _VARINTS:
-            children, _ = zigzag(data, at)
-        elif field == _CONVERTED_TYPE and kind in _VARINTS:
-            converted, _ = zigzag(data, at)
+        elif field in _NUMBERS and kind in _VARINTS:
+            numbers[_NUMBERS[field]], _ = zigzag(data, at)
+        elif field == _LOGICAL_TYPE and kind == _STRUCT:
+            logical, decimal = _logical_type(data, at)
+            numbers |= {key: max(value, numbers.get(key, value)) for key, value in decimal.items()}
         at = _skip(data, at, kind)
-    return SchemaElement(name=name, children=children, converted_type=converted), at + 1
+    element = SchemaElement(
+        name=name,
+        children=numbers.get("children", 0),
+        converted_type=numbers.get("converted_type"),
+        physical=numbers.get("physical"),
+        repetition=numbers.get("repetition"),
+        logical=logical,
+        precision=numbers.get("precision"),
+        scale=numbers.get("scale"),
+        nanoseconds="nanoseconds" in numbers,
+    )
+    return element, at + 1
+
+
+def _logical_type(data: bytes, at: int) -> tuple[int | None, dict[str, int]]:
+    """Which one it is, and the digits of a decimal, or whether it is a time in nanoseconds."""
+    if data[at] == 0:
+        return None, {}
+    which, kind, at = _field(data, at, 0)
+    numbers: dict[str, int] = {}
+    if which == _LOGICAL_DECIMAL and kind == _STRUCT:
+        field = 0
+        while data[at] != 0:
+            field, inner, at = _field(data, at, field)
+            if field in (1, 2) and inner in _VARINTS:
+                numbers["scale" if field == 1 else "precision"], _ = zigzag(data, at)
+            at = _skip(data, at, inner)
+    if which == _LOGICAL_TIME and kind == _STRUCT:
+        unit = _sought(data, at, (2,))
+        if unit is not None and data[unit] >> 4 == _NANOSECONDS:
+            numbers["nanoseconds"] = 1
+    return which, numbers
+
+
+def bounds_of(footer: bytes, leaf: int) -> list[tuple[bytes | None, ...]] | None:
+    """A column's statistics as they are written, of each row group: max, min, max_value, min_value.
+
+    None for what is not there; None for all when a row group has no such column.
+
+    Args:
+        footer: as for ``promised_bytes``.
+        leaf: its number among the columns without parts.
+
+    Raises:
+        IndexError, ValueError, RecursionError: it is no such struct.
+    """
+    groups = _sought(footer, 0, (_ROW_GROUPS,))
+    if groups is None:
+        return []
+    count, _, at = _list_header(footer, groups)
+    found = []
+    for _ in range(count):
+        chunks = _sought(footer, at, (1,))
+        if chunks is None:
+            return None
+        columns, _, chunk = _list_header(footer, chunks)
+        if leaf >= columns:
+            return None
+        for _ in range(leaf):
+            chunk = _skip(footer, chunk, _STRUCT)
+        statistics = _sought(footer, chunk, (3, 12))
+        found.append((None,) * 4 if statistics is None else _four_bounds(footer, statistics))
+        at = _skip(footer, at, _STRUCT)
+    return found
+
+
+def _sought(data: bytes, at: int, path: tuple[int, ...]) -> int | None:
+    """Where a field of a struct begins, or of a struct in it; None when there is none."""
+    field = 0
+    while data[at] != 0:
+        field, kind, at = _field(data, at, field)
+        if field == path[0]:
+            return at if len(path) == 1 else _sought(data, at, path[1:])
+        at = _skip(data, at, kind)
+    return None
+
+
+def _four_bounds(data: bytes, at: int) -> tuple[bytes | None, ...]:
+    found: dict[int, bytes] = {}
+    field = 0
+    while data[at] != 0:
+        field, kind, at = _field(data, at, field)
+        if kind == _BINARY:
+            length, start = varint(data, at)
+            found[field] = data[start : start + length]
+        at = _skip(data, at, kind)
+    return tuple(found.get(number) for number in (1, 2, 5, 6))
 
 
 def promised_bytes(footer: bytes) -> int | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from lakeray.adapters.parquet.arrow_types import KnownSchemas, TooDeepError
-from lakeray.adapters.parquet.footer_bytes import promised_bytes, schema_elements
+from lakeray.adapters.parquet.footer_bytes import promised_bytes
 from lakeray.adapters.parquet.known_footers import Counts, KnownFooter
 from lakeray.adapters.parquet.meanwhile import moved_meanwhile, vanished
+from lakeray.adapters.parquet.schemas import KnownSchemas, RefusedSchema
+from lakeray.adapters.parquet.times_of_day import Times
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.errors import StorageError
 from lakeray.values.model import Column, Footer, Rejected, RejectReason, SourceFile
@@ -43,6 +45,7 @@ _MAX_KNOWN = 8
 """Schemas of a batch whose footers are not parsed one by one."""
 _MAX_LESSONS = 24
 """Footers of a batch from which something is to be learned: it costs as much as parsing ten of them."""
+NO_TIMES = "expected times of day from 00:00 to 24:00, found others"
 _SMALLEST_BYTES = 12
 """Two magic numbers and a footer length."""
 # pq.read_metadata gives the same and takes longer: it makes a table of all nested paths, which we do not need.
@@ -66,6 +69,10 @@ class FileTail:
     rows: int
     row_groups: int
     schema: pq.ParquetSchema = field(repr=False)
+    has_times: bool = False
+    """Whether there are times of day in it: such footers are all looked at one by one."""
+    times: Times = Times.WITHIN
+    """What the footer says of times of day."""
     chunks: tuple[tuple[bytes, ...], Sequence[int]] | None = field(default=None, repr=False)
     """Patterns, and what ``footer_lanes.find_chunks`` found with them, if somebody has looked."""
 
@@ -90,9 +97,15 @@ class _Known:
 class FooterReader:
     """Reads the footers of one batch, from many threads; what its files have in common is worked out once."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, *, folder: Path | None = None) -> None:
+        """Read footers from ``store``.
+
+        Args:
+            folder: where DuckDB is asked about a schema; None for the system's own temporary folder.
+        """
         self._store = store
-        self._schemas = KnownSchemas()
+        self._folder = folder
+        self._schemas = KnownSchemas(folder)
         self._large = Lock()
         self._learning = Lock()
         self._lessons = 0
@@ -153,7 +166,7 @@ class FooterReader:
 
     def _parsed(self, file: SourceFile, footer: bytes) -> _Read | Rejected:
         found = _parsed(file, footer, self._schemas)
-        if isinstance(found, tuple) and found[0].row_groups == 1:
+        if isinstance(found, tuple) and found[0].row_groups == 1 and not found[1].has_times:
             self._learn(footer, *found)
         return found
 
@@ -169,7 +182,7 @@ class FooterReader:
     def _read(self, file: SourceFile, leave: Callable[[tuple[Column, ...]], bool]) -> _Read | Rejected | Fetched:
         tail = self._tail(file, min(self.tail_bytes, file.size_bytes))
         if tail[-4:] == _ENCRYPTED:
-            return _rejected(file, RejectReason.CORRUPT, "expected plain Parquet, found an encrypted footer")
+            return _rejected(file, RejectReason.ENCRYPTED, "expected plain Parquet, found an encrypted footer")
         if tail[-4:] != MAGIC:
             return self._without_magic(file)
         length = int.from_bytes(tail[-8:-4], "little")
@@ -183,7 +196,7 @@ class FooterReader:
             )
         if length > _LARGE_FOOTER_BYTES:
             with self._large:
-                return _parsed(file, self._tail(file, length + 8), KnownSchemas())
+                return _parsed(file, self._tail(file, length + 8), KnownSchemas(self._folder))
         # From many threads without a lock: what is lost is a length, and costs a request.
         self._longest_bytes, self._footers = max(self._longest_bytes, length + 8), self._footers + 1
         if length + 8 > len(tail):
@@ -205,17 +218,6 @@ class FooterReader:
         return _rejected(file, RejectReason.NOT_PARQUET, "expected Parquet, found neither its beginning nor its end")
 
 
-def _columns(footer: bytes, fragment: ds.ParquetFileFragment, schemas: KnownSchemas) -> tuple[Column, ...]:
-    """The columns; a schema that was met before is known by its bytes, and by what Arrow's writers add to it."""
-    metadata = fragment.metadata
-    known = schemas.of_bytes(footer, metadata.metadata)
-    if known is None:
-        _, end = schema_elements(footer)
-        known = schemas.columns(metadata.schema, arrow=fragment.physical_schema)
-        schemas.remember(footer[:end], metadata.metadata, known)
-    return known
-
-
 _Read = tuple[Footer, FileTail]
 
 
@@ -232,9 +234,10 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | R
         )
         if rejected is not None:
             return rejected
-        columns = _columns(footer, fragment, schemas)
-    except TooDeepError as error:
-        return _rejected(file, RejectReason.TOO_LARGE, f"expected columns of nested types, found {error}")
+        known = schemas.of(footer, metadata.metadata)
+        times = known.times(footer)
+    except RefusedSchema as error:
+        return _rejected(file, error.reason, error.detail)
     except MemoryError:  # Arrow's is an ArrowException too; it says nothing about the file
         raise
     except _UNREADABLE as error:
@@ -243,15 +246,23 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | R
     found = Footer(
         rows=metadata.num_rows,
         row_groups=metadata.num_row_groups,
-        columns=columns,
+        columns=known.columns,
         compressed_bytes=file.size_bytes,
         uncompressed_bytes=sum(group.total_byte_size for group in groups),
         largest_group_bytes=max((group.total_byte_size for group in groups), default=0),
     )
+    if times is Times.OUTSIDE:
+        return _corrupt(file, NO_TIMES)
     tail = FileTail(
-        data=footer, size_bytes=file.size_bytes, rows=found.rows, row_groups=found.row_groups, schema=metadata.schema
+        data=footer,
+        size_bytes=file.size_bytes,
+        rows=found.rows,
+        row_groups=found.row_groups,
+        schema=metadata.schema,
+        times=times,
+        has_times=bool(known.with_times),
     )
-    return _too_wide(file, len(columns), "columns") or (found, tail)
+    return _too_wide(file, len(known.columns), "columns") or (found, tail)
 
 
 def _as_counted(fetched: Fetched, counts: Counts) -> _Read | None:

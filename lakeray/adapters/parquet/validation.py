@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from lakeray.adapters.parquet.conversion import convert, copy_key
+from lakeray.adapters.parquet.conversion import convert, copy_key, without_times_that_are_none
 from lakeray.adapters.parquet.footers import Fetched, FileTail, FooterReader
+from lakeray.adapters.parquet.times_of_day import Times
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.halves import in_halves
 from lakeray.values.model import Accepted, Batch, Column, Contract, Footer, Rejected, RejectReason, SourceFile, Verdict
@@ -60,7 +61,7 @@ class BatchValidator:
             return in_halves(batch, lambda half: self.validate(half, contract), cause=error)
 
     def _validate(self, batch: Batch, contract: Contract) -> tuple[Verdict, ...]:
-        footers, judged = FooterReader(self.raw), _Judged(self.judge, contract)
+        footers, judged = FooterReader(self.raw, folder=self.temp), _Judged(self.judge, contract)
         verdicts: list[Verdict] = []
         waiting: deque[list[Future[_Found]]] = deque()
 
@@ -94,13 +95,15 @@ class BatchValidator:
         if isinstance(verdict, Accepted) and (verdict.casts or not addressable):
             converted = convert(verdict, stream=batch.stream, raw=self.raw, lake=self.lake, temp=self.temp)
             return converted, self._tail_of_copy(batch, converted)
+        if isinstance(verdict, Accepted) and tail.times is Times.UNKNOWN:
+            verdict = without_times_that_are_none(verdict, raw=self.raw, temp=self.temp)
         return verdict, tail
 
     def _tail_of_copy(self, batch: Batch, verdict: Verdict) -> FileTail | None:
         if self.facts is None or isinstance(verdict, Rejected):
             return None
         copy = self.lake.head(copy_key(batch.stream, verdict.file))
-        found = None if copy is None else FooterReader(self.lake).read_tail(copy)
+        found = None if copy is None else FooterReader(self.lake, folder=self.temp).read_tail(copy)
         return None if found is None or isinstance(found, Rejected) else found[1]
 
     def _with_statistics(self, judgements: Sequence[_Judgement], contract: Contract) -> list[Verdict]:

@@ -119,7 +119,7 @@ class PlannedFiles:
         return table, int(rows.sum()), int(sizes.sum())
 
     def _statistics(self, part: _Part) -> pa.Table:
-        table, landing = storable(_used(part)), self.layout.landing
+        table, landing = storable(_used(part), types=part.block.types), self.layout.landing
         identifiers = np.zeros(len(part.block.rows), np.int64)
         identifiers[part.positions] = self.first_file_id + part.at
         return pa.table(
@@ -170,7 +170,7 @@ class PlannedFiles:
             or not part.is_whole
             or part.block.types != tuple(types[number] for number in numbers.tolist())
         ):
-            table = storable(_used(part))
+            table = storable(_used(part), types=part.block.types)
             rows = table.select(ADDED.names[1:]).add_column(
                 0, "column_id", pa.array(numbers[table.column("column").to_numpy()])
             )

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
-
-_GLOB = re.compile(r"([*?\[])")
+from lakeray.values.globs import glob_escaped as glob_escaped
 
 
 def literal(text: str) -> str:
     """``text`` as an SQL string, for the few statements that take no bound value (ATTACH, CREATE SECRET)."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def glob_escaped(path: str) -> str:
-    """``path`` so that DuckDB's globbing finds it alone: ``g[1].parquet`` would register ``g1.parquet``."""
-    return _GLOB.sub(r"[\1]", path)

@@ -154,7 +154,7 @@ class _Lanes:
         )
 
     def _summary(self, statistics: pa.Table) -> pa.Table:
-        stored = storable(statistics)
+        stored = storable(statistics, types=self._first.types)
         added = stored.select(ADDED.names[1:]).add_column(0, "column_id", stored.column("column").cast(pa.int64()))
         found = summed_up(added, types=dict(enumerate(self._first.types)), connection=self._lake.connection)
         columns = [found.keys()] + [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from lakeray.adapters.ducklake.duckdb_errors import broke_down, first_line
 from lakeray.adapters.parquet.footer_bytes import schema_elements
 from lakeray.values.model import Column
 
@@ -32,24 +33,36 @@ class StatisticsReader:
 
     extension_directory: Path
     temp: Path
+    refusals_only: bool = False
+    """Whether DuckLake's own call registers: then only what it must not see is told."""
 
     def of(self, tails: Sequence[FileTail], *, columns: tuple[Column, ...]) -> Sequence[FileStatistics | str | None]:
         """Each file's facts, or DuckLake's reason not to take it; in the order of ``tails``.
 
         None when memory or disk failed: that says nothing about the files, and DuckLake's own call then registers them.
+        At an internal error of DuckDB's the file is refused: at the commit it would end the committer's process.
 
         Args:
             columns: the landing table's, as they will be when the files are registered.
         """
+        found = self._asked(tails, columns)
+        return [item if isinstance(item, str) else None for item in found] if self.refusals_only else found
+
+    def _asked(self, tails: Sequence[FileTail], columns: tuple[Column, ...]) -> Sequence[FileStatistics | str | None]:
         try:
             readers = _opened(self.extension_directory, self.temp)
             if readers.asked >= _RENEW_AFTER:
                 _opened.cache_clear()  # whoever is asking the old one ends it
                 readers = _opened(self.extension_directory, self.temp)
             return readers.of(tails, columns=columns)
-        except (duckdb.Error, OSError):
+        except (duckdb.Error, OSError) as error:
             _opened.cache_clear()  # DuckDB serves nothing more after some of its errors
-            return [None] * len(tails)
+            if not broke_down(error):
+                return [None] * len(tails)
+            if len(tails) == 1:
+                return [first_line(error)]
+        half = len(tails) // 2
+        return [*self._asked(tails[:half], columns), *self._asked(tails[half:], columns)]
 
 
 @lru_cache(maxsize=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -112,10 +112,22 @@ def _unpacked(values: dict[str, Any]) -> SchemaStatistics:
     return SchemaStatistics(**values)
 
 
-def storable(table: pa.Table) -> pa.Table:
-    """Statistics without the bounds that Postgres' text cannot hold; a file without a bound is read, not skipped."""
+def storable(table: pa.Table, *, types: Sequence[str] = ()) -> pa.Table:
+    """Statistics without the bounds by which rows would not be found; a file without a bound is read, not skipped.
+
+    Postgres' text cannot hold a zero. A FLOAT with an exponent is written into DuckLake's query as a DOUBLE, which lies
+    beside the bound that is read as FLOAT.
+
+    Args:
+        types: DuckLake's type of each ``column``.
+    """
+    floats = pa.array([number for number, kind in enumerate(types) if kind == "float32"], pa.int32())
+    of_float = pc.is_in(table.column("column"), value_set=floats) if len(floats) else None
     for name in ("min_value", "max_value"):
         bounds = table.column(name)
-        kept = pc.if_else(pc.match_substring(bounds, _NUL), pa.scalar(None, pa.string()), bounds)
+        odd = pc.match_substring(bounds, _NUL)
+        if of_float is not None:
+            odd = pc.or_(odd, pc.and_(of_float, pc.match_substring(bounds, "e")))
+        kept = pc.if_else(odd, pa.scalar(None, pa.string()), bounds)
         table = table.set_column(table.schema.get_field_index(name), name, kept)
     return table
