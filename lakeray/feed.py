@@ -641,10 +641,9 @@ class StreamFeed:
 
     def _require_listed(self, looked: Plan | None) -> None:
         # Most of them may go while a feed runs, by a sync that overwrites; of none at all another place is likelier.
-        if looked is None or looked.listed_files or self._rules.accept_empty:
-            return
-        refused = missing_of(self._rules, self._ports.planning_ports(), looked)
-        if refused is not None:
+        is_empty = looked is not None and not looked.listed_files
+        refused = missing_of(self._rules, self._ports.planning_ports(), looked) if looked and is_empty else None
+        if refused is not None and not self._rules.accept_empty:
             raise refused
 
     def _require_explained(self, gone: Sequence[str]) -> None:
