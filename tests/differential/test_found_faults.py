@@ -151,6 +151,7 @@ def test_a_text_that_ends_a_copy_is_a_bound_like_any_other(pair: Twins) -> None:
 def test_an_older_bookkeeping_in_parquet_is_not_overlooked(own_pair: Twins) -> None:
     stream = landed(own_pair, [parquet(a=["x", "y"])])
     lake = own_pair.catalog
+    lake.rows("CALL lakehouse.set_option('auto_compact', true, schema => 'meta')")
     lake.rows("CALL ducklake_flush_inlined_data('lakehouse')")
     again = own_pair.put(own_pair.key(stream, "again"), parquet(a=["z", "z"]))
     with pytest.raises(Exception, match="the catalog writer cannot write this batch"):

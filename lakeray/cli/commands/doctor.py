@@ -91,10 +91,11 @@ def _kept(app: Lakeray) -> dict[str, str]:
 def examine(app: Lakeray, stream: StreamSettings) -> Sequence[Finding]:
     """The disagreements of one stream. Lists its whole prefix."""
     name, claims = stream.name, list[SourceFile]()
+    ledger = app.reader.registered(name, first=date.min, last=date.max)  # asked first: a long listing may follow
     objects = {file.key: file for file in without_claims(list_since(app.store, name, since=None), into=claims)}
     found = audit(
         name,
-        ledger=app.reader.registered(name, first=date.min, last=date.max),
+        ledger=ledger,
         registered=app.reader.landing_paths(name),
         objects=objects,
         transformed_snapshot=app.reader.cursor(name).transformed_snapshot,
