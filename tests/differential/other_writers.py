@@ -1,4 +1,4 @@
-"""Parquet files of other writers, every type under every contract: what becomes of each, as one table (docs/compatibility.md)."""
+"""Parquet files of other writers, every type under every contract: the cells of docs/compatibility.md."""
 
 from __future__ import annotations
 

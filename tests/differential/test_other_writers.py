@@ -1,4 +1,4 @@
-"""Files of other writers: taken in equal to DuckDB's own reading, or refused as docs/compatibility.md says (issue 13.3)."""
+"""Files of other writers: taken in equal to DuckDB's own reading, or refused as docs/compatibility.md says."""
 
 from __future__ import annotations
 
