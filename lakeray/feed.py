@@ -78,6 +78,7 @@ from lakeray.values.model import (
     StreamStatus,
     Verdict,
 )
+from lakeray.values.names import folded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -751,10 +752,10 @@ class StreamFeed:
     def _effective_contract(self) -> Contract:
         """The contract with the columns that earlier files added to the landing table."""
         contract = self._rules.contract
-        known = {column.name.lower() for column in contract.columns}
+        known = {folded(column.name) for column in contract.columns}
         landing = self._ports.reader.landing_columns(self._rules.stream) or {}
         added = tuple(
-            Column(name=name, type=parse_type(kind)) for name, kind in landing.items() if name.lower() not in known
+            Column(name=name, type=parse_type(kind)) for name, kind in landing.items() if folded(name) not in known
         )
         return replace(contract, columns=contract.columns + added)
 

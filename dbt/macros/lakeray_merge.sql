@@ -175,15 +175,15 @@
 {% macro lakeray_sync_columns(target, sql) -%}
   {%- set there = {} -%}
   {%- for row in run_query("select column_name, column_type from (describe " ~ target ~ ")").rows -%}
-    {%- do there.update({row[0]: row[1]}) -%}
+    {%- do there.update({lakeray_folded(row[0]): row[1]}) -%}
   {%- endfor -%}
   {%- set columns = [] -%}
   {%- for row in run_query("select column_name, column_type from (describe (" ~ sql ~ "))").rows -%}
-    {%- set name, type = row[0], row[1] -%}
+    {%- set name, type, stands = row[0], row[1], there.get(lakeray_folded(row[0])) -%}
     {%- do columns.append(lakeray_quote(name)) -%}
-    {%- if name not in there -%}
+    {%- if stands is none -%}
       {%- do lakeray_run("alter table " ~ target ~ " add column " ~ lakeray_quote(name) ~ " " ~ type) -%}
-    {%- elif there[name] != type -%}
+    {%- elif stands != type -%}
       {%- do lakeray_widen_column(target, name, type) -%}
     {%- endif -%}
   {%- endfor -%}

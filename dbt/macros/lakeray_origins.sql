@@ -4,13 +4,16 @@
   the rows of a file share, so it takes next to nothing in Parquet (ADR 0028). Columns that begin with _lakeray_ are lakeray's own.
 #}
 
-{# The mark in the SQL of lakeray_new_rows: it is where columns of lakeray's own are put, and names the table of origins. #}
+{#
+  The mark in the SQL of lakeray_new_rows: it is where columns of lakeray's own are put, and names the table of origins. It has the id
+  of this run of dbt in it, so that nobody's column can be called so.
+#}
 {% macro lakeray_rows_mark(landing) -%}
-  {{ return('/* lakeray_new_rows ' ~ local_md5(landing | string) ~ ' */') }}
+  {{ return('/* lakeray_new_rows ' ~ invocation_id ~ ' ' ~ local_md5(landing | string) ~ ' */') }}
 {%- endmacro %}
 
 {% macro lakeray_rows_pattern() -%}
-  {{ return('/[*] lakeray_new_rows (\\w+) [*]/') }}
+  {{ return('/[*] lakeray_new_rows ' ~ invocation_id ~ ' (\\w+) [*]/') }}
 {%- endmacro %}
 
 
@@ -79,11 +82,12 @@
 {% macro lakeray_unhidden(types) -%}
   {%- set names, renames, hides = [], [], [] -%}
   {%- for name in types -%}
-    {%- if name | lower in ('rowid', 'filename', 'file_row_number', 'file_index', 'snapshot_id') -%}
+    {%- set folded = lakeray_folded(name) -%}
+    {%- if folded in ('rowid', 'filename', 'file_row_number', 'file_index', 'snapshot_id') -%}
       {%- set other = lakeray_quote('_lakeray_' ~ loop.index) -%}
       {%- do names.append(other) -%}
       {%- do renames.append(other ~ ' as ' ~ lakeray_quote(name)) -%}
-      {%- do hides.append(name | lower) -%}
+      {%- do hides.append(folded) -%}
     {%- else -%}
       {%- do names.append(lakeray_quote(name)) -%}
     {%- endif -%}

@@ -76,11 +76,11 @@
       + ['_airbyte_extracted_at', '_airbyte_raw_id', config.require('deleted_column'), '_airbyte_generation_id',
           '_lakeray_origin'] -%}
   {%- set texts = [] -%}
-  {%- for name in named | unique -%}
-    {%- do texts.append(lakeray_text(name | lower)) -%}
+  {%- for name in named -%}
+    {%- do texts.append(lakeray_text(lakeray_folded(name))) -%}
   {%- endfor -%}
   {{ return(
-      'select columns(lambda name: lower(name) in (' ~ texts | join(', ') ~ ')) from (' ~ sql ~ ') as dead where '
+      'select columns(lambda name: ' ~ lakeray_folded_sql('name') ~ ' in (' ~ texts | join(', ') ~ ')) from (' ~ sql ~ ') as dead where '
       ~ lakeray_quote(config.require('deleted_column')) ~ ' is not null'
   ) }}
 {%- endmacro %}

@@ -20,6 +20,23 @@
 {%- endmacro %}
 
 
+{# The text that is the same for names that DuckDB takes for one: only A to Z have a case to it. Jinja's `lower` knows more letters. #}
+{% macro lakeray_folded(name) -%}
+  {%- set cases = {} -%}
+  {%- for code in range(65, 91) -%}
+    {%- do cases.update({code: code + 32}) -%}
+  {%- endfor -%}
+  {{ return(name.translate(cases)) }}
+{%- endmacro %}
+
+
+{# The same of an SQL expression. #}
+{% macro lakeray_folded_sql(expression) -%}
+  {%- set letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ' -%}
+  {{ return('translate(' ~ expression ~ ", '" ~ letters ~ "', '" ~ lakeray_folded(letters) ~ "')") }}
+{%- endmacro %}
+
+
 {# None, one name or several, as a list. #}
 {% macro lakeray_list(names) -%}
   {{ return([] if names is none else [names] if names is string else names | list) }}

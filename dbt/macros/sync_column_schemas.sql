@@ -15,9 +15,12 @@
 
 {# Give a column the type that holds both its own type and `new_type`. #}
 {% macro lakeray_widen_column(relation, column, new_type) -%}
-  {%- set there = adapter.get_columns_in_relation(relation) | selectattr('name', 'equalto', column) | first -%}
+  {%- set there = [] -%}
+  {%- for found in adapter.get_columns_in_relation(relation) if lakeray_folded(found.name) == lakeray_folded(column) -%}
+    {%- do there.append(found.data_type) -%}
+  {%- endfor -%}
   {%- set both = run_query(
-      "select typeof(cast(null as " ~ there.data_type ~ ")), typeof(coalesce(cast(null as " ~ there.data_type ~ "), cast(null as "
+      "select typeof(cast(null as " ~ there[0] ~ ")), typeof(coalesce(cast(null as " ~ there[0] ~ "), cast(null as "
       ~ new_type ~ ")))"
   ).rows[0] -%}
   {%- if both[0] != both[1] -%}

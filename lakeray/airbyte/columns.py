@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lakeray.values.column_types import parse_type
 from lakeray.values.model import GENERATION_COLUMN, Column
+from lakeray.values.names import folded
 
 AIRBYTE_COLUMNS: tuple[Column, ...] = (
     Column(name="_airbyte_raw_id", type=parse_type("VARCHAR")),
@@ -20,7 +21,7 @@ AIRBYTE_COLUMNS: tuple[Column, ...] = (
 
 
 def with_airbyte_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
-    """``columns`` behind those of `AIRBYTE_COLUMNS` that they do not name themselves (names compare without case)."""
+    """``columns`` behind those of `AIRBYTE_COLUMNS` that they do not name themselves (names compare as DuckDB's)."""
     own = tuple(columns)
-    named = {column.name.lower() for column in own}
-    return tuple(column for column in AIRBYTE_COLUMNS if column.name not in named) + own
+    named = {folded(column.name) for column in own}
+    return tuple(column for column in AIRBYTE_COLUMNS if folded(column.name) not in named) + own

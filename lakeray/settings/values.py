@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from lakeray.airbyte.columns import AIRBYTE_COLUMNS
+from lakeray.airbyte.columns import with_airbyte_columns
 from lakeray.values.column_types import ColumnType, Scalar, parse_type, unlandable
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import (
@@ -23,7 +23,7 @@ from lakeray.values.model import (
     RawPolicy,
     StreamName,
 )
-from lakeray.values.origins import OWN_PREFIX, is_own_name
+from lakeray.values.names import OWN_PREFIX, folded, is_own_name, no_name, same_name, twice
 
 
 class Secret:
@@ -304,20 +304,15 @@ class StreamSettings:
         """Airbyte's metadata columns and the stream's fields, with the policy.
 
         Raises:
-            UsageError: a field's type cannot be read, or the key is not among the fields.
+            UsageError: a field's name or type cannot be taken, or the key is not among the fields.
         """
-        columns = list(AIRBYTE_COLUMNS)
-        for name, text in self.fields.items():
-            if is_own_name(name):
-                at, expected = (
-                    f"streams.{self.name.slug}.fields.{name}",
-                    f"a name that does not begin with {OWN_PREFIX}",
-                )
-                raise UsageError(at, expected=expected, found="one of lakeray's own")
-            columns.append(Column(name=name, type=_type(text, at=f"streams.{self.name.slug}.fields.{name}")))
+        self._check_names()
+        at = f"streams.{self.name.slug}.fields"
+        columns = [Column(name=name, type=_type(text, at=f"{at}.{name}")) for name, text in self.fields.items()]
         self._check_deletes()
         self._check_cursor()
-        missing = [key for key in self.primary_key if key not in self.fields]
+        have = {folded(name) for name in self.fields}
+        missing = [key for key in self.primary_key if folded(key) not in have]
         if missing or not self.primary_key:
             raise UsageError(
                 f"streams.{self.name.slug}.primary_key",
@@ -325,12 +320,33 @@ class StreamSettings:
                 found=", ".join(missing) or "an empty list",
             )
         return Contract(
-            columns=tuple(columns),
-            primary_key=self.primary_key,
+            columns=with_airbyte_columns(columns),
+            primary_key=tuple(dict.fromkeys(self.as_written(key) for key in self.primary_key)),
             on_new_column=self.contract.on_new_column,
             on_type_change=self.contract.on_type_change,
             on_missing_column=self.contract.on_missing_column,
         )
+
+    def as_written(self, name: str) -> str:
+        """A column's name as ``fields`` writes it: names are compared as DuckDB compares them."""
+        return next((field for field in self.fields if same_name(field, name)), name)
+
+    def _check_names(self) -> None:
+        at = f"streams.{self.name.slug}.fields"
+        for name in self.fields:
+            why = no_name(name)
+            if why is not None:
+                raise UsageError(f"{at}.{name[:40]!r}", expected="a name that a column can have", found=why)
+            if is_own_name(name):
+                expected = f"a name that does not begin with {OWN_PREFIX}"
+                raise UsageError(f"{at}.{name}", expected=expected, found="one of lakeray's own")
+        for name in twice(self.fields):
+            raise UsageError(
+                f"{at}.{name}",
+                expected="names that differ in more than the case of A to Z, as DuckDB compares them",
+                found=f"{self.as_written(name)} beside it",
+                todo="Leave one of them out: the files that hold both are quarantined (duplicate_column)",
+            )
 
     def _check_cursor(self) -> None:
         if self.cursor_type is None:
@@ -345,7 +361,7 @@ class StreamSettings:
     def _check_deletes(self) -> None:
         if self.deleted_column is None and self.on_delete is OnDelete.FLAG:
             return
-        if self.deleted_column is None or self.deleted_column not in self.fields:
+        if self.deleted_column is None or self.as_written(self.deleted_column) not in self.fields:
             raise UsageError(
                 f"streams.{self.name.slug}.deleted_column",
                 expected="the name of a field",

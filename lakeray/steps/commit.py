@@ -28,6 +28,7 @@ from lakeray.values.model import (
     Unknown,
     Verdict,
 )
+from lakeray.values.names import folded
 
 
 class Commits(Protocol):
@@ -138,7 +139,7 @@ def _agree_on_new_columns(
     verdicts: Sequence[Verdict], landing: Mapping[str, str]
 ) -> tuple[list[Accepted], list[Rejected]]:
     """Two files may add the same column: the first one's type stands, for the table and for the files after it."""
-    have: dict[str, ColumnType] = {name.lower(): parse_type(kind) for name, kind in landing.items()}
+    have: dict[str, ColumnType] = {folded(name): parse_type(kind) for name, kind in landing.items()}
     accepted: list[Accepted] = []
     clashing: list[Rejected] = []
     for item in verdicts:
@@ -149,16 +150,16 @@ def _agree_on_new_columns(
             continue
         clash = next((c for c in item.new_columns if not _agrees(c, have)), None)
         if clash is not None:
-            clashing.append(_clash(item, clash, have[clash.name.lower()]))
+            clashing.append(_clash(item, clash, have[folded(clash.name)]))
             continue
-        fresh = tuple(column for column in item.new_columns if column.name.lower() not in have)
-        have.update({column.name.lower(): column.type for column in fresh})
+        fresh = tuple(column for column in item.new_columns if folded(column.name) not in have)
+        have.update({folded(column.name): column.type for column in fresh})
         accepted.append(replace(item, new_columns=fresh))
     return accepted, clashing
 
 
 def _agrees(column: Column, have: Mapping[str, ColumnType]) -> bool:
-    stands = have.get(column.name.lower())
+    stands = have.get(folded(column.name))
     return stands is None or same_type(stands, column.type)
 
 

@@ -25,7 +25,7 @@ from lakeray.values.model import (
     SourceFile,
     Verdict,
 )
-from lakeray.values.origins import OWN_PREFIX, is_own_name
+from lakeray.values.names import OWN_PREFIX, folded, is_own_name, twice
 
 EXTRACTED_AT = "_airbyte_extracted_at"
 EMITTED_AT = "_airbyte_emitted_at"
@@ -62,8 +62,8 @@ def registrable(found: ColumnType, wanted: ColumnType) -> bool:
         case MapOf(), MapOf():
             return registrable(found.key, wanted.key) and registrable(found.value, wanted.value)
         case Struct(), Struct():
-            have = {name.lower(): kind for name, kind in found.fields}
-            shared = [(have[name.lower()], kind) for name, kind in wanted.fields if name.lower() in have]
+            have = {folded(name): kind for name, kind in found.fields}
+            shared = [(have[folded(name)], kind) for name, kind in wanted.fields if folded(name) in have]
             return bool(shared) and all(registrable(left, right) for left, right in shared)
         case _:
             return False
@@ -88,8 +88,8 @@ def convertible(found: ColumnType, wanted: ColumnType, *, column: str) -> bool:
         case MapOf(), MapOf():
             return registrable(found.key, wanted.key) and _either(found.value, wanted.value)
         case Struct(), Struct():
-            have = {name.lower(): kind for name, kind in found.fields}
-            shared = [(have[name.lower()], kind) for name, kind in wanted.fields if name.lower() in have]
+            have = {folded(name): kind for name, kind in found.fields}
+            shared = [(have[folded(name)], kind) for name, kind in wanted.fields if folded(name) in have]
             return bool(shared) and all(_either(left, right) for left, right in shared)
         case _:
             return False
@@ -113,10 +113,10 @@ def unmapped_fields(found: ColumnType, wanted: ColumnType, *, path: str) -> tupl
         case ListOf(), ListOf():
             return unmapped_fields(found.item, wanted.item, path=f"{path}[]")
         case Struct(), Struct():
-            want = {name.lower(): kind for name, kind in wanted.fields}
+            want = {folded(name): kind for name, kind in wanted.fields}
             missing: list[str] = []
             for name, kind in found.fields:
-                place = want.get(name.lower())
+                place = want.get(folded(name))
                 if place is None:
                     missing.append(f"{path}.{name}")
                 else:
@@ -155,19 +155,36 @@ def _old_names(footer: Footer, contract: Contract) -> tuple[Column, ...]:
 
 
 def _by_name(columns: Sequence[Column]) -> dict[str, Column]:
-    return {column.name.lower(): column for column in columns}
+    return {folded(column.name): column for column in columns}
 
 
 def _duplicate_columns(file: SourceFile, footer: Footer) -> Rejected | None:
-    names = [column.name.lower() for column in footer.columns]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
-    if not twice:
+    found = twice(column.name for column in footer.columns)
+    found += tuple(path for column in footer.columns for path in _twin_fields(column.type, path=column.name))
+    if not found:
         return None
     return Rejected(
         file=file,
         reason=RejectReason.DUPLICATE_COLUMN,
-        detail=f"expected column names that differ in more than case, found {', '.join(twice)} more than once",
+        detail="expected names that differ in more than the case of A to Z, "
+        f"found {', '.join(dict.fromkeys(found))} more than once",
     )
+
+
+def _twin_fields(kind: ColumnType, *, path: str) -> tuple[str, ...]:
+    """Fields of one name within one struct, at any depth, as dotted paths."""
+    match kind:
+        case Struct(fields=parts):
+            twins = tuple(f"{path}.{name}" for name in twice(name for name, _ in parts))
+            return twins + tuple(p for name, part in parts for p in _twin_fields(part, path=f"{path}.{name}"))
+        case ListOf(item=item):
+            return _twin_fields(item, path=f"{path}[]")
+        case MapOf(key=key, value=value):
+            return _twin_fields(key, path=f"{path} (key)") + _twin_fields(value, path=f"{path} (value)")
+        case Scalar():
+            return ()
+        case _:
+            assert_never(kind)
 
 
 def _reserved_columns(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
@@ -184,7 +201,7 @@ def _reserved_columns(file: SourceFile, footer: Footer, contract: Contract) -> R
 
 def _missing_columns(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
     have = _by_name(footer.columns)
-    keys = [name for name in contract.primary_key if name.lower() not in have]
+    keys = [name for name in contract.primary_key if folded(name) not in have]
     if keys:
         return Rejected(
             file=file,
@@ -194,7 +211,7 @@ def _missing_columns(file: SourceFile, footer: Footer, contract: Contract) -> Re
     if contract.on_missing_column is OnMissingColumn.NULL:
         return None
     stood_for = {today for column, today in _BEFORE_1_0 if column.name in have}
-    missing = [column.name for column in contract.columns if column.name.lower() not in have.keys() | stood_for]
+    missing = [column.name for column in contract.columns if folded(column.name) not in have.keys() | stood_for]
     if not missing:
         return None
     return Rejected(
@@ -207,7 +224,7 @@ def _missing_columns(file: SourceFile, footer: Footer, contract: Contract) -> Re
 def _changed_types(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
     have = _by_name(footer.columns)
     for wanted in contract.columns:
-        found = have.get(wanted.name.lower())
+        found = have.get(folded(wanted.name))
         if found is None or registrable(found.type, wanted.type):
             continue
         if convertible(found.type, wanted.type, column=wanted.name):
@@ -224,7 +241,7 @@ def _changed_types(file: SourceFile, footer: Footer, contract: Contract) -> Reje
 def _new_columns(footer: Footer, contract: Contract) -> tuple[Column, ...]:
     want = _by_name(contract.columns)
     return tuple(
-        column for column in footer.columns if column.name.lower() not in want and not _has_null_type(column.type)
+        column for column in footer.columns if folded(column.name) not in want and not _has_null_type(column.type)
     )
 
 
@@ -257,7 +274,7 @@ def _new_columns_refused(file: SourceFile, footer: Footer, contract: Contract) -
 
 def _casts(footer: Footer, contract: Contract) -> tuple[Cast, ...]:
     have = _by_name(footer.columns)
-    pairs = ((wanted, have.get(wanted.name.lower())) for wanted in contract.columns)
+    pairs = ((wanted, have.get(folded(wanted.name))) for wanted in contract.columns)
     return tuple(
         Cast(column=found.name, found=found.type, wanted=wanted.type)
         for wanted, found in pairs
@@ -269,7 +286,7 @@ def _nested_ignored(footer: Footer, contract: Contract) -> tuple[str, ...]:
     want = _by_name(contract.columns)
     paths: list[str] = []
     for column in footer.columns:
-        place = want.get(column.name.lower())
+        place = want.get(folded(column.name))
         if place is not None:
             paths.extend(unmapped_fields(column.type, place.type, path=column.name))
     return tuple(paths)

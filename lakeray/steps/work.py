@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 
 from lakeray.values.model import Contract, ObjectPolicy, Plan
+from lakeray.values.names import folded
 
 
 class Work(StrEnum):
@@ -82,5 +83,5 @@ def lacks_columns(landing: Collection[str] | None, contract: Contract) -> bool:
     """Whether a landing table that is there lacks a column of the contract. One that is missing is made with files."""
     if landing is None:
         return False
-    have = {name.lower() for name in landing}
-    return any(column.name.lower() not in have for column in contract.columns)
+    have = {folded(name) for name in landing}
+    return any(folded(column.name) not in have for column in contract.columns)

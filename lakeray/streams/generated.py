@@ -17,11 +17,15 @@ from lakeray.airbyte.columns import with_airbyte_columns
 from lakeray.airbyte.json_schema import descriptions_from_airbyte, fields_from_airbyte
 from lakeray.values.column_types import parse_type, quoted
 from lakeray.values.model import Column, Contract, StreamName
+from lakeray.values.names import folded, same_name
 
 COMMAND = "python -m lakeray generate"
 """The command that writes the generated files; every one of them names it in its first line."""
 
 _PLAIN_YAML = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LONGEST_YAML_KEY = 1_000
+"""Characters of a YAML key that does not say that it is one; the limit is 1,024 with what is around it."""
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"})
 _AIRBYTE_DESCRIPTIONS = {
     "_airbyte_raw_id": "Airbyte's id of this emission of the record; another one each time the record is sent.",
@@ -70,10 +74,10 @@ def stream_config(name: StreamName, schema_document: Mapping[str, Any]) -> str:
         "fields:",
     ]
     fields = fields_from_airbyte(schema_document["json_schema"])
-    lines += [f"  {_yaml(column)}: {_yaml(kind)}" for column, kind in fields.items()]
+    lines += [f"  {_yaml_key(column)}: {_yaml(kind)}" for column, kind in fields.items()]
     descriptions = descriptions_from_airbyte(schema_document["json_schema"])
     lines += ["descriptions:"] if descriptions else []
-    lines += [f"  {_yaml(column)}: {_yaml(text)}" for column, text in descriptions.items()]
+    lines += [f"  {_yaml_key(column)}: {_yaml(text)}" for column, text in descriptions.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -145,8 +149,8 @@ from {{{{ lakeray_latest(
 
 def _cursor_type(spec: StreamSpec) -> str | None:
     """What the cursor is compared as, when that is not its own type."""
-    types = {column.name: column.type for column in spec.contract.columns}
-    own = types.get(spec.cursor_field or "")
+    types = {folded(column.name): column.type for column in spec.contract.columns}
+    own = types.get(folded(spec.cursor_field or ""))
     if spec.cursor_type is None:
         return "auto" if own == parse_type("VARCHAR") else None
     wanted = parse_type(spec.cursor_type)
@@ -155,11 +159,13 @@ def _cursor_type(spec: StreamSpec) -> str | None:
 
 def _newest_first(spec: StreamSpec) -> str:
     """The cursor as the macros take it. A deletion may come without a cursor value: its own time stands in for it."""
-    types = {column.name: column.type for column in spec.contract.columns}
+    types = {folded(column.name): column.type for column in spec.contract.columns}
     cursor, deleted = spec.cursor_field, spec.deleted_column
     if cursor is None:
         return "none"
-    if deleted is not None and deleted != cursor and types.get(deleted) == types.get(cursor):
+    if deleted is None or same_name(deleted, cursor):
+        return _jinja(cursor)
+    if types.get(folded(deleted)) == types.get(folded(cursor)):
         return f"[{_jinja(cursor)}, {_jinja(deleted)}]"
     return _jinja(cursor)
 
@@ -196,16 +202,29 @@ def _model_lines(spec: StreamSpec) -> list[str]:
     newest = "by extraction time" if spec.cursor_field is None else f"by {spec.cursor_field}, then by extraction time"
     about = f"The newest record of each {' and '.join(key) or 'row'} of {spec.name}, {newest}."
     lines = [f"  - name: {_yaml(spec.name.processed_table)}", f"    description: {_text(about)}"]
-    if len(key) > 1:
-        lines += [
-            "    data_tests:",
-            "      - lakeray_unique_key:",
-            f"          arguments: {{columns: [{', '.join(_yaml(column) for column in key)}]}}",
-        ]
+    if len(key) > 1 or not _has_dbts_tests(key):
+        lines += ["    data_tests:", *_test_lines("lakeray_unique_key", key)]
+    if len(key) == 1 and not _has_dbts_tests(key):
+        lines += _test_lines("lakeray_not_null", key)
     lines.append("    columns:")
     for column in with_airbyte_columns(spec.contract.columns):
         lines += _column_lines(column, spec)
     return lines
+
+
+def _has_dbts_tests(key: Sequence[str]) -> bool:
+    """Whether dbt's own tests can ask a key: it does not quote what is in a name."""
+    return len(key) == 1 and _PLAIN_YAML.fullmatch(key[0]) is not None
+
+
+def _test_lines(test: str, columns: Sequence[str]) -> list[str]:
+    plain = all(_PLAIN_YAML.fullmatch(column) for column in columns)
+    named = (
+        f"[{', '.join(map(_yaml, columns))}]"
+        if plain
+        else _yaml_text(_unrendered(json.dumps(columns, ensure_ascii=False)))
+    )
+    return [f"      - {test}:", f"          arguments: {{columns: {named}}}"]
 
 
 def _column_lines(column: Column, spec: StreamSpec) -> list[str]:
@@ -215,9 +234,9 @@ def _column_lines(column: Column, spec: StreamSpec) -> list[str]:
         or f"The field {column.name} of {spec.name}, as the source delivers it."
     )
     tests: list[str] = []
-    if column.name in spec.contract.primary_key:
-        tests = [] if len(spec.contract.primary_key) > 1 else ["unique", "not_null"]
-    lines = [f"      - name: {_yaml(column.name)}"]
+    if _has_dbts_tests(spec.contract.primary_key) and same_name(column.name, spec.contract.primary_key[0]):
+        tests = ["unique", "not_null"]
+    lines = [f"      - name: {_dbt_name(column.name)}"]
     if not _PLAIN_YAML.fullmatch(column.name):
         lines.append("        quote: true")
     lines.append(f"        description: {_text(about)}")
@@ -241,14 +260,46 @@ def _yaml(text: str) -> str:
     """``text`` as a YAML scalar that reads back as this string, also under OmegaConf's interpolation."""
     if _PLAIN_YAML.fullmatch(text) and text.lower() not in _YAML_WORDS:
         return text
-    return "'" + text.replace("'", "''").replace("${", "\\${") + "'"
+    text = _INTERPOLATION.sub(lambda found: 2 * found[1] + "\\${", text)
+    return "'" + text.replace("'", "''") + "'" if text.isprintable() else _yaml_text(text)
+
+
+def _yaml_key(text: str) -> str:
+    """``text`` as a key of the stream config: nothing is interpolated in it, and a long one says that it is a key."""
+    plain = _PLAIN_YAML.fullmatch(text) is not None and text.lower() not in _YAML_WORDS
+    key = text if plain else "'" + text.replace("'", "''") + "'" if text.isprintable() else _yaml_text(text)
+    return key if len(key) <= _LONGEST_YAML_KEY else f"? {key}\n  "
+
+
+def _yaml_text(text: str) -> str:
+    """``text`` as a YAML scalar in double quotes, whatever is in it."""
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else _escaped(c) for c in shown)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _dbt_name(name: str) -> str:
+    """A column's name as a YAML scalar for dbt, which renders Jinja in it and reads what looks like a number as one."""
+    if _PLAIN_YAML.fullmatch(name):
+        return _yaml(name)
+    return _yaml_text("{{ " + _jinja(name) + " | as_text }}")
 
 
 def _text(text: str) -> str:
     """Prose as a YAML scalar for dbt, which would render Jinja in it."""
-    return json.dumps(text.replace("{{", "{ {").replace("{%", "{ %"), ensure_ascii=False)
+    return _yaml_text(re.sub(r"\{(?=[{%#])", "{ ", text))
+
+
+def _unrendered(encoded: str) -> str:
+    """JSON or a literal without a brace, so that Jinja sees nothing to evaluate, however often it looks."""
+    return encoded.replace("{", "\\u007b").replace("}", "\\u007d")
 
 
 def _jinja(text: str) -> str:
-    """``text`` as a Jinja string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """``text`` as a Jinja string literal: the one place where what comes from outside is put into Jinja."""
+    shown = text.replace("\\", "\\\\").replace("'", "\\'")
+    return _unrendered("'" + "".join(c if c.isprintable() else _escaped(c) for c in shown) + "'")

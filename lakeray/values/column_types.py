@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import assert_never
 
+from lakeray.values.names import folded, no_name, twice
+
 _ALIASES = {
     "STRING": "VARCHAR",
     "TEXT": "VARCHAR",
@@ -38,7 +40,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """Named parts, in order. Names are compared without case, as DuckDB does."""
+    """Named parts, in order. Names are compared as DuckDB compares them (names.py)."""
 
     fields: tuple[tuple[str, ColumnType], ...]
 
@@ -90,9 +92,12 @@ def unlandable(kind: ColumnType) -> str | None:
     """The part of the type that no DuckLake table can have; None when it can have all of it."""
     match kind:
         case Struct(fields=parts):
-            names = [name.lower() for name, _ in parts]
-            if len(set(names)) < len(names):
+            names = [name for name, _ in parts]
+            if twice(names):
                 return f"{kind}: two fields of one name"
+            unnamed = next((why for name in names if (why := no_name(name))), None)
+            if unnamed is not None:
+                return f"a field with {unnamed}"
             return next((found for _, part in parts if (found := unlandable(part))), None)
         case ListOf(item=item):
             return unlandable(item)
@@ -123,7 +128,7 @@ def parse_type(text: str) -> ColumnType:
 
 
 def same_type(left: ColumnType, right: ColumnType) -> bool:
-    """Whether the two are the same type; struct fields by name without case, in any order."""
+    """Whether the two are the same type; struct fields by name, as DuckDB compares names, in any order."""
     match left, right:
         case Scalar(name=a), Scalar(name=b):
             return a == b
@@ -132,8 +137,8 @@ def same_type(left: ColumnType, right: ColumnType) -> bool:
         case MapOf(), MapOf():
             return same_type(left.key, right.key) and same_type(left.value, right.value)
         case Struct(), Struct():
-            a_fields = {name.lower(): kind for name, kind in left.fields}
-            b_fields = {name.lower(): kind for name, kind in right.fields}
+            a_fields = {folded(name): kind for name, kind in left.fields}
+            b_fields = {folded(name): kind for name, kind in right.fields}
             return a_fields.keys() == b_fields.keys() and all(
                 same_type(kind, b_fields[name]) for name, kind in a_fields.items()
             )
@@ -152,8 +157,8 @@ def keeps_fields(old: ColumnType, new: ColumnType) -> bool:
         case MapOf(), MapOf():
             return keeps_fields(old.key, new.key) and keeps_fields(old.value, new.value)
         case Struct(), Struct():
-            have = {name.lower(): kind for name, kind in new.fields}
-            return all(name.lower() in have and keeps_fields(kind, have[name.lower()]) for name, kind in old.fields)
+            have = {folded(name): kind for name, kind in new.fields}
+            return all(folded(name) in have and keeps_fields(kind, have[folded(name)]) for name, kind in old.fields)
         case Scalar(), Scalar():
             return True
         case _:

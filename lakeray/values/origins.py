@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from lakeray.values.model import SourceFile
+from lakeray.values.names import OWN_PREFIX
 
 RECORD_ORDER = (
     "the cursor",
@@ -20,17 +21,10 @@ RECORD_ORDER = (
 )
 """What a record is judged by, most important first, the greatest value newest and a missing one oldest. The macro
 ``lakeray_age`` and P12 say the same; tests compare the three."""
-OWN_PREFIX = "_lakeray_"
-"""How the names of lakeray's own columns begin, in any case of letters: a stream's columns are not called so."""
 ORIGIN = f"{OWN_PREFIX}origin"
 """The column of a processed table that holds the origin of each row: what of the order no column of the row carries."""
 _NO_TIME = "0000-00-00T00:00:00.000000Z"
 """Stands for a LastModified that nobody wrote down, and is older than any."""
-
-
-def is_own_name(column: str) -> bool:
-    """Whether a column of this name would be taken for one of lakeray's own."""
-    return column.lower().startswith(OWN_PREFIX)
 
 
 def origin_of(file: SourceFile) -> str:

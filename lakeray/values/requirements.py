@@ -12,6 +12,7 @@ from typing import assert_never
 
 from lakeray.values.column_types import ColumnType, ListOf, MapOf, Struct, parse_type, same_type
 from lakeray.values.model import ContractIs, CursorIs, LeaseIs, LedgerLacks, Refused, Requirement
+from lakeray.values.names import folded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +98,12 @@ def _apart(at: str, wanted: ColumnType, found: ColumnType) -> tuple[str, str, st
 
 
 def _fields_apart(at: str, wanted: Struct, found: Struct) -> tuple[str, str, str]:
-    have = {name.lower(): kind for name, kind in found.fields}
+    have = {folded(name): kind for name, kind in found.fields}
     for name, kind in wanted.fields:
-        there = have.pop(name.lower(), None)
+        there = have.pop(folded(name), None)
         if there is None:
             return f"{at}.{name}", str(kind), "is not there"
         if not same_type(kind, there):
             return _apart(f"{at}.{name}", kind, there)
-    name = next(name for name, _ in found.fields if name.lower() in have)
-    return f"{at}.{name}", "not there", str(have[name.lower()])
+    name = next(name for name, _ in found.fields if folded(name) in have)
+    return f"{at}.{name}", "not there", str(have[folded(name)])

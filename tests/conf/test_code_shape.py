@@ -94,3 +94,33 @@ def imported(node: ast.AST) -> list[str]:
         assert node.level == 0, "imports are absolute"
         return [node.module or ""]
     return []
+
+
+CASES = {
+    "lakeray/adapters/ducklake/backends/backend.py": 2,  # variables of the environment
+    "lakeray/adapters/ducklake/values/column_summary.py": 1,  # a word of DuckLake's catalog
+    "lakeray/sample": 4,  # words of made-up data
+    "lakeray/settings/conversion.py": 1,  # a unit of bytes
+    "lakeray/streams/generated.py": 2,  # words that YAML reads as values
+    "lakeray/values/column_types.py": 2,  # words of types
+    "lakeray/values/events.py": 1,  # names of our own classes
+    "lakeray/values/redaction.py": 3,  # words of secrets
+}
+"""How often a module may change the case of a text that is no column's name: names.py compares names (ADR 0034)."""
+CHANGES_CASE = ("lower", "upper", "casefold", "swapcase", "capitalize")
+
+
+def test_one_module_compares_names() -> None:
+    found: dict[str, int] = {}
+    for path, tree in trees("lakeray"):
+        place = "lakeray/sample" if path.startswith("lakeray/sample/") else path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in CHANGES_CASE:
+                found[place] = found.get(place, 0) + 1
+    assert found == CASES
+
+
+def test_the_macros_compare_names_by_one_macro() -> None:
+    other = re.compile(r"\|\s*(lower|upper|unique)\b|\b(lower|upper)\(")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "dbt" / "macros").glob("*.sql")}
+    assert "lakeray_words.sql" in texts and [name for name, text in texts.items() if other.search(text)] == []

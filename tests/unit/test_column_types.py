@@ -18,19 +18,16 @@ from lakeray.values.column_types import (
     same_type,
     unlandable,
 )
+from lakeray.values.names import folded
 
 scalars = st.sampled_from(
     ["BIGINT", "INTEGER", "VARCHAR", "DOUBLE", "TIMESTAMP WITH TIME ZONE", "TIME", "DECIMAL(18,3)", "BLOB", "JSON"]
 ).map(Scalar)
-field_names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
-
-
-def folded(field: tuple[str, ColumnType]) -> str:
-    return field[0].lower()
+field_names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
 
 
 def of_parts(inner: st.SearchStrategy[ColumnType]) -> st.SearchStrategy[ColumnType]:
-    fields = st.lists(st.tuples(field_names, inner), min_size=1, max_size=4, unique_by=folded)
+    fields = st.lists(st.tuples(field_names, inner), min_size=1, max_size=4, unique_by=lambda field: folded(field[0]))
     return st.one_of(inner.map(ListOf), st.builds(MapOf, scalars, inner), fields.map(tuple).map(Struct))
 
 

@@ -179,6 +179,10 @@ def test_a_stream_may_have_batches_of_its_own() -> None:
         ("primary_key", [], "primary_key"),
         ("primary_key", ["id", "nothing"], "primary_key"),
         ("fields", {"id": "BIGINT", "_LakeRay_origin": "VARCHAR"}, "fields._LakeRay_origin"),
+        ("fields", {"id": "BIGINT", "x": "BIGINT", "ID": "BIGINT"}, "fields.ID"),
+        ("fields", {"id": "BIGINT", "": "BIGINT"}, "fields.''"),
+        ("fields", {"id": "BIGINT", "x": 'STRUCT("a" BIGINT, "A" BIGINT)'}, "fields.x"),
+        ("fields", {"id": "BIGINT", "x": 'STRUCT("" BIGINT)'}, "fields.x"),
     ],
 )
 def test_a_stream_that_cannot_land_is_refused(path: str, value: Any, about: str) -> None:
@@ -206,6 +210,17 @@ def test_a_cursor_type_is_a_plain_type_of_a_cursor(cursor: str | None, kind: str
     else:
         with pytest.raises(UsageError, match=expected):
             stream.landing_contract()
+
+
+def test_names_are_as_the_fields_write_them() -> None:
+    fields = {"Id": "BIGINT", "É": "BIGINT", "é": "BIGINT", "_AIRBYTE_RAW_ID": "UUID"}
+    raw = changed("streams.shop__orders.fields", fields)
+    raw["streams"]["shop__orders"] |= {"primary_key": ["ID", "id", "é"], "deleted_column": "É"}
+    stream = settings_from(raw).streams["shop__orders"]
+    assert stream.landing_contract().primary_key == ("Id", "é")
+    named = [column.name for column in stream.landing_contract().columns]
+    assert named[-4:] == ["Id", "É", "é", "_AIRBYTE_RAW_ID"] and "_airbyte_raw_id" not in named
+    assert (stream.as_written("iD"), stream.as_written("other")) == ("Id", "other")
 
 
 def test_policies_reach_the_contract() -> None:

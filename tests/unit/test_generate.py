@@ -219,6 +219,17 @@ def test_descriptions_reach_the_models_yaml_without_their_jinja() -> None:
     assert 'description: "the \\"key\\" { { var }}"' in text
 
 
+def test_a_name_in_another_case_is_the_field_that_it_names() -> None:
+    columns = (Column(name="Id", type=Scalar("BIGINT")), Column(name="LSN", type=Scalar("VARCHAR")))
+    one = StreamSpec(name=NAME, contract=Contract(columns=columns, primary_key=("ID",)), cursor_field="lsn")
+    assert "cursor_type='auto'" in processed_model(one)
+    assert "- name: Id\n" in models_yaml("shop", [one]) and "data_tests: [unique, not_null]" in models_yaml(
+        "shop", [one]
+    )
+    same = StreamSpec(name=NAME, contract=one.contract, cursor_field="lsn", deleted_column="LSN")
+    assert "newest_first='lsn'" in processed_model(same)
+
+
 def test_the_sources_are_the_landing_tables() -> None:
     text = sources_yaml("shop", [StreamSpec(name=NAME, contract=contract("id"))])
     assert "schema: staging" in text and "- name: stg_shop__orders" in text

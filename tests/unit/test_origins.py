@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeray.values.model import SourceFile
-from lakeray.values.origins import is_own_name, origin, origin_of
+from lakeray.values.origins import origin, origin_of
 from tests.support.fakes.records import origin_rank
 
 AT = datetime(2026, 1, 31, 6, 0, 0, 5, tzinfo=UTC)
@@ -37,7 +37,3 @@ def test_origins_sort_by_time_then_by_key_and_no_two_are_equal(
 
 def test_part_10_is_newer_than_part_9() -> None:
     assert origin_rank(origin("part_9", AT)) < origin_rank(origin("part_10", AT))
-
-
-def test_names_of_lakerays_own_are_told_in_any_case() -> None:
-    assert is_own_name("_LAKERAY_x") and is_own_name("_lakeray_") and not is_own_name("lakeray_row")

@@ -151,9 +151,32 @@ def test_names_have_no_case() -> None:
     assert (found.new_columns, found.casts) == ((), ())
 
 
+def test_names_that_duckdb_tells_apart_are_columns_of_their_own() -> None:
+    wanted = {"id": "BIGINT", "é": "TEXT", "s": "TEXT"}
+    more = {"É": "TEXT", "ſ": "TEXT"}
+    found = verdict(FILE, footer(**(wanted | more)), contract(**wanted))
+    assert isinstance(found, Accepted) and [column.name for column in found.new_columns] == ["É", "ſ"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("STRUCT(a BIGINT, A BIGINT)", "x.A"),
+        ("STRUCT(b STRUCT(a BIGINT, A BIGINT))[]", "x[].b.A"),
+        ("MAP(VARCHAR, STRUCT(a BIGINT, A BIGINT))", "x (value).A"),
+        ("MAP(STRUCT(a BIGINT, A BIGINT), VARCHAR)", "x (key).A"),
+    ],
+)
+def test_fields_of_one_name_are_rejected_by_their_path(kind: str, path: str) -> None:
+    found = rejected(footer(id="BIGINT", x=kind), contract(id="BIGINT"))
+    assert found.reason is RejectReason.DUPLICATE_COLUMN and f"found {path} more than once" in found.detail
+    same = kind.replace("A BIGINT", "Ä BIGINT").replace("a BIGINT", '"ä" BIGINT').replace("Ä", '"Ä"')
+    assert isinstance(verdict(FILE, footer(id="BIGINT", x=same), contract(id="BIGINT")), Accepted)
+
+
 def test_names_that_differ_only_in_case_are_rejected() -> None:
     found = rejected(footer(id="BIGINT", a="TEXT", A="TEXT"), contract(id="BIGINT"))
-    assert found.reason is RejectReason.DUPLICATE_COLUMN and "found a more than once" in found.detail
+    assert found.reason is RejectReason.DUPLICATE_COLUMN and "found A more than once" in found.detail
 
 
 def test_a_file_without_its_key_is_rejected_whatever_the_policy() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, quoted
 from lakeray.values.model import Cast, Column
+from lakeray.values.names import folded
 
 _A_SECOND = (1, 10**3, 10**6, 10**9)
 _PLAUSIBLE = (946_684_800, 4_102_444_800)
@@ -89,10 +90,10 @@ def _shaped(found: ColumnType, wanted: ColumnType) -> ColumnType:
     """The wanted types in the file's shape: with its fields, in its order."""
     match found, wanted:
         case Struct(), Struct():
-            want = {name.lower(): kind for name, kind in wanted.fields}
+            want = {folded(name): kind for name, kind in wanted.fields}
             return Struct(
                 tuple(
-                    (name, _shaped(kind, want[name.lower()]) if name.lower() in want else _known(kind))
+                    (name, _shaped(kind, want[folded(name)]) if folded(name) in want else _known(kind))
                     for name, kind in found.fields
                 )
             )

@@ -24,12 +24,11 @@ from lakeray.adapters.parquet.times_of_day import Times, has_times, times_of
 from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, parse_type
 from lakeray.values.globs import glob_escaped
 from lakeray.values.model import Column, RejectReason
+from lakeray.values.names import no_name
 
 MAX_DECIMAL = 38
 """Digits of DuckDB's widest DECIMAL. It reads a wider one as DOUBLE, wrongly, and ends at its statistics."""
 _MAX_KNOWN = 8
-_MAX_NAME = 1_000
-"""Characters of a column's or a field's name (inclusive)."""
 _MAX_LEVELS = 16
 """How deep types are nested at most (inclusive). DuckDB takes 2ⁿ steps for n lists in each other: for 45 it hangs."""
 _MAP, _PAIRS, _LIST, _DECIMAL = 1, 2, 3, 5
@@ -230,8 +229,9 @@ def _named(kind: ColumnType) -> ColumnType:
 
 
 def _checked(name: str) -> str:
-    if not 0 < len(name) <= _MAX_NAME or "\0" in name:
-        raise ValueError(f"a column's name of {len(name)} characters: {name[:20]!r}")
+    why = no_name(name)
+    if why is not None:
+        raise ValueError(f"a column or a field with {why}: {name[:20]!r}")
     return name
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lakeray import wiring
 from lakeray.cli.terminal import Output
-from lakeray.settings.values import OnDelete, Settings
+from lakeray.settings.values import OnDelete, Settings, StreamSettings
 from lakeray.streams import generated
 from lakeray.values.errors import UsageError
 
@@ -25,7 +25,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     for path in wrong:
         target = _root(settings) / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(texts[path], encoding="utf-8")
+        target.write_bytes(texts[path].encode())  # a name may hold a carriage return
     out.result({"written": wrong}, text="\n".join(f"wrote {path}" for path in wrong) or "Nothing to write.")
     return 0
 
@@ -35,7 +35,7 @@ def drifted(settings: Settings) -> list[str]:
     found = []
     for path, text in wanted(settings).items():
         target = _root(settings) / path
-        have = target.read_text(encoding="utf-8") if target.exists() else None
+        have = target.read_bytes().decode() if target.exists() else None
         if have is not None and path.startswith("dbt/models/") and not generated.is_generated(have):
             continue
         if have != text:
@@ -49,14 +49,18 @@ def wanted(settings: Settings) -> dict[str, str]:
         generated.StreamSpec(
             name=stream.name,
             contract=stream.landing_contract(),
-            cursor_field=stream.cursor_field,
+            cursor_field=_as_written(stream, stream.cursor_field),
             cursor_type=stream.cursor_type,
-            deleted_column=stream.deleted_column,
+            deleted_column=_as_written(stream, stream.deleted_column),
             hard_delete=stream.on_delete is OnDelete.REMOVE,
             descriptions=stream.descriptions,
         )
         for stream in settings.streams.values()
     )
+
+
+def _as_written(stream: StreamSettings, name: str | None) -> str | None:
+    return None if name is None else stream.as_written(name)
 
 
 def _root(settings: Settings) -> Path:

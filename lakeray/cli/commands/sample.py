@@ -13,6 +13,7 @@ from lakeray.sample import SampleSettings, SampleStream
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.values.events import SampleFileWritten
 from lakeray.values.model import SampleResult
+from lakeray.values.names import folded
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
@@ -61,14 +62,14 @@ def write_stream(app: Lakeray, stream: StreamSettings) -> SampleResult:
         )
 
     own = {column.name for column in AIRBYTE_COLUMNS}
-    columns = stream.landing_contract().columns
+    contract = stream.landing_contract()
     return wiring.write_sample(
         app,
         stream=SampleStream(
             name=stream.name,
-            fields=tuple(column for column in columns if column.name not in own),
-            primary_key=stream.primary_key,
-            cursor_field=stream.cursor_field,
+            fields=tuple(column for column in contract.columns if folded(column.name) not in own),
+            primary_key=contract.primary_key,
+            cursor_field=None if stream.cursor_field is None else stream.as_written(stream.cursor_field),
         ),
         plan=plan,
         on_file=tell,

@@ -51,6 +51,7 @@ from lakeray.values.model import (
     StreamName,
     Unknown,
 )
+from lakeray.values.names import folded
 from lakeray.values.origins import origin_of
 from tests.support.fakes.records import Row, generation_of, is_damaged, newest_of, plain, rows_of, stamped
 from tests.support.fakes.store import MemoryStore
@@ -349,14 +350,14 @@ class MemoryLake:
         if have is None:
             self._put_table(stream, wanted)
             return [f"created staging.{stream.landing_table} with {len(wanted)} columns"]
-        stands = {name.lower(): kind for name, kind in have.items()}
+        stands = {folded(name): kind for name, kind in have.items()}
         for column in contract.columns:
-            kind = stands.get(column.name.lower())
+            kind = stands.get(folded(column.name))
             if kind is not None and not same_type(parse_type(kind), column.type):
                 if (kind, str(column.type)) != ("INTEGER", "BIGINT") or not keeps_fields(parse_type(kind), column.type):
                     raise ContractError(f"{stream}: column {column.name}", expected=kind, found=str(column.type))
                 have = {name: str(column.type) if name == column.name else old for name, old in have.items()}
-        fresh = {name: kind for name, kind in wanted.items() if name.lower() not in stands}
+        fresh = {name: kind for name, kind in wanted.items() if folded(name) not in stands}
         if not fresh and have == self.landing_columns(stream):
             return []
         self._put_table(stream, {**have, **fresh})

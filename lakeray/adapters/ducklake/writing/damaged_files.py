@@ -18,6 +18,7 @@ from lakeray.values.column_types import quoted
 from lakeray.values.errors import StorageError, TryAgainError
 from lakeray.values.keys import is_registered_as_it_lies
 from lakeray.values.model import LedgerEntry, SourceFile
+from lakeray.values.names import folded
 
 _RANGE = 8 * 1024 * 1024
 
@@ -94,11 +95,11 @@ class Rereading:
     def _read(self, path: str, columns: Sequence[str]) -> None:
         if self._connection is None:
             self._connection = connect(self._backend, read_only=True)
-        wanted = {name.lower() for name in columns}
+        wanted = {folded(name) for name in columns}
         with self._connection.cursor() as cursor:
             source, values = "read_parquet(?, hive_partitioning = false)", [glob_escaped(path)]
             have = [row[0] for row in cursor.execute(f"DESCRIBE SELECT * FROM {source}", values).fetchall()]
-            read = ", ".join(quoted(name) for name in have if name.lower() in wanted)
+            read = ", ".join(quoted(name) for name in have if folded(name) in wanted)
             if read:
                 cursor.execute(f"SELECT bit_xor(hash({read})) FROM {source}", values).fetchall()
 

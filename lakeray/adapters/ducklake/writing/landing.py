@@ -13,6 +13,7 @@ from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.values.column_types import keeps_fields, parse_type, quoted, same_type
 from lakeray.values.errors import CatalogError, ContractError
 from lakeray.values.model import Column, Contract, StreamName
+from lakeray.values.names import folded
 
 LandingDdl = Callable[[StreamName, Contract], str]
 
@@ -37,7 +38,7 @@ class Landing:
                 rows = cursor.execute(sql.load("ducklake/columns"), ["staging", stream.landing_table]).fetchall()
             if not rows:
                 return self._create(stream, contract)
-            return self._widen(stream, contract, {name.lower(): kind for name, kind in rows})
+            return self._widen(stream, contract, {folded(name): kind for name, kind in rows})
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(f"{stream}: the landing table cannot be made", found=first_line(error)) from error
 
@@ -47,11 +48,11 @@ class Landing:
         return [f"created staging.{stream.landing_table} with {len(contract.columns)} columns"]
 
     def _widen(self, stream: StreamName, contract: Contract, have: dict[str, str]) -> list[str]:
-        missing = [column for column in contract.columns if column.name.lower() not in have]
+        missing = [column for column in contract.columns if folded(column.name) not in have]
         other = [
             column
             for column in contract.columns
-            if column.name.lower() in have and not same_type(column.type, parse_type(have[column.name.lower()]))
+            if folded(column.name) in have and not same_type(column.type, parse_type(have[folded(column.name)]))
         ]
         if not missing and not other:
             return []
@@ -62,7 +63,7 @@ class Landing:
                 cursor.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(column.name)} {column.type}")
                 done.append(f"added {stream.landing_table}.{column.name} {column.type}")
             for column in other:
-                _promote(cursor, table, stream, column, have[column.name.lower()])
+                _promote(cursor, table, stream, column, have[folded(column.name)])
                 done.append(f"widened {stream.landing_table}.{column.name} to {column.type}")
         return done
 
