@@ -280,7 +280,9 @@ class RealLake:
                 "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
                 "WHERE database_name = 'lakehouse' AND schema_name IN ('staging', 'main') ORDER BY 1"
             ).fetchall()
-            found = {name: self._rows(connection, f"SELECT * FROM lakehouse.{name}") for (name,) in names}
+            # Each lake's raw objects are uploaded anew: when that was is part of a row's origin.
+            columns = "COLUMNS(name -> name <> '_lakeray_origin')"
+            found = {name: self._rows(connection, f"SELECT {columns} FROM lakehouse.{name}") for (name,) in names}
             for name, columns in _BOOKKEEPING.items():
                 found[f"meta.{name}"] = self._rows(connection, f"SELECT {columns} FROM lakehouse.meta.{name}")
             marks = (
