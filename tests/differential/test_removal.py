@@ -43,6 +43,18 @@ def shown(lake: WrittenLake, stream: StreamName) -> list[tuple[Any, ...]]:
     return lake.rows(f"SELECT * FROM lakehouse.staging.{stream.landing_table} ORDER BY ALL")
 
 
+def test_a_column_named_filename_is_not_asked_which_rows_leave(own_pair: Twins) -> None:
+    batches = [[parquet(FileName=[f"{number}", "y"], rowid=[number, 2])] * 2 for number in range(3)]
+    stream = landed(own_pair, *batches)
+    for number, left in ((0, 8), (1, 4)):
+        assert removed(own_pair, stream, number) == {4}
+        mine, theirs = (shown(lake, stream) for lake in own_pair.lakes.values())
+        assert mine == theirs and len(mine) == left
+    for lake in own_pair.lakes.values():
+        named = lake.rows(f"SELECT filename, rowid FROM lakehouse.staging.{stream.landing_table} ORDER BY ALL")
+        assert named == [("2", 2), ("2", 2), ("y", 2), ("y", 2)]
+
+
 def test_both_ways_leave_the_same_catalog_and_the_same_books(own_pair: Twins) -> None:
     stream = three_batches(own_pair)
     assert removed(own_pair, stream, 0) == {4}

@@ -21,12 +21,14 @@ from lakeray.values.errors import CatalogError, DamageError
 from lakeray.values.faults import Fault, FaultPoint
 from lakeray.values.keys import is_registered_as_it_lies
 from lakeray.values.model import LedgerEntry, Removal, SourceFile, StreamName
+from lakeray.values.names import OWN_PREFIX, same_name
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog.writer import CatalogWriter
 
 _CHUNK = 1000
 """Files per DuckLake snapshot, and per DELETE: DuckDB plans a longer list of names slowly."""
+_ASIDE = quoted(f"{OWN_PREFIX}filename")
 _LOOKS = 32
 """Objects that are looked up at once."""
 
@@ -180,7 +182,14 @@ class Retention:
         marks = ", ".join("?" for _ in paths)
         table = f"lakehouse.staging.{quoted(stream.landing_table)}"
         with fenced(self._connection, token=self._token, message=f"{stream}: {reason}, {len(files)} file(s)") as cursor:
+            columns = cursor.execute(sql.load("ducklake/columns"), ["staging", stream.landing_table]).fetchall()
+            hiding = [quoted(name) for name, _ in columns if same_name(name, "filename")]
+            # A column of that name would be asked for the paths, and DELETE takes no names for a table's columns.
+            for name in hiding:
+                cursor.execute(f"ALTER TABLE {table} RENAME COLUMN {name} TO {_ASIDE}")
             row = cursor.execute(f"DELETE FROM {table} WHERE filename IN ({marks})", paths).fetchone()
+            for name in hiding:
+                cursor.execute(f"ALTER TABLE {table} RENAME COLUMN {_ASIDE} TO {name}")
             found = 0 if row is None else int(row[0])
             if found != wanted:
                 raise DamageError(
