@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from lakeray.ports.catalog import CatalogReader, KnowsLake, PlanningReader
+from lakeray.ports.catalog import CatalogReader, ContractNotes, KnowsLake, PlanningReader
 from lakeray.ports.committer import Committer
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor
@@ -24,18 +24,22 @@ from lakeray.steps import (
     ownership,
     plan,
     presence,
+    rebuild,
+    reregister,
     set_aside,
     split,
+    validate,
 )
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.work import lacks_columns
-from lakeray.values.column_types import parse_type
 from lakeray.values.errors import DataError, LakerayError, NotThereError, TransformError, TransformMemoryError
 from lakeray.values.events import (
     BatchCommitted,
     Event,
+    FieldsLeftOut,
     FileRejected,
     FilesCleaned,
+    FilesReregistered,
     GenerationReplaced,
     LandingChanged,
     Noted,
@@ -56,13 +60,14 @@ from lakeray.values.model import (
     BuildResult,
     Changed,
     CleanPlan,
-    Column,
     CommitRequest,
     Contract,
     Cursor,
     Discovery,
     FileGenerations,
     Landed,
+    LedgerEntry,
+    LeftOut,
     ObjectPolicy,
     PendingTransform,
     Plan,
@@ -78,7 +83,7 @@ from lakeray.values.model import (
     StreamStatus,
     Verdict,
 )
-from lakeray.values.names import folded
+from lakeray.values.type_growth import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,23 +168,32 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False,
             ``view_of`` on, and of the older files what there is room for.
             What vanished is told from that day on in both cases: `doctor` compares everything.
     """
-    cursor = ports.reader.cursor(rules.stream)
+    cursor, notes = ports.reader.cursor(rules.stream), ports.reader.contract_notes(rules.stream)
+    merged = cursor.transformed_snapshot > 0
+    rebuild.refuse_other_key(rules.stream, rules.contract, noted=notes.merged_by, merged=merged)
+    unsettled = _unsettled(rules, ports.reader, notes)
+    watch = reregister.Watch(unsettled)
     view = view_of(rules, cursor, today=ports.today)
     view = view if view is None or back_to is None else min(view, back_to)
-    known = ports.reader.known(rules.stream, since=view)
+    known, held = ports.reader.known(rules.stream, since=view), _held(rules, ports.reader)
+    known_among = functools.partial(ports.reader.known_among, rules.stream)
     claims: list[SourceFile] = []
     listed = discover.list_since(ports.store, rules.stream, since=None if everything else view, older=discover.OLDER)
     found = discover.sort_out(
-        discover.without_claims(listed, into=claims),
+        watch.passing(discover.without_claims(listed, into=claims)),
         known=known,
-        quarantine=_held(rules, ports.reader),
+        quarantine=held,
         since=horizon_of(rules, cursor),
         looked_since=view,
         head=ports.store.head,
-        known_among=functools.partial(ports.reader.known_among, rules.stream),
+        known_among=known_among,
         asked_at_most=None if everything else discover.OLDER,
     )
-    planned = replace(_packed(rules, ports, found), claims=tuple(claims))
+    unfinished = reregister.unfinished(held, known_among)
+    planned = replace(_packed(rules, ports, found), claims=tuple(claims), unfinished=unfinished)
+    if unsettled:
+        anew = _packed(rules, ports, Discovery(new=watch.as_registered(ports.store.head)))
+        planned = replace(planned, reregister=anew.batches)
     if cursor.path is not None or known:
         return planned
     return replace(planned, existing=found.new + found.skipped)  # nothing was taken in yet: P13
@@ -191,6 +205,11 @@ def _held(rules: Rules, reader: PlanningReader) -> list[QuarantineEntry]:
     return [
         entry for entry in held if entry.status != QuarantineStatus.WAITS or rules.on_changed is not ObjectPolicy.DROP
     ]
+
+
+def _unsettled(rules: Rules, reader: PlanningReader, notes: ContractNotes) -> dict[str, LeftOut]:
+    """The live files that hold values the contract has a place for now, by key."""
+    return reregister.waiting(rules.contract, notes.left_out, lambda: reader.left_out_files(rules.stream))
 
 
 def _packed(rules: Rules, ports: PlanningPorts, found: Discovery) -> Plan:
@@ -332,8 +351,10 @@ class StreamFeed:
         self._widen_landing()
         self._settle_objects()  # P14: before dbt, which cannot read what has changed
         self._finish_setting_aside()  # P6, P15
+        self._finish_taking_out()  # P15
         self._merge()  # P12: first what an earlier run left
         planned = self._plan()  # P2, P3, P4, P5
+        self._reregister(planned)  # P13: before clean-up takes them out
         with closing(self._validated(planned)) as checked:  # whatever ends this ends what is validated ahead
             for batch, verdicts in self._fitting(checked):  # P5, P6
                 registered = self._commit(batch, verdicts)  # P1, P7–P11
@@ -448,7 +469,14 @@ class StreamFeed:
                 todo=f"feed.on_{what} says fail; report lets the stream go on, drop takes their rows out of landing",
             )
 
-    def _forget(self, keys: Sequence[str], *, what: Removal) -> None:
+    def _finish_taking_out(self) -> None:
+        """Files that a run was cut off from taking out of landing: they come in again, as it began to (P15)."""
+        keys = self._look().unfinished
+        if keys:
+            self._leave_landing(keys, what=Removal.REREGISTER)
+
+    def _leave_landing(self, keys: Sequence[str], *, what: Removal) -> tuple[int, int]:
+        """Returns how many files and rows went."""
         stream, gone = self._rules.stream, frozenset(keys)
         live = self._ports.reader.registered(stream, first=date.min, last=date.max)
         entries = [entry for entry in live if entry.key in gone]
@@ -456,10 +484,15 @@ class StreamFeed:
         rows = self._ports.committer.forget(stream, paths=paths, entries=entries, reason=what)
         self._looked = None
         self._progress.worked = True
+        return len(paths), rows
+
+    def _forget(self, keys: Sequence[str], *, what: Removal) -> None:
+        files, rows = self._leave_landing(keys, what=what)
         self._progress.forgot(keys, what=what)
         if what is Removal.REPLACED:
             return  # the caller tells it, with the rows of the processed table
-        self._emit(ObjectsDropped(stream=str(stream), what=what, files=len(paths), rows=rows, first=min(keys)))
+        dropped = ObjectsDropped(stream=str(self._rules.stream), what=what, files=files, rows=rows, first=min(keys))
+        self._emit(dropped)
 
     def _finish_setting_aside(self) -> None:
         finished = set_aside.finish(self._rules.stream, reader=self._ports.reader, committer=self._ports.committer)
@@ -520,19 +553,67 @@ class StreamFeed:
     def _fitting(self, checked: Iterator[split.Checked]) -> Iterator[split.Checked]:
         rules = self._rules
         fitting = split.by_memory(
-            checked, budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id
+            self._agreeing(checked), budget=rules.budget, oversize_policy=rules.oversize_policy, identify=plan.batch_id
         )
         for batch, verdicts in fitting:
             self._reached(FaultPoint.AFTER_VALIDATE)
             yield batch, verdicts
 
-    def _commit(self, batch: Batch, verdicts: tuple[Verdict, ...]) -> PendingTransform | None:
-        """Register the batch's good files; says what dbt has to merge of them."""
+    def _agreeing(self, checked: Iterator[split.Checked]) -> Iterator[split.Checked]:
+        """The batches whose files agree with each other, and with landing as it is by now, on what they add to it."""
+        changed = False
+        for batch, verdicts in checked:
+            if not changed and not any(isinstance(item, Accepted) and item.needs for item in verdicts):
+                yield batch, verdicts
+                continue
+            changed = True
+            landing = self._ports.reader.landing_columns(self._rules.stream) or {}
+            agreed = commit.agree(verdicts, landing)
+            if agreed.again:
+                rest, terms = replace(batch, files=agreed.again), agreed.contract(self._rules.contract)
+                ((_, second),) = self._ports.executor.validate([rest], contract=terms, ahead=1)
+                agreed = commit.agree((*agreed.verdicts, *second), landing, columns=agreed.columns)
+            yield batch, (*agreed.verdicts, *map(commit.unfit, agreed.again))
+
+    def _reregister(self, planned: Plan) -> None:
+        """Register files anew whose left-out fields have a place now; each leaves landing when it can come back."""
+        if not planned.reregister:
+            return
+        self._make_landing()
+        stream = self._rules.stream
+        before = {item.key: item for item in self._ports.reader.left_out_files(stream)}
+        ahead = self._rules.budget.max_in_flight
+        checked = self._ports.executor.validate(planned.reregister, contract=self._effective_contract(), ahead=ahead)
+        with closing(checked) as validated:
+            for batch, verdicts in self._fitting(validated):
+                anew, refused = reregister.sorted_out(verdicts, before)
+                if refused:
+                    self._ports.committer.refuse_left_out(stream, refused)
+                if anew:
+                    entries = self._live(anew)
+                    self._ports.committer.reregister(stream, entries, reason=Removal.REREGISTER, replaces=True)
+                    self._commit(replace(batch, files=tuple(item.file for item in anew)), anew, anew=True)
+                self._progress.worked = True
+                self._emit(FilesReregistered(stream=str(stream), files=len(anew), refused=len(refused)))
+        self._merge()
+
+    def _live(self, items: Sequence[Accepted]) -> list[LedgerEntry]:
+        """The live ledger entries of files."""
+        keys, days = {item.file.key for item in items}, [file_day(item.file) for item in items]
+        entries = self._ports.reader.registered(self._rules.stream, first=min(days), last=max(days))
+        return [entry for entry in entries if entry.key in keys]
+
+    def _commit(self, batch: Batch, verdicts: tuple[Verdict, ...], *, anew: bool = False) -> PendingTransform | None:
+        """Register the batch's good files; says what dbt has to merge of them.
+
+        Args:
+            anew: they were registered before, and count as that.
+        """
         started_s = self._ports.clock.monotonic_s()
         request = self._request(batch, verdicts)
         landed, read_back = commit.settle(self._ports.committer, request)
         taken = landed.request or request
-        self._account(batch, taken, landed)
+        self._account(batch, taken, landed, anew=anew)
         self._emit(
             BatchCommitted(
                 stream=str(self._rules.stream),
@@ -566,22 +647,29 @@ class StreamFeed:
             token=self._ports.committer.token,
         )
 
-    def _account(self, batch: Batch, taken: CommitRequest, landed: Landed) -> None:
+    def _account(self, batch: Batch, taken: CommitRequest, landed: Landed, *, anew: bool) -> None:
         for rejected in taken.rejected:
             self._emit(_rejected(self._rules.stream, rejected))
-        for accepted in taken.files:
-            if accepted.ignored:
-                names = ", ".join(accepted.ignored)
-                self._emit(Noted(message=f"{accepted.file.key}: no place in the landing table for {names}"))
-        self._progress.add(
-            files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected)
-        )
+        self._account_left_out(taken.files)
+        if anew:
+            self._progress.reregistered += len(taken.files)
+        else:
+            self._progress.add(
+                files=len(taken.files), size_bytes=taken.size_bytes, rows=taken.rows, rejected=len(taken.rejected)
+            )
         self._merging.loads[landed.snapshot] = merge.MergeSize(
             files=len(taken.files),
             rows=taken.rows,
             size_bytes=taken.size_bytes,
             projected_bytes=batch.projected_bytes,
         )
+
+    def _account_left_out(self, files: Sequence[Accepted]) -> None:
+        left_out = [item for item in files if item.left_out]
+        if left_out:
+            names = ", ".join(dict.fromkeys(shown(path) for item in left_out for path in item.left_out))
+            self._emit(FieldsLeftOut(stream=str(self._rules.stream), files=len(left_out), fields=names))
+            self._progress.left_out += len(left_out)
 
     def _merge_registered(self, registered: PendingTransform | None) -> None:
         if registered is not None or not self._is_merged:
@@ -739,7 +827,7 @@ class StreamFeed:
 
     def _clean(self) -> None:
         stream = self._rules.stream
-        planned = plan_clean(self._rules, reader=self._ports.reader)
+        planned = plan_clean(self._rules, reader=self._ports.reader, store=self._ports.store)
         if not planned.files:
             return
         rows = remove(planned, self._ports.committer)
@@ -750,14 +838,8 @@ class StreamFeed:
         self._progress.worked = True
 
     def _effective_contract(self) -> Contract:
-        """The contract with the columns that earlier files added to the landing table."""
-        contract = self._rules.contract
-        known = {folded(column.name) for column in contract.columns}
-        landing = self._ports.reader.landing_columns(self._rules.stream) or {}
-        added = tuple(
-            Column(name=name, type=parse_type(kind)) for name, kind in landing.items() if folded(name) not in known
-        )
-        return replace(contract, columns=contract.columns + added)
+        """The contract with the columns and fields that earlier files added to the landing table."""
+        return validate.effective(self._rules.contract, self._ports.reader.landing_columns(self._rules.stream) or {})
 
     def _emit(self, event: Event) -> None:
         self._ports.events.emit(event)
@@ -775,14 +857,23 @@ def leaving_of(rules: Rules, planned: Plan, *, reader: CatalogReader, now: datet
     )
 
 
-def plan_clean(rules: Rules, *, reader: CatalogReader) -> CleanPlan:
-    """What clean-up takes out of the stream's landing table now; writes nothing."""
+def plan_clean(rules: Rules, *, reader: CatalogReader, store: ObjectStore) -> CleanPlan:
+    """What clean-up takes out of the stream's landing table now; writes nothing.
+
+    A file with left-out fields that have a place by now stays until they are in (P13).
+    """
+
+    def held(files: Sequence[LedgerEntry]) -> Collection[str]:
+        unsettled = _unsettled(rules, reader, reader.contract_notes(rules.stream)) if files else {}
+        return reregister.held(files, unsettled, store.head)
+
     return clean.plan_clean(
         rules.stream,
         cursor=reader.cursor(rules.stream),
         reader=reader,
         retention_days=rules.retention_days,
         raw=rules.raw,
+        held=held,
     )
 
 

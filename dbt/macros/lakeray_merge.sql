@@ -27,9 +27,12 @@
     {%- set rows = lakeray_build(target, existing, sql) -%}
   {%- elif lakeray_replacement() is not none -%}
     {%- set rows = lakeray_replace_older(target, sql, lakeray_replacement(), lakeray_compared_as(found)) -%}
+  {%- elif lakeray_rebuilding() is not none -%}
+    {%- set rows = lakeray_rebuild(target, sql, lakeray_compared_as(found)) -%}
   {%- else -%}
     {%- set merge = lakeray_merge_living if config.get('hard_delete') else lakeray_merge_rows -%}
     {%- set rows = merge(target, sql, lakeray_compared_as(found)) -%}
+    {%- do lakeray_merged_anew() -%}
   {%- endif -%}
   {%- set told = lakeray_note_found(found) -%}
   {% call noop_statement('main', 'OK ' ~ rows, told, rows) %}{{ sql }}{% endcall %}
@@ -80,7 +83,9 @@
   {%- endif -%}
   {%- set met = lakeray_meet(target, keys, lakeray_age(newest_first, 'there.', cursor_type)[0]) -%}
   {%- if met.level -%}
-    {%- do lakeray_settle_level(target, sql, keys, newest_first, cursor_type, '"_lakeray_origin"' in columns) -%}
+    {%- do lakeray_settle_level(
+        target, sql, keys, newest_first, cursor_type, '"_lakeray_origin"' in columns, lakeray_registered_anew()
+    ) -%}
   {%- endif -%}
   {%- if met.newer or met.level -%}
     {%- do lakeray_delete_older(target, keys) -%}
@@ -122,20 +127,47 @@
 {%- endmacro %}
 
 
-{# Step 3: of rows that are level by the first age column, whether the incoming one is newer by the others. #}
-{% macro lakeray_settle_level(target, sql, keys, newest_first, cursor_type, origin) -%}
+{#
+  Step 3: of rows that are level by the first age column, whether the incoming one is newer by the others. Of files that are
+  registered anew one that is level by all of them is: it is the same record, with values that were left out before.
+#}
+{% macro lakeray_settle_level(target, sql, keys, newest_first, cursor_type, origin, anew) -%}
   {%- set level = "(select _lakeray_row, " ~ keys | join(', ') ~ " from temp.lakeray_met where _lakeray_newer is null)" -%}
   {%- set incoming = lakeray_age(newest_first, 'incoming.', cursor_type, origin)[1:] -%}
   {%- set there = lakeray_age(newest_first, 'there.', cursor_type, origin)[1:] -%}
+  {%- set newer = 'not ' ~ lakeray_newer_of(there, incoming) if anew else lakeray_newer_of(incoming, there) -%}
   {%- do lakeray_run(
       "create or replace temp table lakeray_level as select level._lakeray_row from " ~ level ~ " as level join "
       ~ lakeray_there(target) ~ " on there._lakeray_row = level._lakeray_row join (" ~ sql ~ ") as incoming on "
-      ~ lakeray_pairs(keys, 'incoming.', 'level.') ~ " where " ~ lakeray_newer_of(incoming, there)
+      ~ lakeray_pairs(keys, 'incoming.', 'level.') ~ " where " ~ newer
   ) -%}
   {%- do lakeray_run(
       "update temp.lakeray_met set _lakeray_newer = _lakeray_row in (select _lakeray_row from temp.lakeray_level)"
       ~ " where _lakeray_newer is null"
   ) -%}
+{%- endmacro %}
+
+
+{# Whether rows wait to be merged whose files were registered anew, for fields that were left out of them before. #}
+{% macro lakeray_registered_anew() -%}
+  {{ return(run_query("select count(*) from lakehouse.meta.registered_anew where " ~ lakeray_of_this_model()).rows[0][0] | int > 0) }}
+{%- endmacro %}
+
+
+{# In the transaction that merges them: they wait no longer. #}
+{% macro lakeray_merged_anew() -%}
+  {%- set marks = var('lakeray_marks', {}).get(this.identifier.removeprefix('int_')) -%}
+  {%- if marks is not none and lakeray_registered_anew() -%}
+    {%- do lakeray_run(
+        "delete from lakehouse.meta.registered_anew where " ~ lakeray_of_this_model() ~ " and file_key in (select file_key from "
+        ~ "lakehouse.meta.ledger where " ~ lakeray_of_this_model() ~ " and snapshot_id between " ~ marks['from'] | int ~ " and "
+        ~ marks['to'] | int ~ (lakeray_of_paths(marks, 'and') | replace('filename', 'registered_path')) ~ ")"
+    ) -%}
+  {%- endif -%}
+{%- endmacro %}
+
+{% macro lakeray_of_this_model() -%}
+  {{ return("'int_' || source || '__' || stream = " ~ lakeray_text(this.identifier)) }}
 {%- endmacro %}
 
 

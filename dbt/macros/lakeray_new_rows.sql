@@ -17,6 +17,9 @@
   {%- set landing = builtins.source(source, 'stg_' ~ source ~ '__' ~ stream) -%}
   {%- if not execute -%}
     (select * from {{ landing }})
+  {%- elif lakeray_rebuilding() is not none -%}
+    {%- do lakeray_take_origins(landing, source, stream, lakeray_last_snapshot(landing)) -%}
+    {{ lakeray_rows_to_rebuild(landing, lakeray_rebuilding()) }}
   {%- elif not is_incremental() -%}
     {%- do lakeray_refuse_loss(source, stream) -%}
     {%- set last = var('lakeray_marks', {}).get(source ~ '__' ~ stream, {'to': lakeray_last_snapshot(landing)}) -%}
@@ -42,7 +45,8 @@
   as `incremental`; this one also of `lakeray_merge`.
 #}
 {% macro is_incremental() -%}
-  {%- if not execute or model.config.materialized not in ('incremental', 'lakeray_merge') or should_full_refresh() -%}
+  {%- if not execute or model.config.materialized not in ('incremental', 'lakeray_merge') or should_full_refresh()
+      or lakeray_rebuilding() is not none -%}
     {{ return(false) }}
   {%- endif -%}
   {%- set relation = adapter.get_relation(this.database, this.schema, this.identifier) -%}

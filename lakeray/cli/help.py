@@ -66,6 +66,19 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
         "lakeray replay +stream=shopify/orders replay.from=2026-01-01 replay.to=2026-01-31\n\nFiles that were too late "
         "are taken in; rows that are registered are merged again.",
     ),
+    "rebuild": Topic(
+        "the processed table anew: new key, new cursor, new type; dry run first",
+        """lakeray rebuild +stream=shopify/orders                        what would become of the rows; writes nothing
+lakeray rebuild +stream=shopify/orders rebuild.dry_run=false  do it, then feed the stream
+
+After a change of primary_key, cursor_field or of a type in fields, and `lakeray generate`. The table is made of its own
+rows and of those in landing, in one DuckLake snapshot; landing's files are registered anew where a type changed. Run it
+again after a crash.""",
+        (
+            ("rebuild.dry_run", "only tell; false does it"),
+            ("rebuild.allow_loss", "values that do not fit become NULL, rows without the new key go"),
+        ),
+    ),
     "quarantine": Topic(
         "the record of rejected files",
         "lakeray quarantine\nlakeray quarantine retry PATH…     the next feed looks again\nlakeray quarantine ignore "

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lakeray.steps.clean import Leaving
+from lakeray.values.errors import LakerayError
 from lakeray.values.keys import shown
 from lakeray.values.model import (
     Cursor,
@@ -54,6 +55,8 @@ class StreamState:
     """Rows that merges left out, of all files that were merged."""
     cursor_breaks: int = 0
     """Rows whose text cursor does not parse as its type."""
+    left_out: int = 0
+    """Live files of which the contract's policy left columns or fields out."""
     error: str | None = None
 
     @property
@@ -83,6 +86,7 @@ class StreamState:
             "too_late": None if plan is None else len(plan.too_late),
             "changed": None if plan is None else _changed(plan),
             "vanished": None if plan is None else len(plan.vanished),
+            "left_out": self.left_out,
             "landing_rows": self.landing_rows,
             "processed_rows": self.processed_rows,
             "kept_files": self.kept_files,
@@ -244,13 +248,25 @@ def feed_notes(report: FeedReport) -> list[str]:
 
 
 def plan_json(
-    foreseen: Sequence[Foreseen], *, seconds: float, errors: Sequence[Mapping[str, str]] = ()
+    foreseen: Sequence[Foreseen],
+    *,
+    seconds: float,
+    refused: Sequence[LakerayError] = (),
+    failed: Mapping[StreamName, LakerayError] | None = None,
 ) -> dict[str, Any]:
-    """``plan`` as one JSON document."""
+    """``plan`` as one JSON document.
+
+    Args:
+        refused: why a feed would refuse to begin, of streams that are planned.
+        failed: the streams that could not be planned; each has its error alone.
+    """
+    streams = [_plan_json(item) for item in foreseen]
+    for name, error in (failed or {}).items():
+        streams.append({"source": name.source, "stream": name.stream, "error": error.as_dict()})
     return {
-        "streams": [_plan_json(item) for item in foreseen],
+        "streams": sorted(streams, key=lambda item: (item["source"], item["stream"])),
         "estimated_seconds": seconds,
-        "errors": [dict(error) for error in errors],
+        "errors": [error.as_dict() for error in (*refused, *(failed or {}).values())],
     }
 
 
@@ -464,6 +480,8 @@ def _report_json(item: StreamReport) -> dict[str, Any]:
         "changed": item.changed,
         "vanished": item.vanished,
         "replaced": item.replaced,
+        "left_out": item.left_out,
+        "reregistered": item.reregistered,
         "cleaned": item.cleaned,
         "kept": item.kept,
         "seconds": round(item.seconds, 3),
@@ -503,6 +521,7 @@ def _plan_json(foreseen: Foreseen) -> dict[str, Any]:
         "replaced": sorted(foreseen.replaced),
         "replaces_generations_below": foreseen.replaces_below,
         "replacement_waits_for": foreseen.held_back,
+        "reregister": [file.key for batch in item.reregister for file in batch.files],
         "listed_files": item.listed_files,
         "leaves_landing": leaving.files,
         "deletes_objects": leaving.deleted,
@@ -524,6 +543,11 @@ def _attention(foreseen: Foreseen) -> list[tuple[str, str, str]]:
         + [(stream, "changed: waits for `quarantine retry`", shown(file.key)) for file in item.waiting]
         + [(stream, "vanished", shown(key)) for key in item.vanished if key not in replaced]
         + [(stream, "vanished: of an older generation", shown(key)) for key in item.vanished if key in replaced]
+        + [
+            (stream, "left-out fields come in, registered anew", shown(file.key))
+            for batch in item.reregister
+            for file in batch.files
+        ]
         + [
             (stream, f"oversize, {human_bytes(big.projected_bytes)} projected", shown(big.file.key))
             for big in item.oversize

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
@@ -12,14 +12,19 @@ from lakeray.values.model import (
     FileGenerations,
     LastBatch,
     LedgerEntry,
+    LeftOut,
     LiveFile,
+    MergedBy,
     Peak,
     PendingTransform,
     QuarantineEntry,
+    Rebuild,
+    RebuildCounts,
     RegisteredPath,
     RowWarning,
     StreamName,
 )
+from lakeray.values.type_growth import FieldPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,16 @@ class KnowsLake(Protocol):
 
     def lake_id(self) -> str | None:
         """The lake's id, made once with its catalog and kept wherever that moves to; None before there is a lake."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractNotes:
+    """What was noted of the contract that a stream's tables were made by."""
+
+    merged_by: MergedBy | None = None
+    """What the rows of the processed table were compared by; None when nobody noted it."""
+    left_out: Mapping[tuple[FieldPath, ...], int] = field(default_factory=dict)
+    """Fields that were left out of live files, and of how many; not those that were refused since."""
 
 
 class PlanningReader(Protocol):
@@ -60,12 +75,21 @@ class PlanningReader(Protocol):
     def generations(self, stream: StreamName) -> Mapping[str, FileGenerations]:
         """Of which generations the rows of the stream's live files are, by key, as it is known now (P16)."""
 
+    def contract_notes(self, stream: StreamName) -> ContractNotes:
+        """What was noted of the contract that the stream's tables were made by."""
+
+    def left_out_files(self, stream: StreamName) -> Sequence[LeftOut]:
+        """The live files of which fields were left out."""
+
 
 class CatalogReader(PlanningReader, KnowsLake, Protocol):
     """Reading the lake's bookkeeping. Never needs the lease. All calls raise ``CatalogError``."""
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types; None when there is no table."""
+
+    def processed_columns(self, stream: StreamName) -> Mapping[str, str] | None:
+        """The processed table's columns and types; None when there is no table."""
 
     def pending_transform(self, stream: StreamName) -> PendingTransform | None:
         """What dbt has not merged yet (P12)."""
@@ -148,6 +172,13 @@ class RunReader(CatalogReader, Protocol):
 
     def catalog_version(self) -> str | None:
         """DuckLake's catalog format; None when there is no lake yet."""
+
+    def rebuild_counts(self, change: Rebuild, *, merged_through: int) -> RebuildCounts:
+        """What a rebuild would do to the rows that are there; reads the key and the columns that change.
+
+        Args:
+            merged_through: rows of landing up to this DuckLake snapshot count as merged (inclusive).
+        """
 
     def table_rows(self, schema: str, table: str) -> int | None:
         """How many rows a table of the lake has; None when there is no such table."""

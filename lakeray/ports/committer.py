@@ -21,6 +21,7 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     QuarantineStatus,
+    Rebuild,
     Rejected,
     Removal,
     StreamName,
@@ -37,8 +38,11 @@ class Committer(Protocol):
     def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
         """Create the landing table or add its missing columns; says what it did. Idempotent.
 
+        A column becomes another type only while no file and no merged row needs the old one.
+
         Raises:
-            ContractError: a column would have to be narrowed or changed.
+            ContractError: a column with rows would have to be narrowed or changed, or the processed table is merged by
+                another key or cursor than the contract's.
         """
 
     def commit(self, request: CommitRequest) -> CommitOutcome:
@@ -74,6 +78,29 @@ class Committer(Protocol):
 
     def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
         """Remember what the stream's first plan lists, by key; nothing when that is remembered already (P13)."""
+
+    def reregister(self, stream: StreamName, entries: Sequence[LedgerEntry], *, reason: Removal, replaces: bool) -> int:
+        """Take live files, whose objects are as they were, out of landing; returns the rows that went.
+
+        Until they are committed again the record of rejected files has them as ``retry``, so that a feed looks at them
+        whatever their day.
+
+        Args:
+            replaces: when they are merged again, their rows replace the very same records in the processed table.
+        """
+
+    def refuse_left_out(self, stream: StreamName, reasons: Mapping[str, str]) -> None:
+        """Note, by key, why files cannot be registered with the fields that were left out."""
+
+    def rebuild(self, change: Rebuild, *, merged_through: int) -> BuildResult:
+        """Make the processed table anew, in one DuckLake snapshot, from its own rows and those of landing.
+
+        Args:
+            merged_through: rows of landing up to this DuckLake snapshot are in the processed table (inclusive).
+
+        Raises:
+            TransformError: dbt failed; the table is as it was.
+        """
 
     def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
         """Read the landing columns of one registered file; says why they cannot be read.

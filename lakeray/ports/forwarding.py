@@ -20,6 +20,7 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     QuarantineStatus,
+    Rebuild,
     Rejected,
     Removal,
     StreamName,
@@ -78,6 +79,18 @@ class ForwardingCommitter(ABC):
     ) -> int:
         """See ``Committer``."""
         return self.forward("forget", stream, paths=paths, entries=entries, reason=reason)
+
+    def reregister(self, stream: StreamName, entries: Sequence[LedgerEntry], *, reason: Removal, replaces: bool) -> int:
+        """See ``Committer``."""
+        return self.forward("reregister", stream, entries, reason=reason, replaces=replaces)
+
+    def refuse_left_out(self, stream: StreamName, reasons: Mapping[str, str]) -> None:
+        """See ``Committer``."""
+        self.forward("refuse_left_out", stream, reasons)
+
+    def rebuild(self, change: Rebuild, *, merged_through: int) -> BuildResult:
+        """See ``Committer``."""
+        return self.forward("rebuild", change, merged_through=merged_through)
 
     def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
         """See ``Committer``."""

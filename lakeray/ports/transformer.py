@@ -26,6 +26,18 @@ class Transformer(Protocol):
             For each of ``pending`` what was done, or why it failed.
         """
 
+    def run_rebuild(
+        self, stream: StreamName, *, key: Sequence[str], plan: Mapping[str, object], token: int
+    ) -> BuildResult:
+        """Make the stream's processed table anew by a key, in one transaction.
+
+        Args:
+            plan: what the macro lakeray_rebuild reads of it.
+
+        Raises:
+            TransformError: the model cannot be rebuilt so, or it failed; the table is as it was.
+        """
+
     def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
         """Build the enriched models that depend on a moved stream, and whose processed tables all exist.
 
@@ -49,6 +61,10 @@ class Node:
     tags: frozenset[str]
     parents: tuple[str, ...]
     """The ids of the nodes that it depends on."""
+    materialized: str = ""
+    """How a model is made: ``lakeray_merge``, ``table`` …"""
+    unique_key: tuple[str, ...] = ()
+    """The columns of a model's key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -251,6 +251,16 @@ class CleanOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildOptions:
+    """``rebuild``."""
+
+    dry_run: bool = True
+    """Only tell what would become of the rows."""
+    allow_loss: bool = False
+    """Values that do not fit their new type become NULL, and rows without a key go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorOptions:
     """``doctor``."""
 
@@ -322,6 +332,7 @@ class StreamSettings:
         return Contract(
             columns=with_airbyte_columns(columns),
             primary_key=tuple(dict.fromkeys(self.as_written(key) for key in self.primary_key)),
+            newest_first=self._newest_first({column.name: column.type for column in columns}),
             on_new_column=self.contract.on_new_column,
             on_type_change=self.contract.on_type_change,
             on_missing_column=self.contract.on_missing_column,
@@ -357,6 +368,15 @@ class StreamSettings:
         kind = _type(self.cursor_type, at=at)
         if not isinstance(kind, Scalar):
             raise UsageError(at, expected="a type without parts, such as TIMESTAMP WITH TIME ZONE", found=str(kind))
+
+    def _newest_first(self, types: Mapping[str, ColumnType]) -> tuple[str, ...]:
+        """The cursor; a deletion may come without one, and its own time stands in for it, if it is of the same type."""
+        if self.cursor_field is None:
+            return ()
+        cursor = self.as_written(self.cursor_field)
+        deleted = None if self.deleted_column is None else self.as_written(self.deleted_column)
+        stands_in = deleted is not None and deleted != cursor and types.get(deleted) == types.get(cursor)
+        return (cursor, deleted) if stands_in and deleted is not None else (cursor,)
 
     def _check_deletes(self) -> None:
         if self.deleted_column is None and self.on_delete is OnDelete.FLAG:
@@ -401,6 +421,7 @@ class Settings:
     replay: ReplayOptions
     clean: CleanOptions
     doctor: DoctorOptions
+    rebuild: RebuildOptions
     repair: str | None = None
     """``doctor repair=KIND``: a kind of finding, or ``all``."""
     streams: Mapping[str, StreamSettings]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Protocol
@@ -57,11 +57,23 @@ def clean_before(cursor: Cursor, *, retention_days: int) -> date | None:
 
 
 def plan_clean(
-    stream: StreamName, *, cursor: Cursor, reader: Cleanable, retention_days: int, raw: RawRules
+    stream: StreamName,
+    *,
+    cursor: Cursor,
+    reader: Cleanable,
+    retention_days: int,
+    raw: RawRules,
+    held: Callable[[Sequence[LedgerEntry]], Collection[str]] = lambda _files: (),
 ) -> CleanPlan:
-    """What clean-up would take out of the stream's landing table. Writes nothing."""
+    """What clean-up would take out of the stream's landing table. Writes nothing.
+
+    Args:
+        held: the keys of those files that have to stay for now: what ``on_new_column: add`` has not settled.
+    """
     before = clean_before(cursor, retention_days=retention_days)
-    files = () if before is None else tuple(reader.cleanable(stream, before=before))
+    due = () if before is None else tuple(reader.cleanable(stream, before=before))
+    waiting = held(due)
+    files = tuple(entry for entry in due if entry.key not in waiting)
     stays = _staying(stream, [(entry.key, entry.etag) for entry in files], reader=reader, raw=raw)
     kept = tuple(entry for entry in files if (entry.key, entry.etag) in stays)
     return CleanPlan(stream=stream, files=files, before=before, kept=kept)

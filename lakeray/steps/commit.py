@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
-from lakeray.values.column_types import ColumnType, parse_type, same_type
+from lakeray.values.column_types import parse_type
 from lakeray.values.errors import CatalogError, ContractError, LeaseLostError
 from lakeray.values.model import (
     Accepted,
     Batch,
+    Cast,
     Column,
     CommitOutcome,
     CommitRequest,
+    Contract,
     ContractIs,
     Cursor,
     CursorIs,
@@ -25,10 +27,12 @@ from lakeray.values.model import (
     Rejected,
     RejectReason,
     Requirement,
+    SourceFile,
     Unknown,
     Verdict,
 )
 from lakeray.values.names import folded
+from lakeray.values.type_growth import grows, joined, registrable
 
 
 class Commits(Protocol):
@@ -59,6 +63,7 @@ def prepare(
     """State what is to be committed and what must hold for it (P8).
 
     Args:
+        verdicts: as ``agree`` left them.
         landing: the landing table's columns and types, as they are before this commit.
         cursor_path: where the cursor will stand, if every accepted file lands.
 
@@ -72,7 +77,7 @@ def prepare(
                 todo="The contract says on_type_change: fail. Change the stream's fields, or quarantine such files "
                 "with contract.on_type_change=quarantine; nothing of this batch was taken in",
             )
-    accepted, clashing = _agree_on_new_columns(verdicts, landing)
+    accepted = tuple(item for item in verdicts if isinstance(item, Accepted))
     requirements: tuple[Requirement, ...] = (
         LeaseIs(token=token),
         CursorIs(path=cursor.path),
@@ -83,8 +88,8 @@ def prepare(
         commit_id=id,
         batch_id=batch.id,
         stream=batch.stream,
-        files=tuple(accepted),
-        rejected=tuple(item for item in verdicts if isinstance(item, Rejected)) + tuple(clashing),
+        files=accepted,
+        rejected=tuple(item for item in verdicts if isinstance(item, Rejected)),
         requirements=requirements,
         cursor_path=cursor_path if accepted else cursor.path,
     )
@@ -135,37 +140,87 @@ def refusal(request: CommitRequest, refused: Refused) -> CatalogError | LeaseLos
             assert_never(refused.requirement)
 
 
-def _agree_on_new_columns(
-    verdicts: Sequence[Verdict], landing: Mapping[str, str]
-) -> tuple[list[Accepted], list[Rejected]]:
-    """Two files may add the same column: the first one's type stands, for the table and for the files after it."""
-    have: dict[str, ColumnType] = {folded(name): parse_type(kind) for name, kind in landing.items()}
-    accepted: list[Accepted] = []
-    clashing: list[Rejected] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed:
+    """What the files of a batch make of the landing table together."""
+
+    verdicts: tuple[Verdict, ...]
+    """Of the files that fit it, each with what it adds; and the rejections."""
+    again: tuple[SourceFile, ...]
+    """Accepted for a landing table that is, or will be, another one: to be validated against ``columns``."""
+    columns: tuple[Column, ...]
+    """The landing table's, as they will be."""
+
+    def contract(self, terms: Contract) -> Contract:
+        """The contract to validate the others against."""
+        return replace(terms, columns=self.columns, declared=terms.declared or terms.columns)
+
+
+def agree(verdicts: Sequence[Verdict], landing: Mapping[str, str], *, columns: Sequence[Column] = ()) -> Agreed:
+    """Let the files of a batch agree on what they add to the landing table, whatever it was when they were validated.
+
+    Files that bring one new column, or one new field, get the type that holds all of theirs: INTEGER and BIGINT make
+    BIGINT. Where there is none the first file's stands, and where the table has rows, what files under it can be.
+
+    Args:
+        landing: the table's columns and types, as they are now.
+        columns: what was agreed on before, when some of the files were looked at again.
+    """
+    stands = {folded(name): Column(name=name, type=parse_type(kind)) for name, kind in landing.items()}
+    agreed = stands | {folded(column.name): column for column in columns}
+    for need in dict.fromkeys(need for item in verdicts if isinstance(item, Accepted) for need in item.needs):
+        own, known = agreed.get(folded(need.name)), stands.get(folded(need.name))
+        agreed[folded(need.name)] = need if own is None else _grown(own, need, known)
+    settled: list[Verdict] = []
+    again: list[SourceFile] = []
+    changed = agreed != stands
+    fits: dict[tuple[int, tuple[Cast, ...]], bool] = {}
     for item in verdicts:
-        if not isinstance(item, Accepted):
+        if isinstance(item, Rejected):
+            settled.append(item)
             continue
-        if not item.new_columns:
-            accepted.append(item)
-            continue
-        clash = next((c for c in item.new_columns if not _agrees(c, have)), None)
-        if clash is not None:
-            clashing.append(_clash(item, clash, have[folded(clash.name)]))
-            continue
-        fresh = tuple(column for column in item.new_columns if folded(column.name) not in have)
-        have.update({folded(column.name): column.type for column in fresh})
-        accepted.append(replace(item, new_columns=fresh))
-    return accepted, clashing
+        alike = (id(item.footer.columns), item.casts)
+        if alike not in fits:
+            fits[alike] = _fits(item, agreed)
+        if fits[alike]:
+            settled.append(_settled(item, agreed, stands) if changed or item.needs else item)
+        else:
+            again.append(item.file)
+    return Agreed(verdicts=tuple(settled), again=tuple(again), columns=tuple(agreed.values()))
 
 
-def _agrees(column: Column, have: Mapping[str, ColumnType]) -> bool:
-    stands = have.get(folded(column.name))
-    return stands is None or same_type(stands, column.type)
-
-
-def _clash(item: Accepted, column: Column, stands: ColumnType) -> Rejected:
+def unfit(file: SourceFile) -> Rejected:
+    """The verdict on a file that does not fit what the batch agreed on, looked at twice."""
     return Rejected(
-        file=item.file,
+        file=file,
         reason=RejectReason.TYPE_CHANGED,
-        detail=f"new column {column.name}: expected {stands}, as an earlier file added it, found {column.type}",
+        detail="expected types that can be held together with those of the other files of its batch, found others",
+    )
+
+
+def _grown(own: Column, need: Column, known: Column | None) -> Column:
+    """The column as it holds what is needed too; one that has rows stays what the files under it can be read as."""
+    both = joined(own.type, need.type)
+    if both is None or (known is not None and not grows(known.type, both)):
+        return own
+    return replace(own, type=both)
+
+
+def _fits(item: Accepted, agreed: Mapping[str, Column]) -> bool:
+    casts = {folded(cast.column): cast.wanted for cast in item.casts}
+    places = ((column, agreed.get(folded(column.name))) for column in item.footer.columns)
+    return all(
+        place is None or registrable(casts.get(folded(column.name), column.type), place.type)
+        for column, place in places
+    )
+
+
+def _settled(item: Accepted, agreed: Mapping[str, Column], stands: Mapping[str, Column]) -> Accepted:
+    """The file with what it adds to the landing table as it is now, in the table's own spelling."""
+    needs = [agreed[name] for column in item.footer.columns if (name := folded(column.name)) in agreed]
+    known = {name: stands[name].type for name in stands}
+    return replace(
+        item,
+        new_columns=tuple(need for need in needs if folded(need.name) not in known),
+        grown=tuple(need for need in needs if known.get(folded(need.name), need.type) != need.type),
     )

@@ -18,6 +18,7 @@ class StreamProgress:
         self.changed: set[str] = set()
         self.vanished: set[str] = set()
         """Keys of objects that are not what was taken in, whether they were forgotten since or not (P14)."""
+        self.left_out = self.reregistered = 0
 
     def add(self, *, files: int, size_bytes: int, rows: int, rejected: int) -> None:
         """Count one batch."""
@@ -59,6 +60,8 @@ class StreamProgress:
             changed=len(self.changed),
             vanished=len(self.vanished),
             replaced=self.replaced,
+            left_out=self.left_out,
+            reregistered=self.reregistered,
             cleaned=self.cleaned,
             kept=self.kept,
             seconds=seconds,

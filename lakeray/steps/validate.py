@@ -1,16 +1,19 @@
 """Validate: a footer against the landing contract, a verdict per file (P6). Pure.
 
-What DuckLake can register as it is was measured on DuckDB 1.5.5 (docs/adr/0005-registrable-types.md): the same type,
-a narrower integer, a timestamp of any unit with the same zone, structs by field name.
+What can be registered as it is, was measured on DuckDB 1.5.5 (docs/adr/0005-registrable-types.md): the same type, a
+narrower integer or decimal, a timestamp of any unit with the same zone, structs by field name. What else casts without
+loss is registered as a converted copy, each value checked. What the landing table lacks, at any depth, is added, left
+out or refused, as the contract says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
+from lakeray.values.casts import lossless
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, parse_type
 from lakeray.values.model import (
     Accepted,
     Cast,
@@ -26,125 +29,83 @@ from lakeray.values.model import (
     Verdict,
 )
 from lakeray.values.names import OWN_PREFIX, folded, is_own_name, twice
+from lakeray.values.type_growth import (
+    EPOCHS,
+    UTC_TIMESTAMP,
+    FieldPath,
+    grows,
+    joined,
+    merged,
+    registrable,
+    shown,
+    without_nulls,
+)
 
 EXTRACTED_AT = "_airbyte_extracted_at"
 EMITTED_AT = "_airbyte_emitted_at"
 _BEFORE_1_0 = (
     (Column(name="_airbyte_ab_id", type=Scalar("VARCHAR")), "_airbyte_raw_id"),
-    (Column(name=EMITTED_AT, type=Scalar("TIMESTAMP WITH TIME ZONE")), EXTRACTED_AT),
+    (Column(name=EMITTED_AT, type=Scalar(UTC_TIMESTAMP)), EXTRACTED_AT),
 )
 """Airbyte's columns before 1.0, and the names that they stand for (P12). Their place in landing is no matter of policy:
 the source does not know them."""
-
-_NARROWER: dict[str, tuple[str, ...]] = {
-    "BIGINT": ("INTEGER", "SMALLINT", "TINYINT", "UINTEGER", "USMALLINT", "UTINYINT"),
-    "INTEGER": ("SMALLINT", "TINYINT", "USMALLINT", "UTINYINT"),
-    "SMALLINT": ("TINYINT", "UTINYINT"),
-    "UBIGINT": ("UINTEGER", "USMALLINT", "UTINYINT"),
-    "UINTEGER": ("USMALLINT", "UTINYINT"),
-    "USMALLINT": ("UTINYINT",),
-}
-_UTC = "TIMESTAMP WITH TIME ZONE"
-_NAIVE_TIMESTAMPS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
-_TIMES_OF_DAY = {"TIME", "TIME WITH TIME ZONE"}
-"""Airbyte's TIME comes from its Java writer as a time in UTC."""
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-_EPOCHS = ("INTEGER", "BIGINT", "UINTEGER", "UBIGINT")
-
-
-def registrable(found: ColumnType, wanted: ColumnType) -> bool:
-    """Whether a file's column of type ``found`` can be registered under a landing column of type ``wanted``."""
-    match found, wanted:
-        case Scalar(), Scalar():
-            return found == wanted or found.name in _NARROWER.get(wanted.name, ())
-        case ListOf(), ListOf():
-            return registrable(found.item, wanted.item)
-        case MapOf(), MapOf():
-            return registrable(found.key, wanted.key) and registrable(found.value, wanted.value)
-        case Struct(), Struct():
-            have = {folded(name): kind for name, kind in found.fields}
-            shared = [(have[folded(name)], kind) for name, kind in wanted.fields if folded(name) in have]
-            return bool(shared) and all(registrable(left, right) for left, right in shared)
-        case _:
-            return False
 
 
 def convertible(found: ColumnType, wanted: ColumnType, *, column: str) -> bool:
     """Whether a converted copy can take the file's place without a loss.
 
     Airbyte releases wrote ``_airbyte_extracted_at`` as a whole number since 1970; a column without a value can have no
-    type; a timestamp without a zone is UTC (Airbyte's definition); an integer is a number, and so is a FLOAT, which
-    could be registered, but bounds would lie beside values: 0.1 as FLOAT is more than 0.1. The same inside of structs,
-    lists and maps. The conversion is checked value by value, and a value that does not fit rejects the file.
+    type. The conversion is checked value by value, and a value that does not fit rejects the file.
     """
-    match found, wanted:
-        case Scalar(name="NULL"), _:
-            return True
-        case Scalar(name=old), Scalar(name=new):
-            is_epoch = column in (EXTRACTED_AT, EMITTED_AT) and old in _EPOCHS and new == _UTC
-            return is_epoch or _convertible_scalar(old, new)
-        case ListOf(), ListOf():
-            return _either(found.item, wanted.item)
-        case MapOf(), MapOf():
-            return registrable(found.key, wanted.key) and _either(found.value, wanted.value)
-        case Struct(), Struct():
-            have = {folded(name): kind for name, kind in found.fields}
-            shared = [(have[folded(name)], kind) for name, kind in wanted.fields if folded(name) in have]
-            return bool(shared) and all(_either(left, right) for left, right in shared)
-        case _:
-            return False
+    if column in (EXTRACTED_AT, EMITTED_AT) and wanted == Scalar(UTC_TIMESTAMP):
+        return isinstance(found, Scalar) and (found.name in EPOCHS or lossless(found, wanted))
+    return lossless(found, wanted)
 
 
-def _either(found: ColumnType, wanted: ColumnType) -> bool:
-    return registrable(found, wanted) or convertible(found, wanted, column="")
+def effective(contract: Contract, landing: Mapping[str, str]) -> Contract:
+    """The contract with the columns and fields that earlier files added to the landing table.
 
-
-def _convertible_scalar(old: str, new: str) -> bool:
-    if new == _UTC:
-        return old in _NAIVE_TIMESTAMPS
-    if {old, new} == _TIMES_OF_DAY:
-        return True
-    return new == "DOUBLE" and old in (*_INTEGERS, "FLOAT")
-
-
-def unmapped_fields(found: ColumnType, wanted: ColumnType, *, path: str) -> tuple[str, ...]:
-    """Nested fields of the file that the landing column has no place for, as dotted paths."""
-    match found, wanted:
-        case ListOf(), ListOf():
-            return unmapped_fields(found.item, wanted.item, path=f"{path}[]")
-        case Struct(), Struct():
-            want = {folded(name): kind for name, kind in wanted.fields}
-            missing: list[str] = []
-            for name, kind in found.fields:
-                place = want.get(folded(name))
-                if place is None:
-                    missing.append(f"{path}.{name}")
-                else:
-                    missing.extend(unmapped_fields(kind, place, path=f"{path}.{name}"))
-            return tuple(missing)
-        case _:
-            return ()
+    Args:
+        landing: the table's columns and types.
+    """
+    have = {folded(name): (name, parse_type(kind)) for name, kind in landing.items()}
+    columns = []
+    for column in contract.columns:
+        _, kind = have.pop(folded(column.name), (column.name, column.type))
+        columns.append(replace(column, type=merged(kind, column.type)))
+    added = tuple(Column(name=name, type=kind) for name, kind in have.values())
+    return replace(contract, columns=(*columns, *added), declared=contract.declared or contract.columns)
 
 
 def verdict(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
     """Accept or reject one file. Only the first complaint is told; its detail holds no data value."""
     old = _old_names(footer, contract)
-    contract = replace(contract, columns=contract.columns + old)
+    contract = _with_old_names(contract, old)
     complaint = (
         _duplicate_columns(file, footer)
         or _reserved_columns(file, footer, contract)
         or _missing_columns(file, footer, contract)
-        or _changed_types(file, footer, contract)
-        or _new_columns_refused(file, footer, contract)
     )
     if complaint is not None:
         return complaint
+    fits = _fits(footer, contract)
+    complaint = _changed_types(file, fits, contract) or _new_columns_refused(file, fits, footer, contract)
+    if complaint is not None:
+        return complaint
+    adds = contract.on_new_column is OnNewColumn.ADD
+    new = _new_columns(footer, contract)
+    fresh = tuple((column.name,) for column in new) + tuple(path for fit in fits for path in fit.fresh)
     return Accepted(
         file=file,
         footer=footer,
-        new_columns=old + (_new_columns(footer, contract) if contract.on_new_column is OnNewColumn.ADD else ()),
-        casts=_casts(footer, contract),
-        ignored=_ignored(footer, contract),
+        new_columns=old + (new if adds else ()),
+        grown=tuple(Column(name=fit.wanted.name, type=fit.target) for fit in fits if fit.target != fit.wanted.type),
+        casts=tuple(
+            Cast(column=fit.found.name, found=fit.found.type, wanted=fit.target)
+            for fit in fits
+            if not registrable(fit.found.type, fit.target)
+        ),
+        left_out=() if adds else fresh,
     )
 
 
@@ -152,6 +113,104 @@ def _old_names(footer: Footer, contract: Contract) -> tuple[Column, ...]:
     """Airbyte's columns of before 1.0 that the file has and the landing table does not have yet."""
     have, want = _by_name(footer.columns), _by_name(contract.columns)
     return tuple(column for column, _ in _BEFORE_1_0 if column.name in have and column.name not in want)
+
+
+def _with_old_names(contract: Contract, old: tuple[Column, ...]) -> Contract:
+    """As if the config had them: their types do not follow the files."""
+    if not old:
+        return contract
+    return replace(contract, columns=contract.columns + old, declared=(contract.declared or contract.columns) + old)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fit:
+    """A column of the file beside its landing column."""
+
+    found: Column
+    wanted: Column
+    target: ColumnType
+    """What the landing column has to be for the file."""
+    fresh: tuple[FieldPath, ...]
+    """Nested fields that the landing column lacks."""
+
+    @property
+    def can(self) -> bool:
+        """Whether the file can be registered then, or a converted copy of it."""
+        return registrable(self.found.type, self.target) or convertible(
+            self.found.type, self.target, column=self.wanted.name
+        )
+
+
+def _fits(footer: Footer, contract: Contract) -> list[_Fit]:
+    have = _by_name(footer.columns)
+    declared = _by_name(contract.columns if contract.declared is None else contract.declared)
+    adds = contract.on_new_column is OnNewColumn.ADD
+    fits: list[_Fit] = []
+    for wanted in contract.columns:
+        found = have.get(folded(wanted.name))
+        if found is None:
+            continue
+        own = declared.get(folded(wanted.name))
+        fresh: list[FieldPath] = []
+        stated = None if own is None else own.type
+        target = _target(found.type, wanted.type, stated, adds=adds, path=(wanted.name,), fresh=fresh)
+        fits.append(_Fit(found=found, wanted=wanted, target=target, fresh=tuple(fresh)))
+    return fits
+
+
+def _target(
+    found: ColumnType,
+    wanted: ColumnType,
+    stated: ColumnType | None,
+    *,
+    adds: bool,
+    path: FieldPath,
+    fresh: list[FieldPath],
+) -> ColumnType:
+    """The type that ``wanted`` has to become for the file; ``fresh`` gets the paths of the fields that it lacks.
+
+    Args:
+        stated: what the stream's config says of it; None when only a file brought it, and it may still grow.
+    """
+    match found, wanted:
+        case ListOf(), ListOf():
+            item = stated.item if isinstance(stated, ListOf) else None
+            return ListOf(_target(found.item, wanted.item, item, adds=adds, path=(*path, "element"), fresh=fresh))
+        case MapOf(), MapOf():
+            own = stated if isinstance(stated, MapOf) else None
+            key, value = (None, None) if own is None else (own.key, own.value)
+            return MapOf(
+                _target(found.key, wanted.key, key, adds=adds, path=(*path, "key"), fresh=fresh),
+                _target(found.value, wanted.value, value, adds=adds, path=(*path, "value"), fresh=fresh),
+            )
+        case Struct(), Struct():
+            return _target_struct(found, wanted, stated, adds=adds, path=path, fresh=fresh)
+        case Scalar(), Scalar() if stated is None and adds:
+            both = joined(wanted, found)
+            return wanted if both is None or not grows(wanted, both) else both
+        case _:
+            return wanted
+
+
+def _target_struct(
+    found: Struct, wanted: Struct, stated: ColumnType | None, *, adds: bool, path: FieldPath, fresh: list[FieldPath]
+) -> Struct:
+    theirs = {folded(name): (name, kind) for name, kind in found.fields}
+    parts = {folded(name): kind for name, kind in stated.fields} if isinstance(stated, Struct) else {}
+    fields: list[tuple[str, ColumnType]] = []
+    for name, kind in wanted.fields:
+        _, part = theirs.pop(folded(name), (name, None))
+        if part is None:
+            fields.append((name, kind))
+        else:
+            own = parts.get(folded(name))
+            fields.append((name, _target(part, kind, own, adds=adds, path=(*path, name), fresh=fresh)))
+    for name, kind in theirs.values():
+        new = without_nulls(kind)
+        if new is not None:
+            fresh.append((*path, name))
+            fields += [(name, new)] if adds else []
+    return Struct(tuple(fields))
 
 
 def _by_name(columns: Sequence[Column]) -> dict[str, Column]:
@@ -221,48 +280,28 @@ def _missing_columns(file: SourceFile, footer: Footer, contract: Contract) -> Re
     )
 
 
-def _changed_types(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
-    have = _by_name(footer.columns)
-    for wanted in contract.columns:
-        found = have.get(folded(wanted.name))
-        if found is None or registrable(found.type, wanted.type):
-            continue
-        if convertible(found.type, wanted.type, column=wanted.name):
-            continue
-        return Rejected(
-            file=file,
-            reason=RejectReason.TYPE_CHANGED,
-            detail=f"column {wanted.name}: expected {wanted.type}, found {found.type}",
-            fatal=contract.on_type_change is OnTypeChange.FAIL,
-        )
-    return None
+def _changed_types(file: SourceFile, fits: Sequence[_Fit], contract: Contract) -> Rejected | None:
+    changed = next((fit for fit in fits if not fit.can), None)
+    if changed is None:
+        return None
+    return Rejected(
+        file=file,
+        reason=RejectReason.TYPE_CHANGED,
+        detail=f"column {changed.wanted.name}: expected {changed.wanted.type}, found {changed.found.type}",
+        fatal=contract.on_type_change is OnTypeChange.FAIL,
+    )
 
 
 def _new_columns(footer: Footer, contract: Contract) -> tuple[Column, ...]:
     want = _by_name(contract.columns)
-    return tuple(
-        column for column in footer.columns if folded(column.name) not in want and not _has_null_type(column.type)
-    )
+    new = ((column, without_nulls(column.type)) for column in footer.columns if folded(column.name) not in want)
+    return tuple(replace(column, type=kind) for column, kind in new if kind is not None)
 
 
-def _has_null_type(kind: ColumnType) -> bool:
-    match kind:
-        case Scalar(name=name):
-            return name == "NULL"
-        case ListOf(item=item):
-            return _has_null_type(item)
-        case MapOf(key=key, value=value):
-            return _has_null_type(key) or _has_null_type(value)
-        case Struct(fields=parts):
-            return any(_has_null_type(part) for _, part in parts)
-        case _:
-            assert_never(kind)
-
-
-def _new_columns_refused(file: SourceFile, footer: Footer, contract: Contract) -> Rejected | None:
+def _new_columns_refused(file: SourceFile, fits: Sequence[_Fit], footer: Footer, contract: Contract) -> Rejected | None:
     if contract.on_new_column is not OnNewColumn.QUARANTINE:
         return None
-    new = [column.name for column in _new_columns(footer, contract)] + list(_nested_ignored(footer, contract))
+    new = [column.name for column in _new_columns(footer, contract)] + [shown(p) for fit in fits for p in fit.fresh]
     if not new:
         return None
     return Rejected(
@@ -270,33 +309,6 @@ def _new_columns_refused(file: SourceFile, footer: Footer, contract: Contract) -
         reason=RejectReason.NEW_COLUMN,
         detail=f"expected only the contract's columns, found also {', '.join(new)} (on_new_column: quarantine)",
     )
-
-
-def _casts(footer: Footer, contract: Contract) -> tuple[Cast, ...]:
-    have = _by_name(footer.columns)
-    pairs = ((wanted, have.get(folded(wanted.name))) for wanted in contract.columns)
-    return tuple(
-        Cast(column=found.name, found=found.type, wanted=wanted.type)
-        for wanted, found in pairs
-        if found is not None and not registrable(found.type, wanted.type)
-    )
-
-
-def _nested_ignored(footer: Footer, contract: Contract) -> tuple[str, ...]:
-    want = _by_name(contract.columns)
-    paths: list[str] = []
-    for column in footer.columns:
-        place = want.get(folded(column.name))
-        if place is not None:
-            paths.extend(unmapped_fields(column.type, place.type, path=column.name))
-    return tuple(paths)
-
-
-def _ignored(footer: Footer, contract: Contract) -> tuple[str, ...]:
-    nested = _nested_ignored(footer, contract)
-    if contract.on_new_column is OnNewColumn.IGNORE:
-        return tuple(column.name for column in _new_columns(footer, contract)) + nested
-    return nested
 
 
 def _some(columns: Sequence[Column]) -> str:

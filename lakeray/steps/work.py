@@ -28,6 +28,8 @@ class Work(StrEnum):
     """A file does not fit the memory budget, and the policy is to refuse it (P5)."""
     CLAIM = "claim"
     """Objects are to be deleted one day, and the stream's prefix lacks the lake's claim (P13)."""
+    REREGISTER = "reregister"
+    """Registered files hold values that the contract has a place for now, or a run was cut off from it (P13, P15)."""
     CLEAN = "clean"
     """Rows behind the retention are merged and may leave the landing table (P13)."""
 
@@ -72,6 +74,7 @@ def work_of(
         Work.TAKE_IN: bool(planned.batches),
         Work.REFUSE: bool(planned.oversize) and not planned.batches,
         Work.CLAIM: not standing.is_claimed,
+        Work.REREGISTER: bool(planned.reregister or planned.unfinished),
         Work.CLEAN: standing.oldest_merged_day is not None
         and standing.clean_before is not None
         and standing.oldest_merged_day < standing.clean_before,

@@ -146,25 +146,6 @@ def same_type(left: ColumnType, right: ColumnType) -> bool:
             return False
 
 
-def keeps_fields(old: ColumnType, new: ColumnType) -> bool:
-    """Whether ``new`` has every nested field of ``old``; scalars are not compared.
-
-    DuckLake drops the fields that are missing without a word when a column's type is set.
-    """
-    match old, new:
-        case ListOf(), ListOf():
-            return keeps_fields(old.item, new.item)
-        case MapOf(), MapOf():
-            return keeps_fields(old.key, new.key) and keeps_fields(old.value, new.value)
-        case Struct(), Struct():
-            have = {folded(name): kind for name, kind in new.fields}
-            return all(folded(name) in have and keeps_fields(kind, have[folded(name)]) for name, kind in old.fields)
-        case Scalar(), Scalar():
-            return True
-        case _:
-            return False
-
-
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
     at = 0
     while at < len(text.rstrip()):

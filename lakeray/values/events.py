@@ -64,6 +64,35 @@ class FileRejected(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FieldsLeftOut(Event):
+    """Files of a batch have columns or fields that ``on_new_column: ignore`` leaves in the raw objects."""
+
+    stream: str
+    files: int
+    fields: str
+    """Their names, with commas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesReregistered(Event):
+    """Files were registered anew: the contract has a place now for fields that were left out of them."""
+
+    stream: str
+    files: int
+    refused: int
+    """Files that cannot be registered with these fields; they stay as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRebuilt(Event):
+    """A processed table was made anew by another key, cursor or type."""
+
+    stream: str
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LandingChanged(Event):
     """A landing table was created or got a column."""
 

@@ -37,6 +37,10 @@ class FaultPoint(StrEnum):
     """Clean-up: DuckLake snapshots are expired, storage has lost nothing."""
     AFTER_ORIGINALS = "after_originals"
     """Clean-up: the originals of converted copies are deleted, DuckLake's clean-up has not run."""
+    AFTER_FORGET = "after_forget"
+    """Files left landing to be registered anew, and are not yet. Only where a contract changed."""
+    AFTER_REBUILD = "after_rebuild"
+    """``rebuild``: the processed table is made anew, landing is as it was."""
 
 
 Fault = Callable[[FaultPoint], None]

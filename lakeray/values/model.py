@@ -14,6 +14,7 @@ from typing import assert_never
 
 from lakeray.values.column_types import ColumnType
 from lakeray.values.memory import DEFAULT, Factor
+from lakeray.values.type_growth import FieldPath
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,6 +119,10 @@ class Contract:
 
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
+    newest_first: tuple[str, ...] = ()
+    """The cursor, and what stands in for it: the first that is not null says how new a record is."""
+    declared: tuple[Column, ...] | None = None
+    """The columns as the stream's config has them; None when ``columns`` are. What a file brought may still grow."""
     on_new_column: OnNewColumn = OnNewColumn.ADD
     on_type_change: OnTypeChange = OnTypeChange.QUARANTINE
     on_missing_column: OnMissingColumn = OnMissingColumn.NULL
@@ -251,6 +256,10 @@ class Plan:
     """The day from which the listing is complete (inclusive); None for all days."""
     postponed: int = 0
     """New files that are left for the next feed: there are more batches than may be planned now."""
+    reregister: tuple[Batch, ...] = ()
+    """Registered files whose left-out fields have a place now: they are registered anew, and their values come in."""
+    unfinished: tuple[str, ...] = ()
+    """Keys of files that a run was cut off from taking out of landing, to register them anew: live in the ledger."""
     factor: Factor = DEFAULT
     """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
 
@@ -307,14 +316,21 @@ class Accepted:
     footer: Footer
     new_columns: tuple[Column, ...] = ()
     """Columns to add to the landing table before the file is registered."""
+    grown: tuple[Column, ...] = ()
+    """Columns of the landing table, with the type that they need for this file: more fields, or a wider number."""
     casts: tuple[Cast, ...] = ()
     """Not empty: a converted copy is registered in the file's place."""
-    ignored: tuple[str, ...] = ()
-    """Columns and nested fields of the file that the landing table has no place for; they stay in the raw object."""
+    left_out: tuple[FieldPath, ...] = ()
+    """Columns and nested fields that hold values and that ``on_new_column: ignore`` leaves in the raw object."""
     registered_path: str | None = None
     """Set when a converted copy was written: the path that is registered instead of the raw object's."""
     facts: object | None = field(default=None, compare=False, repr=False)
     """What the catalog will store of the file, if the validation worked it out; only the committer looks into it."""
+
+    @property
+    def needs(self) -> tuple[Column, ...]:
+        """What the landing table must have for the file, beside what the contract says."""
+        return self.new_columns + self.grown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -548,6 +564,10 @@ class Removal(StrEnum):
     """``doctor repair=…`` was told to."""
     REPLACED = "replaced"
     """It was of an older generation, whose objects Airbyte deletes when a newer one is whole (P16)."""
+    REREGISTER = "reregister"
+    """To be registered anew: the contract has a place now for fields that were left out (ADR 0025)."""
+    REBUILD = "rebuild"
+    """To be registered anew: a column of the landing table gets another type (ADR 0025)."""
 
     @property
     def key_may_return(self) -> bool:
@@ -559,6 +579,8 @@ class Removal(StrEnum):
             case Removal.RETENTION | Removal.KEPT:
                 return False
             case Removal.VANISHED | Removal.CHANGED | Removal.CORRUPT | Removal.REPAIR | Removal.REPLACED:
+                return True
+            case Removal.REREGISTER | Removal.REBUILD:
                 return True
             case _:
                 assert_never(self)
@@ -630,6 +652,77 @@ class QuarantineEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A live file with values that the landing table had no place for when it was registered."""
+
+    key: str
+    etag: str
+    fields: tuple[FieldPath, ...]
+    refused: str | None = None
+    """Why the file cannot be registered with these fields; it is not tried again then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedBy:
+    """What the rows of a stream's processed table were compared by."""
+
+    primary_key: tuple[str, ...]
+    newest_first: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuild:
+    """What has to become of a stream's tables, because its config says something else than they hold."""
+
+    stream: StreamName
+    key: tuple[str, ...]
+    """The key that the processed table is to have."""
+    newest_first: tuple[str, ...]
+    noted: MergedBy | None = None
+    """What the processed table is merged by; None when nobody noted it, or there is no table."""
+    processed: tuple[Cast, ...] = ()
+    """Columns of the processed table that get another type."""
+    landing: tuple[Cast, ...] = ()
+    """Columns of the landing table that get another type: its files are registered anew."""
+    has_processed: bool = True
+    """Whether there is a processed table."""
+
+    @property
+    def orders_anew(self) -> bool:
+        """Whether rows meet, or are compared, in another way: then landing's rows are looked at again."""
+        return self.noted is not None and (self.noted.primary_key, self.noted.newest_first) != (
+            self.key,
+            self.newest_first,
+        )
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything has to be made anew."""
+        return self.orders_anew or bool(self.processed or self.landing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildCounts:
+    """What a rebuild would do to the rows that are there."""
+
+    rows: int
+    """Of the processed table, its tombstones included."""
+    merging: int
+    """Rows of the processed table that meet a newer one under the new key, and go."""
+    added: int
+    """Rows of landing with a key that the processed table does not have yet."""
+    without_key: int
+    """Rows without a value in the new key, and tombstones without its columns: they would be lost."""
+    failing: tuple[tuple[str, int], ...]
+    """By column, rows whose value does not fit the new type: the value would be lost."""
+
+    @property
+    def lost(self) -> int:
+        """Rows and values that would be lost."""
+        return self.without_key + sum(rows for _, rows in self.failing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CleanPlan:
     """What clean-up would take out of one landing table (P13)."""
 
@@ -693,6 +786,10 @@ class StreamReport:
     """Objects that are gone: those that are still registered, and those that this feed forgot (P14)."""
     replaced: int = 0
     """Rows that left the processed table because a newer generation does not have their keys (P16)."""
+    left_out: int = 0
+    """Files of which the contract's policy left columns or fields out."""
+    reregistered: int = 0
+    """Files that were registered anew for fields that were left out before."""
     cleaned: int = 0
     """Files whose rows left the landing table."""
     kept: int = 0

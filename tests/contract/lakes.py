@@ -143,13 +143,15 @@ class Lake:
         """What a feed would state for these files."""
         given = self.verdicts(*keys) if verdicts is None else verdicts
         cursor = self.reader.cursor(STREAM)
+        landing = self.reader.landing_columns(STREAM) or {}
+        given = commit.agree(given, landing).verdicts
         return commit.prepare(
             self.batch(*keys),
             given,
             id=f"commit-{next(self._ids)}",
             cursor=cursor,
             cursor_path=next_path(cursor, [item.file.key for item in given if isinstance(item, Accepted)]),
-            landing=self.reader.landing_columns(STREAM) or {},
+            landing=landing,
             token=self.committer.token,
         )
 
@@ -315,19 +317,20 @@ class OnDisk(Lake):
 
     def landing(self) -> list[tuple[Any, ...]]:
         """See ``Lake``."""
-        return self._query(f"SELECT pk, value FROM lakehouse.staging.{STREAM.landing_table} ORDER BY ALL")
+        return self.query(f"SELECT pk, value FROM lakehouse.staging.{STREAM.landing_table} ORDER BY ALL")
 
     def processed(self) -> dict[int, tuple[Any, ...]]:
         """See ``Lake``."""
-        rows = self._query(f'SELECT pk, "cursor", value FROM lakehouse.main.{STREAM.processed_table}')
+        rows = self.query(f'SELECT pk, "cursor", value FROM lakehouse.main.{STREAM.processed_table}')
         assert len({row[0] for row in rows}) == len(rows)
         return {pk: (cursor, value) for pk, cursor, value in rows}
 
     def head(self) -> int:
         """See ``Lake``."""
-        return int(self._query("SELECT max(snapshot_id) FROM lakehouse.snapshots()")[0][0])
+        return int(self.query("SELECT max(snapshot_id) FROM lakehouse.snapshots()")[0][0])
 
-    def _query(self, statement: str) -> list[tuple[Any, ...]]:
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement; an absent table has none."""
         return self.transformer.query(statement)
 
 
@@ -406,6 +409,38 @@ class SqlTransformer:
             self.query("ROLLBACK")
             raise
         return BuildResult(models=(STREAM.processed_table,), rows_affected=0, seconds=0.0)
+
+    def run_rebuild(
+        self, stream: StreamName, *, key: Sequence[str], plan: Mapping[str, Any], token: int
+    ) -> BuildResult:
+        """See ``committer.Transformer``."""
+        landing, table = f"lakehouse.staging.{stream.landing_table}", f"lakehouse.main.{stream.processed_table}"
+        source, name, noted, newest_first = plan["note"]
+        until = "false" if plan["to"] is None else f"snapshot_id <= {plan['to']}"
+        columns = '_airbyte_raw_id, _airbyte_extracted_at, pk, "cursor", value'
+        own = ", ".join(plan["there"].get(each.strip('"'), each) + f" AS {each}" for each in columns.split(", "))
+        theirs = ", ".join(plan["landing"].get(each.strip('"'), each) + f" AS {each}" for each in columns.split(", "))
+        keys = ", ".join(f'"{each}"' for each in key)
+        rank = '"cursor" DESC NULLS LAST, _airbyte_extracted_at DESC, _airbyte_raw_id DESC, own DESC'
+        self.query("BEGIN")
+        try:
+            _require_one(self.query(f"UPDATE lakehouse.meta.committer SET commits = commits + 1 WHERE token = {token}"))
+            self.query(
+                f"CREATE OR REPLACE TABLE {table} AS SELECT {columns} FROM (SELECT {own}, true AS own FROM {table} "
+                f"UNION ALL SELECT {theirs}, false FROM {landing} WHERE {until}) "
+                f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {rank}) = 1"
+            )
+            self.query(f"DELETE FROM lakehouse.meta.merged_by WHERE source = '{source}' AND stream = '{name}'")
+            self.query(
+                "INSERT INTO lakehouse.meta.merged_by "
+                f"VALUES ('{source}', '{name}', '{noted}', '{newest_first}', now())"
+            )
+            self.query("DELETE FROM lakehouse.meta.enriched_marks WHERE model = '*'")
+            self.query("COMMIT")
+        except BaseException:
+            self.query("ROLLBACK")
+            raise
+        return BuildResult(models=(stream.processed_table,), rows_affected=0, seconds=0.0)
 
     def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
         """See ``committer.Transformer``."""

@@ -20,9 +20,11 @@ from lakeray.values.model import (
     LeaseIs,
     LedgerEntry,
     Merged,
+    MergedBy,
     MergeEnd,
     Peak,
     PendingTransform,
+    Rebuild,
     Refused,
     Rejected,
     RejectReason,
@@ -46,6 +48,12 @@ PEAK = Peak(
     fixed_bytes=1,
     limit_bytes=1,
     end=MergeEnd.MERGED,
+)
+BY_VALUE = Rebuild(
+    stream=STREAM,
+    key=("pk", "value"),
+    newest_first=CONTRACT.newest_first,
+    noted=MergedBy(primary_key=CONTRACT.primary_key, newest_first=CONTRACT.newest_first),
 )
 READS = {"token", "read_back", "unreadable"}
 """What the port has besides its writes."""
@@ -80,6 +88,11 @@ WRITES: Mapping[str, Callable[[Any, Prepared], object]] = {
     "expire": lambda committer, _: committer.expire(older_than=EVER),
     "note_existing": lambda committer, _: committer.note_existing(OTHER, {"shop/refunds/kept.parquet": "etag"}),
     "enrich": lambda committer, _: committer.enrich(),
+    "reregister": lambda committer, at: committer.reregister(
+        STREAM, at.merged, reason=Removal.REREGISTER, replaces=True
+    ),
+    "refuse_left_out": lambda committer, _: committer.refuse_left_out(STREAM, {MERGED: "no place for it"}),
+    "rebuild": lambda committer, at: committer.rebuild(BY_VALUE, merged_through=at.pending.from_snapshot - 1),
     "set_quarantine": lambda committer, _: committer.set_quarantine([BAD], status="ignored"),
 }
 

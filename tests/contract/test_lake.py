@@ -16,19 +16,23 @@ from lakeray.feed import Days, StreamFeed
 from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
 from lakeray.steps.clean import RawRules
-from lakeray.values.column_types import parse_type
+from lakeray.values.column_types import parse_type, same_type
 from lakeray.values.errors import ContractError, DamageError, TransformError
 from lakeray.values.faults import FaultPoint
 from lakeray.values.model import (
     Column,
     CommitRequest,
+    Contract,
     ContractIs,
     CursorIs,
     Landed,
     LeaseIs,
     LedgerLacks,
+    MergedBy,
     ObjectPolicy,
+    OnNewColumn,
     RawPolicy,
+    Rebuild,
     Refused,
     Rejected,
     RejectReason,
@@ -119,13 +123,187 @@ def test_a_landing_table_gets_missing_columns_and_keeps_others(ready: Lake) -> N
     assert list(ready.reader.landing_columns(STREAM) or {}) == [*COLUMNS, "Extra"]
 
 
-def test_a_landing_column_is_never_narrowed_or_changed(ready: Lake) -> None:
+def changed(kind: str) -> Contract:
+    columns = tuple(replace(c, type=parse_type(kind)) if c.name == "pk" else c for c in CONTRACT.columns)
+    return replace(CONTRACT, columns=columns)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_landing_column_with_rows_is_never_narrowed_or_changed(ready: Lake, merged: bool) -> None:
+    ready.put(A, row(1, "a"))
+    ready.take_in(A)
+    if merged:  # and then its rows are in the processed table alone
+        ready.merge()
+        ready.committer.remove(
+            STREAM, ready.reader.registered(STREAM, first=date.min, last=date.max), reason=Removal.RETENTION
+        )
     before = ready.state()
-    for kind in ("INTEGER", "VARCHAR"):
-        columns = tuple(replace(c, type=parse_type(kind)) if c.name == "pk" else c for c in CONTRACT.columns)
-        with pytest.raises(ContractError):
-            ready.committer.ensure_landing(STREAM, replace(CONTRACT, columns=columns))
+    for kind in ("INTEGER", "VARCHAR", "DOUBLE"):
+        with pytest.raises(ContractError, match="lakeray rebuild"):
+            ready.committer.ensure_landing(STREAM, changed(kind))
     assert ready.state() == before
+
+
+def test_a_landing_column_without_rows_becomes_what_the_config_says(ready: Lake) -> None:
+    for kind in ("INTEGER", "VARCHAR", "BIGINT"):
+        (change,) = ready.committer.ensure_landing(STREAM, changed(kind))
+        assert change.endswith(f"pk to {kind}")
+        assert (ready.reader.landing_columns(STREAM) or {})["pk"] == kind
+        assert list(ready.committer.ensure_landing(STREAM, changed(kind))) == []
+    ready.put(A, row(1, "a"))
+    ready.take_in(A)
+    ready.merge()
+    assert ready.processed() == {1: (0, "a")}
+
+
+def test_fields_that_files_added_stay_whatever_the_config_says(ready: Lake) -> None:
+    ready.put(A, row(1) | {"s": {"a": 1, "b": "x"}}, columns=COLUMNS | {"s": "STRUCT(a BIGINT, b VARCHAR)"})
+    ready.take_in(A)
+    narrower = Column(name="s", type=parse_type("STRUCT(c VARCHAR, a BIGINT)"))
+    ready.committer.ensure_landing(STREAM, replace(CONTRACT, columns=(*CONTRACT.columns, narrower)))
+    kind = (ready.reader.landing_columns(STREAM) or {})["s"]
+    assert same_type(parse_type(kind), parse_type("STRUCT(a BIGINT, b VARCHAR, c VARCHAR)"))
+
+
+def test_the_key_is_noted_and_stays_while_rows_are_merged_by_it(ready: Lake) -> None:
+    other = replace(CONTRACT, primary_key=("pk", "value"), newest_first=("cursor",))
+    assert ready.reader.contract_notes(STREAM).merged_by == MergedBy(primary_key=("pk",), newest_first=())
+    ready.committer.ensure_landing(STREAM, other)
+    assert ready.reader.contract_notes(STREAM).merged_by == MergedBy(
+        primary_key=("pk", "value"), newest_first=("cursor",)
+    )
+    ready.committer.ensure_landing(STREAM, CONTRACT)
+    ready.put(A, row(1, "a"))
+    ready.take_in(A)
+    ready.merge()
+    before = ready.state()
+    for wrong in (other, replace(CONTRACT, newest_first=("cursor",))):
+        with pytest.raises(ContractError, match=f"lakeray rebuild .stream={STREAM}"):
+            ready.committer.ensure_landing(STREAM, wrong)
+    assert ready.state() == before
+
+
+# ---- what files bring ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_files_of_one_batch_bring_a_column_in_two_letter_cases_and_widths(ready: Lake, turned: bool) -> None:
+    files = [("Foo", "INTEGER", 7, A), ("foo", "BIGINT", 2**40, B)]
+    for name, kind, value, key in files:
+        ready.put(key, row(value % 97) | {name: value}, columns=COLUMNS | {name: kind})
+    keys = [key for *_, key in files]
+    landed = ready.take_in(*(keys[::-1] if turned else keys))
+    assert landed.registered_by in ("", "catalog writer") or isinstance(ready, OnDisk)
+    columns = ready.reader.landing_columns(STREAM) or {}
+    assert [(name, columns[name]) for name in columns if name not in COLUMNS] == [
+        ("foo" if turned else "Foo", "BIGINT")
+    ]
+    if isinstance(ready, OnDisk):
+        assert ready.query(f"SELECT foo FROM lakehouse.staging.{STREAM.landing_table} ORDER BY 1") == [(7,), (2**40,)]
+        found = ready.query(f"SELECT pk FROM lakehouse.staging.{STREAM.landing_table} WHERE Foo > 2000000000")
+        assert found == [(2**40 % 97,)]
+
+
+NESTED = {
+    "s": ("STRUCT(a BIGINT)", {"a": 1}, "STRUCT(a BIGINT, b VARCHAR)", {"a": 2, "b": "x"}, "s.b = 'x'"),
+    "list": ("STRUCT(a BIGINT)[]", [{"a": 1}], "STRUCT(a BIGINT, b VARCHAR)[]", [{"a": 2, "b": "x"}], "s[1].b = 'x'"),
+    "lists": (
+        "STRUCT(a BIGINT)[][]",
+        [[{"a": 1}]],
+        "STRUCT(a BIGINT, b STRUCT(c VARCHAR[]))[][]",
+        [[{"a": 2, "b": {"c": ["x"]}}]],
+        "s[1][1].b.c[1] = 'x'",
+    ),
+    "map": (
+        "MAP(VARCHAR, STRUCT(a BIGINT))",
+        [("k", {"a": 1})],
+        "MAP(VARCHAR, STRUCT(a BIGINT, b VARCHAR))",
+        [("k", {"a": 2, "b": "x"})],
+        "s['k'].b = 'x'",
+    ),
+    "deep": (
+        "STRUCT(a STRUCT(b STRUCT(c BIGINT)))",
+        {"a": {"b": {"c": 1}}},
+        'STRUCT(a STRUCT(b STRUCT(c BIGINT, "d.e" VARCHAR), "it\'s" BIGINT))',
+        {"a": {"b": {"c": 2, "d.e": "x"}, "it's": 5}},
+        "s.a.b.\"d.e\" = 'x'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two"])
+def test_a_nested_field_that_a_file_brings_is_added(ready: Lake, case: str, together: bool) -> None:
+    old, first, new, second, condition = NESTED[case]
+    ready.put(A, row(1) | {"s": first}, columns=COLUMNS | {"s": old})
+    ready.put(B, row(2) | {"s": second}, columns=COLUMNS | {"s": new})
+    batches = [[A, B]] if together else [[A], [B]]
+    for keys in batches:
+        ready.take_in(*keys)
+    assert same_type(parse_type((ready.reader.landing_columns(STREAM) or {})["s"]), parse_type(new))
+    if isinstance(ready, OnDisk):
+        found = ready.query(f"SELECT pk FROM lakehouse.staging.{STREAM.landing_table} WHERE {condition}")
+        assert found == [(2,)]
+        assert ready.query(f"SELECT count(s) FROM lakehouse.staging.{STREAM.landing_table}") == [(2,)]
+
+
+def test_fields_that_are_left_out_are_noted_with_the_commit_and_go_with_the_file(lake: Lake) -> None:
+    terms = replace(CONTRACT, on_new_column=OnNewColumn.IGNORE)
+    lake.rules = replace(lake.rules, contract=terms)
+    lake.committer.ensure_landing(STREAM, terms)
+    for key, number in ((A, 1), (B, 2), (C, 3)):
+        lake.put(key, row(number) | {"more": "x"}, columns=COLUMNS | {"more": "VARCHAR"})
+    lake.take_in(A, B, C)
+    assert lake.reader.contract_notes(STREAM).left_out == {(("more",),): 3}
+    files = lake.reader.left_out_files(STREAM)
+    assert [(item.key, item.fields, item.refused) for item in files] == [(key, (("more",),), None) for key in (A, B, C)]
+    assert [item.etag for item in files] == [lake.store.head(key).etag for key in (A, B, C)]  # type: ignore[union-attr]
+    lake.committer.refuse_left_out(STREAM, {A: "no place"})
+    assert lake.reader.contract_notes(STREAM).left_out == {(("more",),): 2}
+    assert [item.refused for item in lake.reader.left_out_files(STREAM)] == ["no place", None, None]
+    lake.merge()
+    entries = lake.reader.registered(STREAM, first=date.min, last=date.max)
+    lake.committer.remove(STREAM, [entry for entry in entries if entry.key == A], reason=Removal.RETENTION)
+    gone = [entry for entry in entries if entry.key == B]
+    lake.committer.forget(STREAM, paths=[gone[0].registered_path], entries=gone, reason=Removal.CHANGED)
+    assert [item.key for item in lake.reader.left_out_files(STREAM)] == [C]
+
+
+def test_files_leave_landing_to_be_registered_anew(ready: Lake) -> None:
+    for key, number in ((A, 1), (B, 2)):
+        ready.put(key, row(number, "x"))
+    ready.take_in(A, B)
+    ready.merge()
+    entries = [e for e in ready.reader.registered(STREAM, first=date.min, last=date.max) if e.key == A]
+    assert ready.committer.reregister(STREAM, entries, reason=Removal.REREGISTER, replaces=True) == 1
+    assert ready.landing() == [(2, "x")]
+    assert [(entry.key, entry.status) for entry in ready.reader.quarantined(STREAM)] == [(A, "retry")]
+    assert ready.feed().files == 1
+    assert ready.landing() == [(1, "x"), (2, "x")]
+    assert list(ready.reader.quarantined(STREAM)) == []
+    assert [entry.removed_because for entry in ready.reader.history(A)] == ["reregister", None]
+
+
+def test_a_table_is_rebuilt_by_another_key_from_its_rows_and_landing_s(ready: Lake) -> None:
+    ready.put(A, row(1, "a", cursor=1), row(2, "b", cursor=1))
+    ready.put(B, row(1, "c", cursor=2))
+    ready.take_in(A, B)
+    ready.merge()
+    assert ready.processed() == {1: (2, "c"), 2: (1, "b")}
+    noted = ready.reader.contract_notes(STREAM).merged_by
+    change = Rebuild(stream=STREAM, key=("pk", "value"), newest_first=(), noted=noted)
+    assert change.orders_anew and change.is_needed
+    mark = ready.reader.cursor(STREAM).transformed_snapshot
+    ready.committer.enrich()
+    assert not ready.reader.enriched_is_stale()
+    ready.committer.rebuild(change, merged_through=mark)
+    assert ready.reader.contract_notes(STREAM).merged_by == MergedBy(primary_key=("pk", "value"), newest_first=())
+    assert ready.reader.enriched_is_stale()
+    back = Rebuild(stream=STREAM, key=("pk",), newest_first=(), noted=ready.reader.contract_notes(STREAM).merged_by)
+    counts = ready.reader.rebuild_counts(back, merged_through=mark)  # type: ignore[attr-defined]
+    assert (counts.rows, counts.merging, counts.lost) == (3, 1, 0)
+    ready.committer.rebuild(back, merged_through=mark)
+    assert ready.processed() == {1: (2, "c"), 2: (1, "b")}
 
 
 # ---- a commit ------------------------------------------------------------------------------------------------------

@@ -89,13 +89,15 @@ class WrittenLake:
         verdicts = self.validator.validate(batch, contract)
         cursor = self.reader.cursor(stream)
         taken = [item.file.key for item in verdicts if isinstance(item, Accepted)]
+        landing = self.reader.landing_columns(stream) or {}
+        verdicts = commit.agree(verdicts, landing).verdicts
         return commit.prepare(
             batch,
             verdicts,
             id=f"commit-{next(self._ids)}",
             cursor=cursor,
             cursor_path=max(taken, default=None),
-            landing=self.reader.landing_columns(stream) or {},
+            landing=landing,
             token=self.committer.token,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,20 @@ def test_a_file_that_ends_the_process_that_reads_it_is_a_verdict(monkeypatch: py
         monkeypatch.setattr(apart_module, "_PATIENCE_S", patience_s)
         assert apart.ask({"source": "x"}, size_bytes=0)["reason"] == "breaks_reader"
     apart.close()
+
+
+def test_a_file_that_is_registered_anew_with_other_casts_leaves_the_copy_that_is_registered(
+    raw: ObstoreStore, lake: ObstoreStore, tmp_path: Path
+) -> None:
+    first = accepted(raw)
+    other = replace(first, casts=tuple(replace(cast, wanted=parse_type("VARCHAR")) for cast in first.casts))
+    paths = [
+        item.registered_path
+        for verdict in (first, other, first)
+        if isinstance(item := convert(verdict, stream=STREAM, raw=raw, lake=lake, temp=tmp_path / "tmp"), Accepted)
+    ]
+    assert (len(paths), len(set(paths)), paths[0]) == (3, 2, paths[2])
+    assert len(list(lake.list_files(""))) == 2
 
 
 def test_an_object_that_vanishes_before_its_copy_is_made_is_rejected_as_vanished(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lakeray.values.column_types import parse_type
 from tests.support.real.lake import PROJECT, Lake
+from tests.support.real.parquet import record, write
 
 STREAM = "klaviyo/metrics"
 TABLE = "staging.stg_klaviyo__metrics"
@@ -61,29 +63,64 @@ def test_a_new_nested_field_and_a_wider_number_are_taken_over(lake: Lake, words:
     assert (columns["size"], columns["place"]) == ("BIGINT", "STRUCT(city VARCHAR, zip VARCHAR)")
 
 
-@pytest.mark.parametrize(
+CHANGES = pytest.mark.parametrize(
     ("before", "after"),
     [
         ("BIGINT", "INTEGER"),
         ("VARCHAR", "BIGINT"),
-        ('\'STRUCT("city" VARCHAR, "zip" VARCHAR)\'', "'STRUCT(\"city\" VARCHAR)'"),
+        ("INTEGER", "DOUBLE"),
+        ("'STRUCT(\"city\" VARCHAR)'", "'STRUCT(\"city\" BIGINT)'"),
     ],
-    ids=["fewer bits", "another type", "fewer nested fields"],
+    ids=["fewer bits", "another type", "a type that files cannot be filtered by", "another nested type"],
 )
-def test_a_narrower_type_is_refused_and_nothing_changes(
+
+
+@CHANGES
+def test_a_column_without_rows_becomes_what_the_config_says(
     before: str, after: str, lake: Lake, words: tuple[str, ...]
 ) -> None:
     field = "+streams.klaviyo__metrics.fields.size"
     reconcile(lake, *words, f"{field}={before}")
+    assert reconcile(lake, *words, f"{field}={after}") != []
+    assert parse_type(lake.columns(TABLE)["size"]) == parse_type(after.strip("'"))
+
+
+@CHANGES
+def test_a_column_with_rows_is_never_changed_and_the_other_streams_are(
+    before: str, after: str, lake: Lake, words: tuple[str, ...]
+) -> None:
+    field = "+streams.klaviyo__metrics.fields.size"
+    both = (f"+stream=[{STREAM},klaviyo/lists]", words[1])
+    reconcile(lake, *words, f"{field}={before}")
+    path = lake.raw / STREAM / "year=2026/month=01/day=01/part_0.parquet"
+    write(path, record("a"))
+    feed_without_dbt(lake, *words, f"{field}={before}")
     columns = lake.columns(TABLE)
-    lake.ok("generate", *words, f"{field}={after}", NEW_FIELD)
-    refused = lake.run("reconcile", *words, f"{field}={after}", NEW_FIELD)
+    lake.ok("generate", *both, f"{field}={after}", NEW_FIELD)
+    refused = lake.run("reconcile", *both, f"{field}={after}", NEW_FIELD)
     assert refused.code == 1
-    error = refused.document["error"]
-    assert (error["kind"], "size" in error["about"]) == ("contract", True)
+    error = refused.stream(STREAM)["error"]
+    assert (error["kind"], "size" in error["about"], refused.document["error"]) == ("contract", True, error)
     assert error["expected"].endswith("or a wider type")
-    assert "conf/stream/klaviyo/metrics.yaml" in error["todo"]
+    assert "lakeray rebuild" in error["todo"] and "conf/stream/klaviyo/metrics.yaml" in error["todo"]
     assert lake.columns(TABLE) == columns
+    assert refused.stream("klaviyo/lists")["error"] is None and lake.columns("staging.stg_klaviyo__lists")
+
+
+def test_fields_that_only_landing_has_stay(lake: Lake, words: tuple[str, ...]) -> None:
+    field = "+streams.klaviyo__metrics.fields.size"
+    reconcile(lake, *words, f'{field}=\'STRUCT("city" VARCHAR, "zip" VARCHAR)\'')
+    assert reconcile(lake, *words, f"{field}='STRUCT(\"city\" VARCHAR)'") == []
+    assert lake.columns(TABLE)["size"] == "STRUCT(city VARCHAR, zip VARCHAR)"
+
+
+def feed_without_dbt(lake: Lake, *words: str) -> None:
+    """Register what is there; the merge does not matter here, and fails."""
+    empty = lake.root / "no models"
+    (empty / "dbt").mkdir(parents=True)
+    fed = lake.run("feed", *words[:1], f"dbt.project_dir={empty / 'dbt'}", *words[2:])
+    assert fed.stream(STREAM)["error"]["kind"] == "transform"
+    assert lake.landing(STREAM, "id") == [("a",)]
 
 
 def test_a_ddl_that_does_not_follow_from_the_config_is_named_before_anything_is_done(

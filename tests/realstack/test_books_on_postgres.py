@@ -27,6 +27,7 @@ _LOADED = sql.load
 ALL = date(1, 1, 1)
 NEVER, EVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 NOTHING_ASKED = (
+    "all_contract_notes",
     "all_cursors",
     "all_landing_names",
     "all_waiting",
@@ -79,6 +80,7 @@ def _questions(reader: DuckLakeReader) -> list[tuple[str, Any]]:
         *(("history", [name]) for name in (key, "klaviyo/lists/none.parquet")),
         *(("known", {"source": "klaviyo", "stream": "lists", "since": since}) for since in (None, date(2026, 1, 9))),
         ("known_among", {"source": "klaviyo", "stream": "lists", "keys": [*first, "klaviyo/lists/none.parquet"]}),
+        ("left_out", {"source": "klaviyo", "stream": "lists"}),
         *(("quarantined", {"source": source, "stream": stream}) for source, stream in ((None, None), LISTS)),
         *(("expirable_from_to", {"older_than": at, "keep_from": 2**62}) for at in (NEVER, EVER)),
         ("expirable_from_to", {"older_than": EVER, "keep_from": 12}),

@@ -295,7 +295,8 @@ class Stream(RuleBasedStateMachine):
     @rule(point=st.one_of(st.none(), st.sampled_from(CRASH_POINTS)))
     def clean(self, point: str | None) -> None:
         """The operator cleans earlier than the feed would."""
-        planned = plan_clean(replace(self.world.rules, retention_days=1), reader=self.world.lake)
+        rules = replace(self.world.rules, retention_days=1)
+        planned = plan_clean(rules, reader=self.world.lake, store=self.world.store)
         self.world.catalog.crash_at = point
         try:
             remove(planned, self.world.lake)

@@ -36,9 +36,11 @@ def test_the_names_are_these_and_no_others() -> None:
         "cursor_broken",
         "cursor_type_kept",
         "executor_chosen",
+        "fields_left_out",
         "file_rejected",
         "files_cleaned",
         "files_reread",
+        "files_reregistered",
         "generation_replaced",
         "landing_changed",
         "model_ran",
@@ -50,6 +52,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "stream_finished",
         "stream_planned",
         "stream_started",
+        "table_rebuilt",
         "transform_split",
     ]
 

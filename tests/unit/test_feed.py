@@ -351,12 +351,12 @@ def test_a_pending_file_that_moved_stops_a_stream_whose_policy_is_to_fail(world:
 
 
 def test_a_new_column_widens_landing_once_and_stays(world: FeedWorld) -> None:
-    wide = COLUMNS | {"extra": "VARCHAR"}
+    wide = COLUMNS | {"extra": "BIGINT"}
     world.store.put(name(0), content([row(0)], columns=wide))
     world.store.put(name(1), content([row(1)], columns=wide))
     fed(world, budget=ONE_BY_ONE)
     assert world.lake.landing_columns(STREAM) == wide
-    world.store.put(name(2), content([row(2)], columns=COLUMNS | {"extra": "BIGINT"}))
+    world.store.put(name(2), content([row(2)], columns=COLUMNS | {"extra": "VARCHAR"}))
     fed(world)
     assert [entry.reason for entry in world.lake.quarantined(STREAM)] == ["type_changed"]
 
@@ -731,6 +731,6 @@ def test_columns_that_landing_has_no_place_for_are_noted_by_name(world: FeedWorl
     world.put_bytes(name(0), content([row(0)], columns={**COLUMNS, "more": "DATE", "most": "DATE"}))
     report = world.feed(contract=replace(CONTRACT, on_new_column=OnNewColumn.IGNORE))
     assert (report.status, report.rows) == (StreamStatus.OK, 1)
-    (noted,) = world.sink.of("noted")
-    assert noted.as_fields()["message"] == f"{name(0)}: no place in the landing table for more, most"
+    (told,) = world.sink.of("fields_left_out")
+    assert told.as_fields() == {"stream": str(STREAM), "files": 1, "fields": "more, most"}
     assert list(world.lake.landing_columns(STREAM) or {}) == list(COLUMNS)

@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
 
-from lakeray.steps.validate import EXTRACTED_AT, convertible, registrable, unmapped_fields, verdict
-from lakeray.values.column_types import ColumnType, parse_type
+from lakeray.steps.validate import EXTRACTED_AT, convertible, effective, verdict
+from lakeray.values.column_types import parse_type
 from lakeray.values.model import (
     Accepted,
     Cast,
@@ -23,7 +22,7 @@ from lakeray.values.model import (
     RejectReason,
     SourceFile,
 )
-from tests.unit.test_column_types import types
+from lakeray.values.type_growth import has_place, merged
 
 FILE = SourceFile(key="a/b/x.parquet", etag="e", size_bytes=1, last_modified=datetime(2026, 1, 1, tzinfo=UTC))
 TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
@@ -62,47 +61,6 @@ def rejected(given_: Footer, terms: Contract) -> Rejected:
 # ---- types ---------------------------------------------------------------------------------------------------------
 
 
-@given(types)
-def test_a_type_can_be_registered_as_itself(kind: ColumnType) -> None:
-    assert registrable(kind, kind)
-    assert unmapped_fields(kind, kind, path="c") == ()
-
-
-@pytest.mark.parametrize(
-    ("found", "wanted", "can"),
-    [
-        ("INTEGER", "BIGINT", True),
-        ("UINTEGER", "BIGINT", True),
-        ("UBIGINT", "BIGINT", False),
-        ("BIGINT", "INTEGER", False),
-        ("UINTEGER", "INTEGER", False),
-        ("TINYINT", "SMALLINT", True),
-        ("SMALLINT", "UBIGINT", False),
-        ("FLOAT", "DOUBLE", False),
-        ("DOUBLE", "FLOAT", False),
-        ("BIGINT", "DOUBLE", False),
-        ("BIGINT", "VARCHAR", False),
-        ("VARCHAR", "JSON", False),
-        ("DATE", UTC_TIME, False),
-        ("TIMESTAMP", UTC_TIME, False),
-        ("DECIMAL(10,2)", "DECIMAL(12,2)", False),
-        ("INTEGER[]", "BIGINT[]", True),
-        ("BIGINT[]", "INTEGER[]", False),
-        ("BIGINT", "BIGINT[]", False),
-        ("MAP(TEXT, INTEGER)", "MAP(TEXT, BIGINT)", True),
-        ("MAP(BIGINT, TEXT)", "MAP(INTEGER, TEXT)", False),
-        ("STRUCT(a INTEGER)", "STRUCT(A BIGINT, b TEXT)", True),
-        ("STRUCT(a INTEGER, more TEXT)", "STRUCT(a BIGINT)", True),
-        ("STRUCT(z TEXT)", "STRUCT(a BIGINT)", False),
-        ("STRUCT(a TEXT)", "STRUCT(a BIGINT)", False),
-        ("STRUCT(a STRUCT(b TINYINT)[])", "STRUCT(a STRUCT(b BIGINT)[])", True),
-        ("STRUCT(a BIGINT)", "VARCHAR", False),
-    ],
-)
-def test_what_is_the_same_or_narrower_can_be_registered(found: str, wanted: str, can: bool) -> None:
-    assert registrable(parse_type(found), parse_type(wanted)) is can
-
-
 @pytest.mark.parametrize(
     ("found", "wanted", "column", "can"),
     [
@@ -112,18 +70,38 @@ def test_what_is_the_same_or_narrower_can_be_registered(found: str, wanted: str,
         ("NULL", "STRUCT(a BIGINT)", "c", True),
         ("NULL", "VARCHAR", "c", True),
         ("BIGINT", "DOUBLE", "c", True),
-        ("UBIGINT", "DOUBLE", "c", False),
-        ("VARCHAR", "BIGINT", "c", False),
-        ("DATE", UTC_TIME, "c", False),
-        ("STRUCT(a BIGINT)", "STRUCT(a TEXT)", "c", False),
-        ("TIMESTAMP[]", f"{UTC_TIME}[]", "c", True),
+        ("UBIGINT", "DOUBLE", "c", True),
         ("FLOAT", "DOUBLE", "c", True),
+        ("BIGINT", "INTEGER", "c", True),
+        ("DOUBLE", "BIGINT", "c", True),
+        ("DECIMAL(5,2)", "DECIMAL(9,4)", "c", True),
+        ("BIGINT", "DECIMAL(9,2)", "c", True),
+        ("BIGINT", "VARCHAR", "c", True),
+        ("VARCHAR", "BIGINT", "c", False),
+        ("VARCHAR", UTC_TIME, "c", False),
+        ("BOOLEAN", "BIGINT", "c", False),
+        ("BLOB", "VARCHAR", "c", False),
+        ("DATE", UTC_TIME, "c", True),
+        ("DATE", "TIMESTAMP", "c", True),
+        ("TIMESTAMP", "DATE", "c", True),
+        ("BIGINT", "TIMESTAMP", "c", False),
+        ("STRUCT(a BIGINT)", "STRUCT(a TEXT)", "c", True),
+        ("STRUCT(a BIGINT)", "STRUCT(b BIGINT)", "c", False),
+        ("STRUCT(a BIGINT)", "VARCHAR", "c", True),
+        ("TIMESTAMP[]", f"{UTC_TIME}[]", "c", True),
+        ("BIGINT", "BIGINT[]", "c", False),
+        ("MAP(TEXT, BIGINT)", "MAP(TEXT, DOUBLE)", "c", True),
+        ("MAP(BIGINT, TEXT)", "MAP(TEXT, TEXT)", "c", False),
+        ("BIGINT", "STRUCT(type TEXT, integer BIGINT, string TEXT)", "c", True),
+        ("BOOLEAN", "STRUCT(type TEXT, integer BIGINT, string TEXT)", "c", True),
+        ("BOOLEAN", "STRUCT(type TEXT, integer BIGINT)", "c", False),
+        ("BIGINT", "STRUCT(a BIGINT)", "c", False),
+        ("STRUCT(type TEXT, integer BIGINT, string TEXT)", "BIGINT", "c", False),
         ("TIME WITH TIME ZONE", "TIME", "c", True),
         ("TIME", "TIME WITH TIME ZONE", "c", True),
         ("BIGINT[]", f"{UTC_TIME}[]", EXTRACTED_AT, False),
         ("STRUCT(t TIME WITH TIME ZONE, a BIGINT)", "STRUCT(a BIGINT, t TIME)", "c", True),
         ("STRUCT(t TIME WITH TIME ZONE)", "STRUCT(a BIGINT)", "c", False),
-        ("MAP(VARCHAR, FLOAT)", "MAP(VARCHAR, DOUBLE)", "c", True),
         ("MAP(FLOAT, FLOAT)", "MAP(DOUBLE, DOUBLE)", "c", False),
         ("BIGINT[]", "BIGINT", "c", False),
     ],
@@ -132,18 +110,12 @@ def test_what_converts_without_loss_is_known(found: str, wanted: str, column: st
     assert convertible(parse_type(found), parse_type(wanted), column=column) is can
 
 
-def test_nested_fields_without_a_place_are_named_by_path() -> None:
-    found = parse_type("STRUCT(a BIGINT, n STRUCT(b BIGINT, x TEXT)[], y TEXT)")
-    wanted = parse_type("STRUCT(A BIGINT, n STRUCT(B BIGINT)[])")
-    assert unmapped_fields(found, wanted, path="c") == ("c.n[].x", "c.y")
-
-
 # ---- verdicts ------------------------------------------------------------------------------------------------------
 
 
 def test_a_file_that_is_as_agreed_is_accepted_as_it_is() -> None:
     found = accepted(footer(id="BIGINT", name="VARCHAR"), contract(id="BIGINT", name="VARCHAR"))
-    assert (found.new_columns, found.casts, found.ignored, found.registered_path) == ((), (), (), None)
+    assert (found.needs, found.casts, found.left_out, found.registered_path) == ((), (), (), None)
 
 
 def test_names_have_no_case() -> None:
@@ -216,24 +188,102 @@ def test_a_convertible_column_is_a_cast() -> None:
 def test_a_new_column_is_added_ignored_or_rejected() -> None:
     with_more = footer(id="BIGINT", more="VARCHAR")
     added = accepted(with_more, contract(id="BIGINT"))
-    assert added.new_columns == (Column(name="more", type=parse_type("VARCHAR")),) and added.ignored == ()
+    assert added.new_columns == (Column(name="more", type=parse_type("VARCHAR")),) and added.left_out == ()
     ignored = accepted(with_more, contract(new=OnNewColumn.IGNORE, id="BIGINT"))
-    assert ignored.new_columns == () and ignored.ignored == ("more",)
+    assert ignored.new_columns == () and ignored.left_out == (("more",),)
     refused = rejected(with_more, contract(new=OnNewColumn.QUARANTINE, id="BIGINT"))
     assert refused.reason is RejectReason.NEW_COLUMN and "more" in refused.detail
 
 
 @pytest.mark.parametrize("kind", ["NULL", "NULL[]", "STRUCT(a NULL)", "MAP(TEXT, NULL)"])
 def test_a_new_column_without_a_type_is_no_new_column(kind: str) -> None:
-    assert accepted(footer(id="BIGINT", more=kind), contract(new=OnNewColumn.QUARANTINE, id="BIGINT")).ignored == ()
+    assert accepted(footer(id="BIGINT", more=kind), contract(new=OnNewColumn.QUARANTINE, id="BIGINT")).left_out == ()
+    assert accepted(footer(id="BIGINT", more=kind), contract(new=OnNewColumn.IGNORE, id="BIGINT")).left_out == ()
     assert accepted(footer(id="BIGINT", more=kind), contract(id="BIGINT")).new_columns == ()
 
 
-def test_a_new_nested_field_is_told_and_rejected_only_by_policy() -> None:
-    more = footer(id="BIGINT", s="STRUCT(a BIGINT, b BIGINT)")
-    assert accepted(more, contract(id="BIGINT", s="STRUCT(a BIGINT)")).ignored == ("s.b",)
-    refused = rejected(more, contract(new=OnNewColumn.QUARANTINE, id="BIGINT", s="STRUCT(a BIGINT)"))
-    assert "s.b" in refused.detail
+NESTED = [
+    ("STRUCT(a BIGINT)", "STRUCT(a BIGINT, b BIGINT)", ["b"], "s.b"),
+    ("STRUCT(a BIGINT)", "STRUCT(b BIGINT)", ["b"], "s.b"),
+    ("STRUCT(a BIGINT)", "STRUCT(A BIGINT, B TEXT)", ["B"], "s.B"),
+    ("STRUCT(a BIGINT)[]", "STRUCT(a BIGINT, b TEXT)[]", ["element", "b"], "s[].b"),
+    ("STRUCT(a BIGINT)[][]", "STRUCT(a BIGINT, b TEXT)[][]", ["element", "element", "b"], "s[][].b"),
+    ("MAP(TEXT, STRUCT(a BIGINT))", "MAP(TEXT, STRUCT(a BIGINT, b TEXT))", ["value", "b"], "s.value.b"),
+    (
+        "STRUCT(a STRUCT(n STRUCT(x TEXT)[]))",
+        "STRUCT(a STRUCT(n STRUCT(x TEXT, y TEXT)[]))",
+        ["a", "n", "element", "y"],
+        "s.a.n[].y",
+    ),
+]
+
+
+@pytest.mark.parametrize(("have", "found", "path", "shown"), NESTED)
+def test_a_new_nested_field_is_added_left_out_or_rejected(have: str, found: str, path: list[str], shown: str) -> None:
+    more = footer(id="BIGINT", s=found)
+    added = accepted(more, contract(id="BIGINT", s=have))
+    (grown,) = added.grown
+    assert (added.new_columns, added.casts, added.left_out) == ((), (), ())
+    assert has_place(grown.type, tuple(path)) and merged(grown.type, parse_type(have)) == grown.type
+    left = accepted(more, contract(new=OnNewColumn.IGNORE, id="BIGINT", s=have)) if "a" in found.lower() else None
+    assert left is None or (left.needs, left.left_out) == ((), (("s", *path),))
+    refused = (
+        rejected(more, contract(new=OnNewColumn.QUARANTINE, id="BIGINT", s=have)) if "a" in found.lower() else None
+    )
+    assert refused is None or (refused.reason, shown in refused.detail) == (RejectReason.NEW_COLUMN, True)
+
+
+def test_a_struct_that_shares_no_field_is_another_type_unless_fields_are_added() -> None:
+    other = footer(id="BIGINT", s="STRUCT(z TEXT)")
+    assert accepted(other, contract(id="BIGINT", s="STRUCT(a BIGINT)")).grown[0].type == parse_type(
+        "STRUCT(a BIGINT, z TEXT)"
+    )
+    refused = rejected(other, contract(new=OnNewColumn.IGNORE, id="BIGINT", s="STRUCT(a BIGINT)"))
+    assert refused.reason is RejectReason.TYPE_CHANGED
+
+
+def test_a_nested_field_without_a_value_is_no_new_field() -> None:
+    found = accepted(
+        footer(id="BIGINT", s="STRUCT(a BIGINT, b NULL, c STRUCT(d NULL)[])"),
+        contract(id="BIGINT", s="STRUCT(a BIGINT)"),
+    )
+    assert found.needs == ()
+
+
+def test_what_only_files_brought_grows_and_what_the_config_says_does_not() -> None:
+    landing = {"id": "BIGINT", "n": "INTEGER", "s": "STRUCT(a INTEGER, b INTEGER)", "more": "INTEGER"}
+    terms = effective(contract(id="BIGINT", n="INTEGER", s="STRUCT(a INTEGER)"), landing)
+    assert [column.name for column in terms.columns] == ["id", "n", "s", "more"]
+    found = accepted(footer(id="BIGINT", n="BIGINT", s="STRUCT(a BIGINT, b BIGINT)", more="BIGINT"), terms)
+    assert {need.name: need.type for need in found.grown} == {
+        "s": parse_type("STRUCT(a INTEGER, b BIGINT)"),
+        "more": parse_type("BIGINT"),
+    }
+    assert {cast.column: cast.wanted for cast in found.casts} == {
+        "n": parse_type("INTEGER"),
+        "s": parse_type("STRUCT(a INTEGER, b BIGINT)"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("have", "found"), [("INTEGER", "DOUBLE"), ("DATE", "TIMESTAMP"), ("DECIMAL(9,2)", "DECIMAL(9,4)")]
+)
+def test_a_column_does_not_become_what_its_files_cannot_be_read_as(have: str, found: str) -> None:
+    terms = effective(contract(id="BIGINT"), {"id": "BIGINT", "more": have})
+    verdict_ = accepted(footer(id="BIGINT", more=found), terms)
+    assert verdict_.grown == ()
+    assert verdict_.casts == (Cast(column="more", found=parse_type(found), wanted=parse_type(have)),)
+
+
+def test_the_config_s_spelling_and_order_stand_and_landing_s_further_fields_stay() -> None:
+    terms = effective(
+        contract(ID="BIGINT", s="STRUCT(a BIGINT, c TEXT)"), {"id": "BIGINT", "S": "STRUCT(b TEXT, A BIGINT)"}
+    )
+    assert [(column.name, str(column.type)) for column in terms.columns] == [
+        ("ID", "BIGINT"),
+        ("s", 'STRUCT("b" VARCHAR, "A" BIGINT, "c" VARCHAR)'),
+    ]
+    assert terms.declared == contract(ID="BIGINT", s="STRUCT(a BIGINT, c TEXT)").columns
 
 
 def test_many_columns_are_told_in_one_short_sentence() -> None:
@@ -244,10 +294,14 @@ def test_many_columns_are_told_in_one_short_sentence() -> None:
 
 
 def test_a_column_without_a_type_of_its_own_is_no_new_column_however_deep() -> None:
-    for kind in ("NULL", "NULL[]", "MAP(NULL, BIGINT)", "MAP(VARCHAR, NULL)", "STRUCT(a BIGINT, b NULL)"):
+    for kind in ("NULL", "NULL[]", "MAP(NULL, BIGINT)", "MAP(VARCHAR, NULL)", "STRUCT(b NULL)"):
         assert accepted(footer(id="BIGINT", more=kind), contract(id="BIGINT")).new_columns == (), kind
-    for kind in ("MAP(VARCHAR, BIGINT)", "STRUCT(a BIGINT)[]"):
-        assert accepted(footer(id="BIGINT", more=kind), contract(id="BIGINT")).new_columns != (), kind
+    for kind, added in {
+        "MAP(VARCHAR, BIGINT)": "MAP(VARCHAR, BIGINT)",
+        "STRUCT(a BIGINT, b NULL)[]": "STRUCT(a BIGINT)[]",
+    }.items():
+        (column,) = accepted(footer(id="BIGINT", more=kind), contract(id="BIGINT")).new_columns
+        assert column.type == parse_type(added)
 
 
 def test_a_plain_value_converts_to_no_nested_type() -> None:
@@ -258,7 +312,7 @@ def test_a_plain_value_converts_to_no_nested_type() -> None:
 
 def test_a_file_with_every_column_is_taken_where_a_missing_one_would_reject_it() -> None:
     strict = contract(missing=OnMissingColumn.QUARANTINE, id="BIGINT", a="DATE")
-    assert accepted(footer(ID="BIGINT", A="DATE"), strict).ignored == ()
+    assert accepted(footer(ID="BIGINT", A="DATE"), strict).left_out == ()
     assert rejected(footer(id="BIGINT"), strict).reason is RejectReason.MISSING_COLUMN
 
 
@@ -272,7 +326,7 @@ def test_airbytes_names_of_before_1_0_have_a_place_under_any_policy(policy: OnNe
         ("_airbyte_ab_id", "VARCHAR"),
         ("_airbyte_emitted_at", UTC_TIME),
     ]
-    assert [cast.column for cast in found.casts] == ["_airbyte_emitted_at"] and found.ignored == ()
+    assert [cast.column for cast in found.casts] == ["_airbyte_emitted_at"] and found.left_out == ()
     again = accepted(old, replace(terms, columns=terms.columns + found.new_columns))
     assert again.new_columns == () and again.casts == found.casts
 
@@ -281,7 +335,7 @@ def test_airbytes_names_of_before_1_0_have_a_place_under_any_policy(policy: OnNe
 def test_a_name_of_lakerays_own_is_refused_where_it_would_be_added(policy: OnNewColumn) -> None:
     file, terms = footer(id="BIGINT", _Lakeray_origin="VARCHAR"), contract(new=policy, id="BIGINT")
     if policy is OnNewColumn.IGNORE:
-        assert accepted(file, terms).ignored == ("_Lakeray_origin",)
+        assert accepted(file, terms).left_out == (("_Lakeray_origin",),)
     else:
         found = rejected(file, terms)
         assert found.reason is RejectReason.RESERVED_COLUMN and "_Lakeray_origin" in found.detail

@@ -48,6 +48,8 @@ def found(planned: Plan, standing: Standing = IDLE, *, gone: ObjectPolicy = REPO
         (replace(EMPTY, batches=(BATCH,)), IDLE, {}, {Work.TAKE_IN}),
         (replace(EMPTY, oversize=(Oversize(file=FILE, projected_bytes=2, allowed_bytes=1),)), IDLE, {}, {Work.REFUSE}),
         (replace(EMPTY, too_late=(FILE,), skipped=(FILE,)), IDLE, {}, set()),
+        (replace(EMPTY, reregister=(BATCH,)), IDLE, {}, {Work.REREGISTER}),
+        (replace(EMPTY, unfinished=("k",)), IDLE, {}, {Work.REREGISTER}),
         (EMPTY, replace(IDLE, is_merged=False), {}, {Work.MERGE}),
         (EMPTY, replace(IDLE, landing=NAMES - {"value"}), {}, {Work.WIDEN}),
         (EMPTY, replace(IDLE, landing=None), {}, set()),

@@ -121,12 +121,15 @@ class _Peaks:
 
 
 def _node(node: Any) -> Node:
+    key = getattr(node.config, "unique_key", None) or ()
     return Node(
         id=node.unique_id,
         name=node.name,
         kind=str(node.resource_type),
         tags=frozenset(node.tags),
         parents=tuple(node.depends_on.nodes),
+        materialized=str(getattr(node.config, "materialized", "")),
+        unique_key=(key,) if isinstance(key, str) else tuple(key),
     )
 
 

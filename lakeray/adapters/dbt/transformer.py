@@ -11,6 +11,9 @@ from lakeray.ports.transformer import Dbt, Node, NodeResult, Ran
 from lakeray.values.errors import LakerayError, LeaseLostError, TransformError, TransformMemoryError
 from lakeray.values.model import BuildResult, ModelRun, PendingTransform, RowsFound, StreamName
 
+_MERGES = "lakeray_merge"
+"""The materialization that a table can be rebuilt by."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DbtTransformer:
@@ -41,6 +44,26 @@ class DbtTransformer:
             self._merge([asked], by_rowscan=by_rowscan, token=token)[0] if _is_worth_a_try(outcome) else outcome
             for asked, outcome in zip(pending, outcomes, strict=True)
         ]
+
+    def run_rebuild(
+        self, stream: StreamName, *, key: Sequence[str], plan: Mapping[str, object], token: int
+    ) -> BuildResult:
+        """See ``Transformer``. The macro is ``lakeray_rebuild``."""
+        name = stream.processed_table
+        model = next((node for node in self.dbt.manifest().values() if (node.kind, node.name) == ("model", name)), None)
+        if model is None or model.materialized != _MERGES or model.unique_key != tuple(key):
+            raise TransformError(
+                f"{stream}: {name} cannot be made anew",
+                expected=f"a model that is materialized as {_MERGES}, with the unique_key {', '.join(key)}",
+                found="no model"
+                if model is None
+                else f"one that is materialized as {model.materialized}, with {', '.join(model.unique_key)}",
+                todo="`lakeray generate` writes it. A model of your own is yours to change; if it does not merge, "
+                "`dbt run --full-refresh` rebuilds it",
+            )
+        threads = self.stream_threads.get(stream.slug, self.threads)
+        variables = {"lakeray_rebuild": {name: plan}, "lakeray_token": token, "lakeray_threads": threads}
+        return self._built(self.dbt.run([name], variables), about=str(stream), select=name)
 
     def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
         """See ``Transformer``."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from lakeray.values import casts
 from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, quoted
 from lakeray.values.model import Cast, Column
-from lakeray.values.names import folded
+from lakeray.values.type_growth import EPOCHS, UTC_TIMESTAMP
 
 _A_SECOND = (1, 10**3, 10**6, 10**9)
 _PLAUSIBLE = (946_684_800, 4_102_444_800)
 """The seconds from 1970 to 2000 (inclusive) and to 2100 (exclusive): in no two units do these ranges meet."""
-_WHOLE = ("INTEGER", "BIGINT", "UINTEGER", "UBIGINT")
 
 
 def cast_sql(cast: Cast) -> str:
@@ -20,18 +20,18 @@ def cast_sql(cast: Cast) -> str:
     if is_epoch(cast):
         micros = f"CAST({column} AS HUGEINT) * 1000000 // {_unit(column)}"
         return f"timezone('UTC', make_timestamp(CAST({micros} AS BIGINT)))"
-    return f"TRY_CAST({column} AS {_shaped(cast.found, cast.wanted)})"
+    return casts.cast_sql(column, cast.found, cast.wanted) or f"CAST(NULL AS {cast.wanted})"
 
 
 def loss_sql(cast: Cast) -> str:
     """True when a value of all rows would not come back as it was: an aggregate."""
-    column, made = quoted(cast.column), cast_sql(cast)
+    column = quoted(cast.column)
     if cast.found == Scalar("NULL"):
         return some(f"{column} IS NOT NULL")
     if is_epoch(cast):
         unit = _unit(column)
         return f"({some(f'{column} IS NOT NULL AND {unit} IS NULL')} OR count(DISTINCT {unit}) > 1)"
-    return some(f"TRY_CAST({made} AS {_known(cast.found)}) IS DISTINCT FROM {column}")
+    return some(casts.loss_sql(column, cast.found, cast.wanted))
 
 
 def some(condition: str) -> str:
@@ -41,7 +41,7 @@ def some(condition: str) -> str:
 
 def is_epoch(cast: Cast) -> bool:
     """Whether whole numbers are to be times: in the one unit in which all of the file's values are plausible."""
-    return str(cast.found) in _WHOLE and str(cast.wanted) == "TIMESTAMP WITH TIME ZONE"
+    return str(cast.found) in EPOCHS and str(cast.wanted) == UTC_TIMESTAMP
 
 
 def _unit(column: str) -> str:
@@ -84,37 +84,3 @@ def _outside_any(values: str, kind: ColumnType, level: int) -> str | None:
 
 def _text(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
-
-
-def _shaped(found: ColumnType, wanted: ColumnType) -> ColumnType:
-    """The wanted types in the file's shape: with its fields, in its order."""
-    match found, wanted:
-        case Struct(), Struct():
-            want = {folded(name): kind for name, kind in wanted.fields}
-            return Struct(
-                tuple(
-                    (name, _shaped(kind, want[folded(name)]) if folded(name) in want else _known(kind))
-                    for name, kind in found.fields
-                )
-            )
-        case ListOf(), ListOf():
-            return ListOf(_shaped(found.item, wanted.item))
-        case MapOf(), MapOf():
-            return MapOf(_shaped(found.key, wanted.key), _shaped(found.value, wanted.value))
-        case _:
-            return wanted
-
-
-def _known(kind: ColumnType) -> ColumnType:
-    """The type as DuckDB reads it: an untyped column is read as INTEGER."""
-    match kind:
-        case Struct(fields=parts):
-            return Struct(tuple((name, _known(part)) for name, part in parts))
-        case ListOf(item=item):
-            return ListOf(_known(item))
-        case MapOf(key=key, value=value):
-            return MapOf(_known(key), _known(value))
-        case Scalar(name="NULL"):
-            return Scalar("INTEGER")
-        case _:
-            return kind

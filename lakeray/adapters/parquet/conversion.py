@@ -1,7 +1,8 @@
 """A converted copy for a file whose columns DuckLake cannot register as they are, value by value and without loss.
 
-The copy lies under the lake's DATA_PATH, its name made from the file's identity: a second try writes the same copy
-over the first. The ledger keeps the raw object's key; the copy is what is registered.
+The copy lies under the lake's DATA_PATH, its name made from the file's identity and its casts: a second try writes the
+same copy over the first, and a file that is registered anew with other casts never writes over the copy that is
+registered still. The ledger keeps the raw object's key; the copy is what is registered.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: O
         StorageError: the storage failed.
         TryAgainError: the temporary folder takes no copy.
     """
-    key = copy_key(stream, accepted.file)
+    key = copy_key(stream, accepted)
     with _room(accepted.file, temp) as folder:
         path = folder / "copy.parquet"
 
@@ -149,9 +150,11 @@ def _fetch(file: SourceFile, *, raw: ObjectStore, path: Path) -> None:
             copy.write(raw.read_range(file.key, start=start, length=min(_PIECE_BYTES, file.size_bytes - start)))
 
 
-def copy_key(stream: StreamName, file: SourceFile) -> str:
+def copy_key(stream: StreamName, accepted: Accepted) -> str:
     """Where the copy of a file is, below DATA_PATH."""
-    digest = hashlib.sha256("\0".join((file.key, file.etag)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    casts = [part for each in accepted.casts for part in (each.column, str(each.wanted))]
+    named = "\0".join((accepted.file.key, accepted.file.etag, *casts))
+    digest = hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"converted/{stream.landing_table}/{digest}.parquet"
 
 

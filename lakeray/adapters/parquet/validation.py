@@ -14,7 +14,18 @@ from lakeray.adapters.parquet.footers import Fetched, FileTail, FooterReader
 from lakeray.adapters.parquet.times_of_day import Times
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.halves import in_halves
-from lakeray.values.model import Accepted, Batch, Column, Contract, Footer, Rejected, RejectReason, SourceFile, Verdict
+from lakeray.values.model import (
+    Accepted,
+    Batch,
+    Column,
+    Contract,
+    Footer,
+    OnTypeChange,
+    Rejected,
+    RejectReason,
+    SourceFile,
+    Verdict,
+)
 
 Judge = Callable[[SourceFile, Footer, Contract], Verdict]
 _MAX_REACHED = 8
@@ -94,7 +105,7 @@ class BatchValidator:
         verdict = judged.verdict(file, footer)
         if isinstance(verdict, Accepted) and (verdict.casts or not addressable):
             converted = convert(verdict, stream=batch.stream, raw=self.raw, lake=self.lake, temp=self.temp)
-            return converted, self._tail_of_copy(batch, converted)
+            return judged.by_policy(converted), self._tail_of_copy(batch, converted)
         if isinstance(verdict, Accepted) and tail.times is Times.UNKNOWN:
             verdict = without_times_that_are_none(verdict, raw=self.raw, temp=self.temp)
         return verdict, tail
@@ -102,7 +113,7 @@ class BatchValidator:
     def _tail_of_copy(self, batch: Batch, verdict: Verdict) -> FileTail | None:
         if self.facts is None or isinstance(verdict, Rejected):
             return None
-        copy = self.lake.head(copy_key(batch.stream, verdict.file))
+        copy = self.lake.head(copy_key(batch.stream, verdict))
         found = None if copy is None else FooterReader(self.lake, folder=self.temp).read_tail(copy)
         return None if found is None or isinstance(found, Rejected) else found[1]
 
@@ -113,10 +124,10 @@ class BatchValidator:
         groups: dict[tuple[Column, ...], list[int]] = {}
         for number, (verdict, tail) in enumerate(judgements):
             if isinstance(verdict, Accepted) and tail is not None:
-                groups.setdefault(verdict.new_columns, []).append(number)
-        for new_columns, numbers in groups.items():
+                groups.setdefault(verdict.needs, []).append(number)
+        for needs, numbers in groups.items():
             tails = [tail for number in numbers if (tail := judgements[number][1]) is not None]
-            worked_out = self.facts.of(tails, columns=contract.columns + new_columns)
+            worked_out = self.facts.of(tails, columns=_landing_columns(contract, needs))
             for number, found in zip(numbers, worked_out, strict=True):
                 verdicts[number] = _completed(verdicts[number], found)
         return verdicts
@@ -157,6 +168,14 @@ def _judged(found: Sequence[_Found], footers: FooterReader, judged: _Judged) -> 
     return judgements
 
 
+def _landing_columns(contract: Contract, needs: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The landing table's columns, as they will be when files with these needs are registered."""
+    if not needs:
+        return contract.columns
+    needed = {need.name: need for need in needs}
+    return tuple(needed.pop(column.name, column) for column in contract.columns) + tuple(needed.values())
+
+
 def _completed(verdict: Verdict, found: object) -> Verdict:
     if isinstance(verdict, Rejected):
         return verdict
@@ -180,6 +199,12 @@ class _Judged:
             if known is columns:
                 return isinstance(reached, Rejected) or not reached.casts
         return False
+
+    def by_policy(self, converted: Verdict) -> Verdict:
+        """A conversion's verdict: values that do not fit are a changed type, as one that the footer shows."""
+        if isinstance(converted, Rejected) and converted.reason is RejectReason.TYPE_CHANGED:
+            return replace(converted, fatal=self._contract.on_type_change is OnTypeChange.FAIL)
+        return converted
 
     def verdict(self, file: SourceFile, footer: Footer) -> Verdict:
         for columns, reached in tuple(self._reached):

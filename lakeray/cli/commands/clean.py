@@ -23,7 +23,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
 def show(app: Lakeray, out: Output) -> int:
     """The same, of an application that is open."""
     dry_run = app.settings.clean.dry_run
-    plans = [plan_clean(app.rules(stream), reader=app.reader) for stream in app.streams()]
+    plans = [plan_clean(app.rules(stream), reader=app.reader, store=app.store) for stream in app.streams()]
     deleted = [] if dry_run else _cleaned(app, plans)
     words = _words(plans, deleted, dry_run=dry_run)
     out.result(_document(plans, deleted, dry_run=dry_run), [_table(plans)], text=words)

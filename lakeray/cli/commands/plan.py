@@ -12,7 +12,7 @@ from lakeray.run import Lakeray, refusal_of
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.steps.plan import estimated_seconds
 from lakeray.values.errors import LakerayError
-from lakeray.values.model import Plan
+from lakeray.values.model import Plan, StreamName
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
@@ -22,14 +22,27 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
 
 
 def show(app: Lakeray, out: Output) -> int:
-    """The same, of an application that is open; exits 1 when a feed would refuse to begin."""
-    foreseen = [_foreseen(app, stream) for stream in app.streams()]
-    refused = [error for item in foreseen if (error := _refusal(app, item.plan)) is not None]
+    """The same, of an application that is open.
+
+    Exits 1 when a feed would refuse to begin, or a stream cannot be planned; that stops no other.
+    """
+    foreseen: list[Foreseen] = []
+    failed: dict[StreamName, LakerayError] = {}
+    for stream in app.streams():
+        try:
+            foreseen.append(_foreseen(app, stream))
+        except LakerayError as error:
+            if error.exit_code != 1:
+                raise
+            failed[stream.name] = error
+    refused = [why for item in foreseen if (why := _refusal(app, item.plan)) is not None]
     seconds = estimated_seconds([item.plan for item in foreseen])
-    text = f"Estimated time: {human_seconds(seconds)}" if seconds else "Nothing new."
-    document = plan_json(foreseen, seconds=seconds, errors=[error.as_dict() for error in refused])
-    out.result(document, plan_tables(foreseen), text="\n".join([text, *map(str, refused)]))
-    return 1 if refused else 0
+    lines = [*map(str, refused), *(f"{name}: {error}" for name, error in failed.items())]
+    if seconds or not failed:
+        lines.insert(0, f"Estimated time: {human_seconds(seconds)}" if seconds else "Nothing new.")
+    document = plan_json(foreseen, seconds=seconds, refused=refused, failed=failed)
+    out.result(document, plan_tables(foreseen), text="\n".join(lines))
+    return 1 if refused or failed else 0
 
 
 def _refusal(app: Lakeray, planned: Plan) -> LakerayError | None:

@@ -71,6 +71,7 @@ def state_of(app: Lakeray, stream: StreamSettings, *, warned: Sequence[RowWarnin
         rows_without_key=sum(item.rows for item in of_stream if item.kind == "without_key"),
         cursor_breaks=sum(item.rows for item in of_stream if item.kind == "cursor_breaks"),
         error=None if failure is None else str(failure),
+        left_out=sum(app.reader.contract_notes(name).left_out.values()),
     )
 
 

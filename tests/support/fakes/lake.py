@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Self
 
-from lakeray.ports.catalog import Known
+from lakeray.ports.catalog import ContractNotes, Known
 from lakeray.ports.time import Clock
 from lakeray.values import requirements
-from lakeray.values.column_types import keeps_fields, parse_type, same_type
+from lakeray.values.column_types import ColumnType, parse_type
 from lakeray.values.errors import (
     CatalogError,
-    ContractError,
     DamageError,
     LakerayError,
     LeaseLostError,
@@ -36,13 +36,17 @@ from lakeray.values.model import (
     LastBatch,
     LeaseIs,
     LedgerEntry,
+    LeftOut,
     LiveFile,
     Merged,
+    MergedBy,
     ModelRun,
     Peak,
     PendingTransform,
     QuarantineEntry,
     QuarantineStatus,
+    Rebuild,
+    RebuildCounts,
     Refused,
     RegisteredPath,
     Rejected,
@@ -53,6 +57,8 @@ from lakeray.values.model import (
 )
 from lakeray.values.names import folded
 from lakeray.values.origins import origin_of
+from lakeray.values.refusals import other_key, other_type
+from lakeray.values.type_growth import FieldPath, covers, grows, merged
 from tests.support.fakes.records import Row, generation_of, is_damaged, newest_of, plain, rows_of, stamped
 from tests.support.fakes.store import MemoryStore
 
@@ -77,6 +83,7 @@ class DataFile:
     snapshot: int
     rows: int
     origin: str
+    left_out: tuple[FieldPath, ...] = ()
     oldest: int = UNKNOWN_GENERATION
     newest: int = UNKNOWN_GENERATION
 
@@ -94,13 +101,19 @@ class State:
     batches: tuple[tuple[StreamName, LastBatch], ...] = ()
     quarantine: Mapping[tuple[StreamName, str], QuarantineEntry] = field(default_factory=dict)
     cursors: Mapping[StreamName, Cursor] = field(default_factory=dict)
-    processed: Mapping[StreamName, Mapping[int, Row]] = field(default_factory=dict)
+    processed: Mapping[StreamName, Mapping[Any, Row]] = field(default_factory=dict)
+    processed_types: Mapping[StreamName, Mapping[str, str]] = field(default_factory=dict)
+    """The columns of the processed tables: landing's, until a rebuild is ahead of it."""
     built_from: Mapping[StreamName, int] = field(default_factory=dict)
     existing: Mapping[StreamName, Mapping[str, str]] = field(default_factory=dict)
     """What each stream's first plan listed: key to ETag."""
     returnable: frozenset[tuple[StreamName, str, int]] = frozenset()
     """Removed ledger entries whose keys may return: the stream, the key and the snapshot that registered it."""
     peaks: tuple[tuple[StreamName, Peak], ...] = ()
+    merged_by: Mapping[StreamName, MergedBy] = field(default_factory=dict)
+    left_out: Mapping[tuple[StreamName, str], LeftOut] = field(default_factory=dict)
+    anew: frozenset[tuple[StreamName, str]] = frozenset()
+    """Files whose rows, registered anew, replace the very same records when they are merged."""
 
 
 class MemoryCatalog:
@@ -219,6 +232,20 @@ class MemoryLake:
             file.key: FileGenerations(etag=file.etag, rows=file.rows, oldest=file.oldest, newest=file.newest)
             for file in self._files(stream)
         }
+
+    def contract_notes(self, stream: StreamName) -> ContractNotes:
+        """What was noted of the contract that the stream's tables were made by."""
+        files = Counter(item.fields for item in self.left_out_files(stream) if item.refused is None)
+        return ContractNotes(merged_by=self.catalog.head.merged_by.get(stream), left_out=dict(files))
+
+    def left_out_files(self, stream: StreamName) -> Sequence[LeftOut]:
+        """The live files of which fields were left out."""
+        found = [item for (name, _), item in self.catalog.head.left_out.items() if name == stream]
+        return sorted(found, key=lambda item: item.key)
+
+    def processed_columns(self, stream: StreamName) -> Mapping[str, str] | None:
+        """The processed table's columns and types."""
+        return self.catalog.head.processed_types.get(stream)
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types."""
@@ -344,24 +371,44 @@ class MemoryLake:
         """Nothing is open."""
 
     def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
-        """Create the landing table or add its missing columns; never narrow one."""
+        """Create the landing table or add its missing columns; a column with rows never becomes another type."""
         have = self.landing_columns(stream)
-        wanted = {column.name: str(column.type) for column in contract.columns}
         if have is None:
-            self._put_table(stream, wanted)
-            return [f"created staging.{stream.landing_table} with {len(wanted)} columns"]
-        stands = {folded(name): kind for name, kind in have.items()}
+            self._put_table(stream, {column.name: str(column.type) for column in contract.columns})
+            self._note_key(stream, contract)
+            return [f"created staging.{stream.landing_table} with {len(contract.columns)} columns"]
+        wanted = dict(have)
         for column in contract.columns:
-            kind = stands.get(folded(column.name))
-            if kind is not None and not same_type(parse_type(kind), column.type):
-                if (kind, str(column.type)) != ("INTEGER", "BIGINT") or not keeps_fields(parse_type(kind), column.type):
-                    raise ContractError(f"{stream}: column {column.name}", expected=kind, found=str(column.type))
-                have = {name: str(column.type) if name == column.name else old for name, old in have.items()}
-        fresh = {name: kind for name, kind in wanted.items() if folded(name) not in stands}
-        if not fresh and have == self.landing_columns(stream):
-            return []
-        self._put_table(stream, {**have, **fresh})
-        return [f"added {stream.landing_table}.{name} {kind}" for name, kind in fresh.items()] or ["widened"]
+            name = next((own for own in have if folded(own) == folded(column.name)), column.name)
+            old = parse_type(have[name]) if name in have else column.type
+            new = merged(old, column.type)
+            if not grows(old, new) and (self._files(stream) or self._processed_needs(stream, name, old, new)):
+                raise other_type(stream, column, found=str(old))
+            wanted[name] = str(new)
+        if wanted != have:
+            self._put_table(stream, wanted)
+        self._note_key(stream, contract)
+        return [
+            f"changed {stream.landing_table}.{name} to {kind}"
+            if name in have
+            else f"added {stream.landing_table}.{name} {kind}"
+            for name, kind in wanted.items()
+            if have.get(name) != kind
+        ]
+
+    def _processed_needs(self, stream: StreamName, name: str, old: ColumnType, new: ColumnType) -> bool:
+        """Whether rows were merged under the old type."""
+        kind = (self.processed_columns(stream) or {}).get(name)
+        return bool(self.processed_rows(stream)) and kind is not None and _is_of(parse_type(kind), old, new)
+
+    def _note_key(self, stream: StreamName, contract: Contract) -> None:
+        wanted = MergedBy(primary_key=contract.primary_key, newest_first=contract.newest_first)
+        noted = self.catalog.head.merged_by.get(stream)
+        if noted == wanted:
+            return
+        if noted is not None and self.processed_rows(stream):
+            raise other_key(stream, noted, wanted)
+        self._write(merged_by={**self.catalog.head.merged_by, stream: wanted})
 
     def commit(self, request: CommitRequest) -> CommitOutcome:
         """Register one batch: all of it becomes visible with one new state, or nothing (P7, P8).
@@ -401,12 +448,22 @@ class MemoryLake:
         try:
             if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
                 raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
-            after = newest_of([*before.values(), *self._inserted(pending)])
+            after = newest_of(
+                [*before.values(), *self._inserted(pending)], key=self._key(pending.stream), again=self._again(pending)
+            )
         except (FileNotFoundError, ValueError, DamageError) as error:
             raise TransformError(f"{pending.stream}: dbt failed", found=str(error)) from error
         self.catalog.reach("during_transform")
-        if after != before:
-            self._write(processed={**self.catalog.head.processed, pending.stream: after})
+        merged_anew = {(file.stream, file.key) for file in self._pending_files(pending)}
+        if after != before or merged_anew & self.catalog.head.anew:
+            self._write(
+                processed={**self.catalog.head.processed, pending.stream: after},
+                processed_types={
+                    **self.catalog.head.processed_types,
+                    pending.stream: self._merged_types(pending.stream),
+                },
+                anew=self.catalog.head.anew - merged_anew,
+            )
         self.catalog.reach("after_transform")
         return BuildResult(models=(pending.stream.processed_table,), rows_affected=len(after), seconds=0.0)
 
@@ -480,6 +537,56 @@ class MemoryLake:
         """Remember what the stream's first plan lists, unless that is remembered already."""
         if stream not in self.catalog.head.existing:
             self._write(existing={**self.catalog.head.existing, stream: dict(etags)})
+
+    def reregister(self, stream: StreamName, entries: Sequence[LedgerEntry], *, reason: Removal, replaces: bool) -> int:
+        """Take files out of landing that are about to be registered anew."""
+        now = self._clock.now()
+        held = {(stream, entry.key): _retried(entry, reason, now) for entry in entries}
+        anew = frozenset((stream, entry.key) for entry in entries) if replaces else frozenset()
+        self._write(quarantine={**self.catalog.head.quarantine, **held}, anew=self.catalog.head.anew | anew)
+        rows = self.forget(stream, paths=[e.registered_path for e in entries], entries=entries, reason=reason)
+        self.catalog.reach("after_forget")
+        return rows
+
+    def refuse_left_out(self, stream: StreamName, reasons: Mapping[str, str]) -> None:
+        """Note why files cannot be registered with the fields that were left out."""
+        refused = {
+            (name, key): replace(item, refused=reasons[key]) if name == stream and key in reasons else item
+            for (name, key), item in self.catalog.head.left_out.items()
+        }
+        self._write(left_out=refused)
+
+    def rebuild(self, change: Rebuild, *, merged_through: int) -> BuildResult:
+        """Make the processed table anew from its own rows and landing's."""
+        stream = change.stream
+        again = [file for file in self._files(stream) if file.snapshot <= merged_through] if change.orders_anew else []
+        landed = [row for file in again for row in stamped(self._rows(file), file.origin)]
+        own = self.catalog.head.processed.get(stream, {}).values()
+        after = newest_of([*own, *landed], key=change.key)
+        noted = MergedBy(primary_key=change.key, newest_first=change.newest_first)
+        types = dict(self.processed_columns(stream) or {}) | {
+            cast.column: str(cast.wanted) for cast in change.processed
+        }
+        self._write(
+            processed={**self.catalog.head.processed, stream: after},
+            processed_types={**self.catalog.head.processed_types, stream: types},
+            merged_by={**self.catalog.head.merged_by, stream: noted},
+            built_from={},
+        )
+        self.catalog.reach("after_rebuild")
+        return BuildResult(models=(stream.processed_table,), rows_affected=len(after), seconds=0.0)
+
+    def rebuild_counts(self, change: Rebuild, *, merged_through: int) -> RebuildCounts:
+        """What a rebuild would do to the rows that are there."""
+        own = list(self.catalog.head.processed.get(change.stream, {}).values())
+        keyed = [row for row in own if any(row.get(name) is not None for name in change.key)]
+        return RebuildCounts(
+            rows=len(own),
+            merging=len(keyed) - len(newest_of(keyed, key=change.key)),
+            added=0,
+            without_key=len(own) - len(keyed),
+            failing=(),
+        )
 
     def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
         """Why the file cannot be read, when the reason is the file itself (P6)."""
@@ -556,11 +663,11 @@ class MemoryLake:
         """
         return [row for file in self._files(stream) for row in self._rows(file)]
 
-    def processed_rows(self, stream: StreamName) -> dict[int, Row]:
+    def processed_rows(self, stream: StreamName) -> dict[Any, Row]:
         """The processed table, by key: each record as it was delivered."""
         return {pk: plain(record) for pk, record in self.merged_rows(stream).items()}
 
-    def merged_rows(self, stream: StreamName) -> dict[int, Row]:
+    def merged_rows(self, stream: StreamName) -> dict[Any, Row]:
         """The same, with what of their order the records do not carry."""
         return dict(self.catalog.head.processed.get(stream, {}))
 
@@ -576,7 +683,27 @@ class MemoryLake:
             for name, entry in self.catalog.head.ledger
         )
         free = {(stream, *each) for each in ids} if reason.key_may_return else set()
-        return {"ledger": ledger, "returnable": self.catalog.head.returnable | free}
+        keys = {(stream, entry.key) for entry in gone}
+        left_out = {at: item for at, item in self.catalog.head.left_out.items() if at not in keys}
+        return {"ledger": ledger, "returnable": self.catalog.head.returnable | free, "left_out": left_out}
+
+    def _merged_types(self, stream: StreamName) -> dict[str, str]:
+        """The processed table's columns after a merge: landing's, but for those that a rebuild made already."""
+        own, landing = self.processed_columns(stream) or {}, self.landing_columns(stream) or {}
+        return {
+            name: kind if name not in own or grows(parse_type(own[name]), parse_type(kind)) else own[name]
+            for name, kind in landing.items()
+        }
+
+    def _key(self, stream: StreamName) -> tuple[str, ...]:
+        """What the processed table is merged by."""
+        noted = self.catalog.head.merged_by.get(stream)
+        return ("pk",) if noted is None else noted.primary_key
+
+    def _again(self, pending: PendingTransform) -> set[str]:
+        """The raw ids of records whose files were registered anew: what they hold now replaces them."""
+        files = [file for file in self._pending_files(pending) if (file.stream, file.key) in self.catalog.head.anew]
+        return {row["raw_id"] for file in files for row in self._rows(file)}
 
     def _ledger(self, stream: StreamName) -> list[LedgerEntry]:
         return [entry for name, entry in self.catalog.head.ledger if name == stream]
@@ -597,7 +724,9 @@ class MemoryLake:
         found = self._store.head(self._store.key_of(file.path))
         if found is None or found.etag != file.etag:
             raise DamageError(f"{file.key}: the landing table cannot be read", expected=file.etag, found=str(found))
-        return rows_of(self._store.read(self._store.key_of(file.path)))
+        hidden = {path[0] for path in file.left_out}
+        rows = rows_of(self._store.read(self._store.key_of(file.path)))
+        return [{name: value for name, value in row.items() if name not in hidden} for row in rows]
 
     def _inserted(self, pending: PendingTransform) -> list[Row]:
         """The rows of the pending files."""
@@ -701,7 +830,15 @@ class MemoryLake:
         entries = tuple(self._entry(request, item, number, now) for item in request.files)
         touched = {item.file.key for item in (*request.files, *request.rejected)}
         held = {at: entry for at, entry in head.quarantine.items() if not (at[0] == stream and at[1] in touched)}
-        added = {c.name: str(c.type) for item in request.files for c in item.new_columns}
+        columns = dict(head.tables.get(stream, {}))
+        for need in (need for item in request.files for need in item.needs):
+            name = next((own for own in columns if folded(own) == folded(need.name)), need.name)
+            columns[name] = str(merged(parse_type(columns[name]), need.type) if name in columns else need.type)
+        left_out = {
+            (stream, item.file.key): LeftOut(key=item.file.key, etag=item.file.etag, fields=item.left_out)
+            for item in request.files
+            if item.left_out
+        }
         batch = LastBatch(
             batch_id=request.batch_id,
             commit_id=request.commit_id,
@@ -712,7 +849,7 @@ class MemoryLake:
             committed_at=now,
         )
         return self._write(
-            tables={**head.tables, stream: {**head.tables.get(stream, {}), **added}},
+            tables={**head.tables, stream: columns},
             files=head.files
             + tuple(
                 DataFile(
@@ -723,10 +860,12 @@ class MemoryLake:
                     number,
                     entry.rows,
                     origin_of(item.file),
+                    item.left_out,
                     *self._bounds(entry),
                 )
                 for entry, item in zip(entries, request.files, strict=True)
             ),
+            left_out={**head.left_out, **left_out},
             ledger=head.ledger + tuple((stream, entry) for entry in entries),
             batches=(*head.batches, (stream, batch)),
             quarantine=held | {(stream, item.file.key): _quarantined(item, now) for item in request.rejected},
@@ -775,6 +914,22 @@ class MemorySnapshot(MemoryLake):
     def oldest_merged_day(self, stream: StreamName) -> date | None:
         """The oldest day whose rows are live and merged."""
         return min((entry.day for entry in self.cleanable(stream, before=date.max)), default=None)
+
+
+def _is_of(kind: ColumnType, old: ColumnType, new: ColumnType) -> bool:
+    return covers(kind, old) and not covers(kind, new)
+
+
+def _retried(entry: LedgerEntry, reason: Removal, now: datetime) -> QuarantineEntry:
+    return QuarantineEntry(
+        key=entry.key,
+        etag=entry.etag,
+        size_bytes=entry.size_bytes,
+        reason=reason,
+        detail="it left the landing table to be registered anew",
+        status="retry",
+        seen_at=now,
+    )
 
 
 def _quarantined(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
@@ -67,13 +67,19 @@ def plain(record: Row) -> Row:
     return {name: value for name, value in record.items() if name not in (ORIGIN, NUMBER)}
 
 
-def newest_of(records: Iterable[Row]) -> dict[int, Row]:
-    """What a processed table must hold after all these records: the newest of each key."""
-    merged: dict[int, Row] = {}
+def newest_of(records: Iterable[Row], *, key: Sequence[str] = ("pk",), again: Collection[str] = ()) -> dict[Any, Row]:
+    """What a processed table must hold after all these records: the newest of each key.
+
+    Args:
+        again: raw ids of records that stand for themselves, told later.
+    """
+    merged: dict[Any, Row] = {}
     for record in records:
-        have = merged.get(record["pk"])
-        if have is None or rank(record) > rank(have):
-            merged[record["pk"]] = record
+        at = record[key[0]] if len(key) == 1 else tuple(record[name] for name in key)
+        have = merged.get(at)
+        level = have is not None and rank(record) == rank(have) and record["raw_id"] in again
+        if have is None or level or rank(record) > rank(have):
+            merged[at] = record
     return merged
 
 

@@ -32,6 +32,7 @@ RAW: dict[str, Any] = {
     "clean": {},
     "services": {},
     "doctor": {},
+    "rebuild": {},
     "streams": {
         "shop__orders": {
             "source": "shop",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -35,6 +36,11 @@ TAKEN_IN = (
 _END_CURSOR = "UPDATE {feeder_cursors} SET end_snapshot = $1 WHERE source = $2 AND stream = $3 AND end_snapshot IS NULL"
 _END_REJECTED = (
     "UPDATE {quarantine} SET end_snapshot = $1 WHERE source = $2 AND stream = $3 AND file_key = ANY($4) "
+    "AND end_snapshot IS NULL"
+)
+
+_END_LEFT_OUT = (
+    "UPDATE {left_out} SET end_snapshot = $1 WHERE source = $2 AND stream = $3 AND file_key = ANY($4) "
     "AND end_snapshot IS NULL"
 )
 
@@ -199,6 +205,7 @@ def plan(
         _Added(book=books["origins"], count=len(request.files), columns=same | _origins(request, paths)),
         _Added(book=books["quarantine"], count=len(request.rejected), columns=same | _quarantine(request, at)),
         _Added(book=books["batches"], count=1, columns=same | _batch(request, at)),
+        _left_out(books["left_out"], request, same),
         _Added(book=books["feeder_cursors"], count=1, columns=same | cursor, keeps_row_id=keeps),
     ]
     added = [item for item in planned if item.count]
@@ -233,15 +240,29 @@ def plan_removals(
         "removed_at": _Same(value=at),
         "key_may_return": _Same(value=reason.key_may_return),
     }
-    book = layout.bookkeeping["removals"]
+    book, left_out = layout.bookkeeping["removals"], layout.bookkeeping["left_out"]
+    snapshot = before.head.snapshot + 1
+    keys = session.texts([entry.key for entry in files])
+    of_stream = [session.text(stream.source), session.text(stream.stream)]
     return BookkeepingRows(
-        snapshot=before.head.snapshot + 1,
+        snapshot=snapshot,
         before=before,
         text=session.text,
         added=[_Added(book=book, count=len(files), columns=columns)],
-        ended=[],
-        changes=[f"inlined_insert:{book.table_id}"],
+        ended=[(_END_LEFT_OUT.format(left_out=left_out.rows_in), [snapshot, *of_stream, keys])],
+        changes=[f"inlined_insert:{book.table_id}", f"inlined_delete:{left_out.table_id}"],
     )
+
+
+def _left_out(book: TableIds, request: CommitRequest, same: Mapping[str, _Column]) -> _Added:
+    files = [item for item in request.files if item.left_out]
+    columns: dict[str, _Column] = {
+        "file_key": [item.file.key for item in files],
+        "etag": [item.file.etag for item in files],
+        "fields": [json.dumps(item.left_out) for item in files],
+        "refused": _Same(value=None),
+    }
+    return _Added(book=book, count=len(files), columns=dict(same) | columns)
 
 
 def _ledger(request: CommitRequest, paths: Sequence[str], at: datetime) -> dict[str, _Column]:

@@ -10,11 +10,11 @@ from typing import Any
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.catalog.attempts import NotProved
 from lakeray.adapters.ducklake.catalog.session import CatalogSession
-from lakeray.adapters.ducklake.values.file_statistics import ColumnPath
+from lakeray.adapters.ducklake.values.file_statistics import ColumnPath, folded_path
 
 PROVED_VERSION = "1.0"
 """The catalog format that the writer's rows were compared with DuckLake's own for (tests/differential)."""
-BOOKKEEPING = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors", "origins")
+BOOKKEEPING = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors", "origins", "left_out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class TableIds:
     rows_in: str
     """The catalog's table that holds the inlined rows; empty for a landing table."""
     columns: Mapping[ColumnPath, int]
-    """Every column and field, and its id."""
+    """Every column and field by its folded path, and its id."""
     types: Mapping[int, str]
     """DuckLake's type of each id."""
 
@@ -34,6 +34,14 @@ class TableIds:
         """The columns and fields without parts. A file that lacks one has nulls in it, whatever its validation knew."""
         parents = {path[:-1] for path in self.columns}
         return {path: number for path, number in self.columns.items() if path not in parents}
+
+    def id_of(self, path: ColumnPath) -> int:
+        """The id of a column or field, in whatever letter case.
+
+        Raises:
+            KeyError: the table has none of this name.
+        """
+        return self.columns[folded_path(path)]
 
     def number(self, name: str) -> int:
         """The id of a column of the bookkeeping."""
@@ -103,6 +111,6 @@ def _table(table_id: int, rows_in: str, columns: Sequence[tuple[Any, ...]]) -> T
     return TableIds(
         table_id=table_id,
         rows_in=rows_in,
-        columns={path(number): number for number in own},
+        columns={folded_path(path(number)): number for number in own},
         types={number: kind for number, (_, _, kind) in own.items()},
     )

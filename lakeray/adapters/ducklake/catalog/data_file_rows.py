@@ -19,7 +19,7 @@ from lakeray.adapters.ducklake.catalog.name_mappings import KnownMappings, Mappi
 from lakeray.adapters.ducklake.catalog.session import CatalogSession, Rows, Step
 from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats, in_question, joined, merged, widened
 from lakeray.adapters.ducklake.values.column_summary import ADDED, Summary, summed_up
-from lakeray.adapters.ducklake.values.file_statistics import FileStatistics, SchemaStatistics, storable
+from lakeray.adapters.ducklake.values.file_statistics import FileStatistics, SchemaStatistics, folded_path, storable
 from lakeray.values.model import Accepted
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class PlannedFiles:
         )
 
     def _column_ids(self, part: _Part) -> Numbers:
-        return np.array([self.layout.landing.columns[path] for path in part.block.columns], np.int64)
+        return np.array([self.layout.landing.id_of(path) for path in part.block.columns], np.int64)
 
     def _table_statistics(
         self, session: CatalogSession, connection: duckdb.DuckDBPyConnection
@@ -147,7 +147,7 @@ class PlannedFiles:
         unknown = session.fetch([(sql.load("catalog/unbounded"), [landing.table_id, asked])])[0] if asked else []
         missing = {
             column_id
-            for present in {frozenset(part.block.columns) for part in self.parts}
+            for present in {frozenset(map(folded_path, part.block.columns)) for part in self.parts}
             for path, column_id in landing.leaves.items()
             if path not in present
         }
@@ -237,7 +237,7 @@ def _parts(facts: Sequence[FileStatistics], *, layout: CatalogIds, known: KnownM
     for group in groups.values():
         block = facts[group[0]].block
         try:
-            _ = [layout.landing.columns[column] for column in block.columns]
+            _ = [layout.landing.id_of(column) for column in block.columns]
             mapping = known.of(block.mapping)
         except KeyError as error:
             raise NotProved(f"the landing table has no column {error}") from None

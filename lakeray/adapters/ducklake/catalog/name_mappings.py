@@ -40,7 +40,7 @@ class KnownMappings:
         Raises:
             KeyError: the landing table has no such column.
         """
-        return tuple((name.number, name.source_name, self._landing.columns[name.target], name.parent) for name in names)
+        return tuple((name.number, name.source_name, self._landing.id_of(name.target), name.parent) for name in names)
 
     def find(self, wanted: set[Mapping], session: CatalogSession) -> dict[Mapping, int]:
         """The ids of those that the catalog has."""

@@ -6,21 +6,25 @@ a second.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date
 from typing import Any
 
 from lakeray.adapters.ducklake.reading.file_generations import file_generations
-from lakeray.ports.catalog import Known
+from lakeray.ports.catalog import ContractNotes, Known
 from lakeray.values.model import (
     Cursor,
     FileGenerations,
+    LeftOut,
+    MergedBy,
     MergeEnd,
     Peak,
     PendingTransform,
     QuarantineEntry,
     StreamName,
 )
+from lakeray.values.type_growth import FieldPath
 
 Rows = list[tuple[Any, ...]]
 Fetch = Callable[[str, list[Any] | dict[str, Any]], Rows]
@@ -40,6 +44,7 @@ class BookkeepingSnapshot:
         self._names = _names(fetch)
         self._quarantine = _quarantine(fetch)
         self._lake = fetch("lake_id", [])
+        self._notes = contract_notes(fetch)
         self._fetch = fetch
 
     def lake_id(self) -> str | None:
@@ -81,6 +86,14 @@ class BookkeepingSnapshot:
         """Of which generations the live files are; read when it is asked for, which is when some of them are gone."""
         return file_generations(self._fetch, stream)
 
+    def contract_notes(self, stream: StreamName) -> ContractNotes:
+        """What was noted of the contract that the stream's tables were made by."""
+        return self._notes.get(stream, ContractNotes())
+
+    def left_out_files(self, stream: StreamName) -> Sequence[LeftOut]:
+        """The live files of which fields were left out; read when it is asked for."""
+        return [left_out_of(row) for row in self._fetch("left_out", {"source": stream.source, "stream": stream.stream})]
+
     def landing_names(self, stream: StreamName) -> frozenset[str] | None:
         """The names of the landing table's columns; None when there is no table."""
         return self._names.get(stream.landing_table)
@@ -100,6 +113,32 @@ class BookkeepingSnapshot:
         """The oldest day whose rows are live and merged: what clean-up looks at first."""
         oldest: date | None = self._waiting.get(stream, (None, None, None))[2]
         return oldest
+
+
+def contract_notes(fetch: Fetch) -> dict[StreamName, ContractNotes]:
+    """What was noted of the contracts of all streams."""
+    merged: dict[StreamName, MergedBy] = {}
+    left_out: dict[StreamName, dict[tuple[FieldPath, ...], int]] = {}
+    for source, stream, note, text, newest_first, files in fetch("all_contract_notes", []):
+        name = StreamName(source, stream)
+        if note == "merged_by":
+            merged[name] = MergedBy(primary_key=tuple(json.loads(text)), newest_first=tuple(json.loads(newest_first)))
+        else:
+            left_out.setdefault(name, {})[_paths(text)] = files
+    return {
+        name: ContractNotes(merged_by=merged.get(name), left_out=left_out.get(name, {}))
+        for name in merged.keys() | left_out.keys()
+    }
+
+
+def left_out_of(row: Sequence[Any]) -> LeftOut:
+    """One row of the record of left-out fields."""
+    key, etag, fields, refused = row
+    return LeftOut(key=key, etag=etag, fields=_paths(fields), refused=refused)
+
+
+def _paths(text: str) -> tuple[FieldPath, ...]:
+    return tuple(tuple(path) for path in json.loads(text))
 
 
 def _cursors(fetch: Fetch) -> dict[StreamName, Cursor]:

@@ -12,20 +12,30 @@ from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.backends.backend import Backend
 from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_bookkeeping, lacks_column
+from lakeray.adapters.ducklake.reading import rebuild_counts
 from lakeray.adapters.ducklake.reading.file_generations import file_generations
-from lakeray.adapters.ducklake.reading.planning_snapshot import BookkeepingSnapshot, peak_of, quarantine_entry
+from lakeray.adapters.ducklake.reading.planning_snapshot import (
+    BookkeepingSnapshot,
+    contract_notes,
+    left_out_of,
+    peak_of,
+    quarantine_entry,
+)
 from lakeray.adapters.ducklake.sql.earlier import in_duckdb
-from lakeray.ports.catalog import Known
+from lakeray.ports.catalog import ContractNotes, Known
 from lakeray.values.errors import CatalogError, NoLakeError
 from lakeray.values.model import (
     Cursor,
     FileGenerations,
     LastBatch,
     LedgerEntry,
+    LeftOut,
     LiveFile,
     Peak,
     PendingTransform,
     QuarantineEntry,
+    Rebuild,
+    RebuildCounts,
     RegisteredPath,
     Removal,
     RowWarning,
@@ -101,6 +111,19 @@ class DuckLakeReader:
     def all_peaks(self) -> list[tuple[str, Peak]]:
         """Every merge that is on record, the oldest first, with its stream's name."""
         return [(row[0], peak_of(row[1:])) for row in self._rows("all_peaks", [])]
+
+    def contract_notes(self, stream: StreamName) -> ContractNotes:
+        """What was noted of the contract that the stream's tables were made by."""
+        return contract_notes(self._rows).get(stream, ContractNotes())
+
+    def left_out_files(self, stream: StreamName) -> Sequence[LeftOut]:
+        """The live files of which fields were left out."""
+        return [left_out_of(row) for row in self._rows("left_out", _named(stream))]
+
+    def processed_columns(self, stream: StreamName) -> Mapping[str, str] | None:
+        """The processed table's columns and types."""
+        rows = self._rows("columns", ["main", stream.processed_table])
+        return dict(rows) if rows else None
 
     def landing_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The landing table's columns and types."""
@@ -217,6 +240,16 @@ class DuckLakeReader:
         """DuckLake's catalog format; None when there is no lake yet."""
         rows = self._fetch("SELECT value FROM lakehouse.options() WHERE option_name = 'version'", [])
         return str(rows[0][0]) if rows else None
+
+    def rebuild_counts(self, change: Rebuild, *, merged_through: int) -> RebuildCounts:
+        """What a rebuild would do to the rows that are there."""
+        stream = change.stream
+        places = [("staging", stream.landing_table), ("main", stream.processed_table)]
+        places.append(("main", f"{stream.processed_table}__tombstones"))
+        tables = {table: [row[0] for row in self._rows("columns", [schema, table])] for schema, table in places}
+        return rebuild_counts.count(
+            change, tables=tables, ask=lambda statement: self._fetch(statement, []), merged_through=merged_through
+        )
 
     def table_rows(self, schema: str, table: str) -> int | None:
         """How many rows a table of the lake has; None when there is no such table.

@@ -9,10 +9,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakeray.values.names import folded
+
 _NUL = "\0"
 
 ColumnPath = tuple[str, ...]
 """A column or a field of one, from the landing table down: ``("customer", "email")``; list items are ``element``."""
+
+
+def folded_path(path: ColumnPath) -> ColumnPath:
+    """The path as names are compared: two files may spell one new column in two letter cases."""
+    return tuple(folded(name) for name in path)
+
 
 STATISTICS = pa.schema(
     [

@@ -20,7 +20,7 @@ from lakeray.adapters.ducklake.writing.bookkeeping import ensure_bookkeeping
 from lakeray.adapters.ducklake.writing.damaged_files import ReadsRaw, Rereading
 from lakeray.adapters.ducklake.writing.extension_writer import RawStore
 from lakeray.adapters.ducklake.writing.fenced import fenced
-from lakeray.adapters.ducklake.writing.forget import forget
+from lakeray.adapters.ducklake.writing.forget import forget, forget_to_register
 from lakeray.adapters.ducklake.writing.landing import Landing, LandingDdl
 from lakeray.adapters.ducklake.writing.merge_records import insert_peaks, set_row_group
 from lakeray.adapters.ducklake.writing.recent_origins import RecentOrigins
@@ -28,10 +28,13 @@ from lakeray.adapters.ducklake.writing.registration import Registration, quarant
 from lakeray.adapters.ducklake.writing.retention import DeletesRaw, Retention
 from lakeray.ports.time import Clock
 from lakeray.ports.transformer import Transformer
+from lakeray.values.casts import cast_sql
+from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError, DamageError, LakerayError, TransformError
 from lakeray.values.faults import Fault, FaultPoint, no_fault
 from lakeray.values.model import (
     BuildResult,
+    Cast,
     CommitOutcome,
     CommitRequest,
     Contract,
@@ -41,6 +44,7 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     QuarantineStatus,
+    Rebuild,
     Rejected,
     Removal,
     StreamName,
@@ -177,8 +181,8 @@ class DuckLakeCommitter:
         return self._token
 
     def ensure_landing(self, stream: StreamName, contract: Contract) -> Sequence[str]:
-        """Create the landing table or add its missing columns."""
-        return self._landing.ensure(stream, contract)
+        """Create the landing table or add its missing columns; see what the processed table is merged by."""
+        return self._landing.ensure(stream, contract, at=self._clock.now())
 
     def commit(self, request: CommitRequest) -> CommitOutcome:
         """Register one batch (P7, P8)."""
@@ -312,6 +316,33 @@ class DuckLakeCommitter:
             at=self._clock.now(),
         )
 
+    def reregister(self, stream: StreamName, entries: Sequence[LedgerEntry], *, reason: Removal, replaces: bool) -> int:
+        """Take files out of the landing table that the next commits, or the next feed, register anew."""
+        rows = forget_to_register(
+            self._connection,
+            token=self._token,
+            stream=stream,
+            entries=entries,
+            reason=reason,
+            replaces=replaces,
+            at=self._clock.now(),
+        )
+        self._fault(FaultPoint.AFTER_FORGET)
+        return rows
+
+    def rebuild(self, change: Rebuild, *, merged_through: int) -> BuildResult:
+        """Make the processed table anew, in one DuckLake snapshot."""
+        stream = change.stream
+        plan = {
+            "to": merged_through if change.orders_anew else None,
+            "there": _as_sql(change.processed),
+            "landing": _as_sql(change.landing),
+            "note": [stream.source, stream.stream, json.dumps(change.key), json.dumps(change.newest_first)],
+        }
+        built = self._transformer.run_rebuild(stream, key=change.key, plan=plan, token=self._token)
+        self._fault(FaultPoint.AFTER_REBUILD)
+        return built
+
     def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
         """Remember what the stream's first plan lists, unless that is remembered already (P13)."""
         import pyarrow as pa  # a million texts as values of a statement take DuckDB minutes
@@ -322,6 +353,17 @@ class DuckLakeCommitter:
             with self._fenced(message) as cursor:
                 cursor.register("listed", listed)
                 cursor.execute(sql.load("ducklake/insert_existing"), {"source": stream.source, "stream": stream.stream})
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
+
+    def refuse_left_out(self, stream: StreamName, reasons: Mapping[str, str]) -> None:
+        """Note why files cannot be registered with the fields that were left out."""
+        named = {"source": stream.source, "stream": stream.stream}
+        message = f"{stream}: fields of {len(reasons)} file(s) stay left out"
+        try:
+            with self._fenced(message) as cursor:
+                for key, refused in reasons.items():
+                    cursor.execute(sql.load("ducklake/refuse_left_out"), {**named, "key": key, "refused": refused})
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
 
@@ -433,6 +475,12 @@ class DuckLakeCommitter:
                 return cursor.execute(statement, values).fetchall()
         except duckdb.Error as error:
             raise CatalogError("reading the lake's bookkeeping failed", found=first_line(error), todo=_AGAIN) from error
+
+
+def _as_sql(casts: Sequence[Cast]) -> dict[str, str]:
+    """By column, its value in the wanted type, NULL where it does not fit."""
+    sql_of = {cast.column: cast_sql(quoted(cast.column), cast.found, cast.wanted) for cast in casts}
+    return {column: value for column, value in sql_of.items() if value is not None}
 
 
 def _only(answers: Sequence[Any]) -> Any:

@@ -10,7 +10,7 @@ import duckdb
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.duckdb_errors import first_line, refuses_a_file, storage_failed
 from lakeray.adapters.ducklake.sql.quoting import glob_escaped
-from lakeray.values.column_types import quoted
+from lakeray.adapters.ducklake.writing.alter import alter
 from lakeray.values.errors import CatalogError, StorageError
 from lakeray.values.model import Accepted, CommitRequest, LedgerLacks, Rejected, RejectReason, SourceFile, StreamName
 
@@ -43,6 +43,14 @@ class ExtensionWriter:
     def path(self, item: Accepted) -> str:
         """What is registered for a file."""
         return item.registered_path or self._store.url(item.file.key)
+
+    def widen(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest) -> None:
+        """Give the landing table what the request's files need of it, inside the open transaction."""
+        needs = [need for item in request.files for need in item.needs]
+        if needs:
+            table = request.stream.landing_table
+            have = dict(cursor.execute(sql.load("ducklake/columns"), ["staging", table]).fetchall())
+            alter(cursor, table, have, needs)
 
     def register(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest) -> None:
         """Call it for the request's files, inside the open transaction.
@@ -98,8 +106,7 @@ class ExtensionWriter:
         with self._connection.cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             try:
-                for column in item.new_columns:
-                    add_column(cursor, request.stream.landing_table, column.name, str(column.type))
+                self.widen(cursor, replace(request, files=(item,)))
                 paths = [glob_escaped(self.path(item))]
                 cursor.execute(sql.load("ducklake/register"), [request.stream.landing_table, paths])
             except duckdb.Error as error:
@@ -124,11 +131,6 @@ class ExtensionWriter:
                 detail=f"expected ETag {item.file.etag}, found {now.etag}: it was overwritten meanwhile",
             )
         return Rejected(file=item.file, reason=RejectReason.REFUSED_BY_LAKE, detail=cause.split("\n", 1)[0][:500])
-
-
-def add_column(cursor: duckdb.DuckDBPyConnection, table: str, name: str, kind: str) -> None:
-    """Add a column to a landing table that may have it already."""
-    cursor.execute(f"ALTER TABLE lakehouse.staging.{quoted(table)} ADD COLUMN IF NOT EXISTS {quoted(name)} {kind}")
 
 
 def _raise_unless_about_a_file(error: duckdb.Error, stream: StreamName) -> None:

@@ -54,6 +54,49 @@ def forget(
     return rows
 
 
+def forget_to_register(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    token: int,
+    stream: StreamName,
+    entries: Sequence[LedgerEntry],
+    reason: Removal,
+    replaces: bool,
+    at: datetime,
+) -> int:
+    """Forget files whose objects are as they were, so that they can be registered anew; returns the rows that went.
+
+    Until they are, the record of rejected files has them as ``retry``: cut off in between, the next feed takes them in.
+
+    Args:
+        replaces: their rows replace the very same records in the processed table.
+
+    Raises:
+        CatalogError: the catalog failed.
+    """
+    named = {"source": stream.source, "stream": stream.stream, "keys": [entry.key for entry in entries]}
+    record = {
+        **named,
+        "etags": [entry.etag for entry in entries],
+        "sizes": [entry.size_bytes for entry in entries],
+        "reason": str(reason),
+        "detail": "it left the landing table to be registered anew",
+        "seen_at": at,
+    }
+    try:
+        with fenced(connection, token=token, message=f"{stream}: about to register {len(entries)} anew") as cursor:
+            cursor.execute(sql.load("ducklake/delete_quarantine"), named)
+            cursor.execute(sql.load("ducklake/add_retry"), record)
+            if replaces:
+                cursor.execute(sql.load("ducklake/insert_registered_anew"), named)
+    except (duckdb.Error, AnswerLost) as error:
+        raise CatalogError(
+            f"{stream}: registering files anew was cut off", found=first_line(error), todo="Run it again: it goes on"
+        ) from error
+    paths = [entry.registered_path for entry in entries]
+    return forget(connection, token=token, stream=stream, paths=paths, entries=entries, reason=reason, at=at)
+
+
 def release(connection: duckdb.DuckDBPyConnection, *, token: int, stream: StreamName, paths: Sequence[str]) -> None:
     """Make way for new objects under paths whose older registration still waits to be cleaned up.
 
@@ -118,12 +161,12 @@ def insert_removals(
     at: datetime,
 ) -> None:
     """Mark ledger entries removed, inside the caller's transaction."""
+    named = {"source": stream.source, "stream": stream.stream, "keys": [entry.key for entry in entries]}
+    cursor.execute(sql.load("ducklake/delete_left_out"), named)
     cursor.execute(
         sql.load("ducklake/insert_removals"),
         {
-            "source": stream.source,
-            "stream": stream.stream,
-            "keys": [entry.key for entry in entries],
+            **named,
             "etags": [entry.etag for entry in entries],
             "snapshots": [entry.snapshot for entry in entries],
             "reason": str(reason),

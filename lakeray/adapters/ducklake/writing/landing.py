@@ -1,19 +1,25 @@
-"""Landing tables: created from the stream's contract, and widened, never narrowed."""
+"""Landing tables: created from the stream's contract, and widened, never narrowed while they have rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
 
 import duckdb
 
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
 from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.writing.alter import alter
 from lakeray.adapters.ducklake.writing.fenced import fenced
-from lakeray.values.column_types import keeps_fields, parse_type, quoted, same_type
-from lakeray.values.errors import CatalogError, ContractError
-from lakeray.values.model import Column, Contract, StreamName
+from lakeray.values.column_types import ColumnType, parse_type, quoted
+from lakeray.values.errors import CatalogError
+from lakeray.values.model import Column, Contract, MergedBy, StreamName
 from lakeray.values.names import folded
+from lakeray.values.refusals import other_key, other_type
+from lakeray.values.type_growth import covers, grows, merged
 
 LandingDdl = Callable[[StreamName, Contract], str]
 
@@ -26,19 +32,22 @@ class Landing:
         self._token = token
         self._ddl = ddl
 
-    def ensure(self, stream: StreamName, contract: Contract) -> list[str]:
+    def ensure(self, stream: StreamName, contract: Contract, *, at: datetime) -> list[str]:
         """Make the table hold the contract's columns; says what was done, nothing when all was there.
 
+        A column that has to become another type does so only while no file is registered and no row merged under the
+        old one. The first call notes what the processed table is merged by.
+
         Raises:
-            ContractError: a column would have to be narrowed or changed.
+            ContractError: a column with rows would have to be narrowed or changed, or the stream is merged by another
+                key or cursor than the contract's.
             CatalogError: the catalog failed.
         """
         try:
-            with self._connection.cursor() as cursor:
-                rows = cursor.execute(sql.load("ducklake/columns"), ["staging", stream.landing_table]).fetchall()
-            if not rows:
-                return self._create(stream, contract)
-            return self._widen(stream, contract, {folded(name): kind for name, kind in rows})
+            have = dict(self._rows("columns", ["staging", stream.landing_table]))
+            done = self._create(stream, contract) if not have else self._widen(stream, contract, have)
+            self._note_key(stream, contract, at=at)
+            return done
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(f"{stream}: the landing table cannot be made", found=first_line(error)) from error
 
@@ -48,37 +57,89 @@ class Landing:
         return [f"created staging.{stream.landing_table} with {len(contract.columns)} columns"]
 
     def _widen(self, stream: StreamName, contract: Contract, have: dict[str, str]) -> list[str]:
-        missing = [column for column in contract.columns if folded(column.name) not in have]
-        other = [
-            column
-            for column in contract.columns
-            if folded(column.name) in have and not same_type(column.type, parse_type(have[folded(column.name)]))
-        ]
-        if not missing and not other:
+        stands = {folded(name): (name, parse_type(kind)) for name, kind in have.items()}
+        needs: list[Column] = []
+        changed: list[Column] = []
+        for column in contract.columns:
+            own = stands.get(folded(column.name))
+            if own is None or not covers(own[1], column.type):
+                keeps = own is None or grows(own[1], merged(own[1], column.type))
+                (needs if keeps else changed).append(column)
+        for column in changed:
+            self._require_changeable(stream, column, stands[folded(column.name)][0], have)
+        if not needs and not changed:
             return []
-        table = f"lakehouse.staging.{quoted(stream.landing_table)}"
-        done = []
         with fenced(self._connection, token=self._token, message=f"widen {stream.landing_table}") as cursor:
-            for column in missing:
-                cursor.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(column.name)} {column.type}")
-                done.append(f"added {stream.landing_table}.{column.name} {column.type}")
-            for column in other:
-                _promote(cursor, table, stream, column, have[folded(column.name)])
-                done.append(f"widened {stream.landing_table}.{column.name} to {column.type}")
+            done = alter(cursor, stream.landing_table, have, needs)
+            for column in changed:
+                done.append(_changed(cursor, stream, stands[folded(column.name)][0], column))
+            if changed and not self._processed_rows(stream):
+                for table in (stream.processed_table, f"{stream.processed_table}__tombstones"):
+                    cursor.execute(f"DROP TABLE IF EXISTS lakehouse.main.{quoted(table)}")
         return done
 
+    def _require_changeable(self, stream: StreamName, column: Column, own: str, have: dict[str, str]) -> None:
+        """A column changes its type only when no file needs the old one, and the processed table does not either."""
+        old = parse_type(have[own])
+        if not self._counted("staging", stream.landing_table) and not self._processed_needs(stream, column, old):
+            return
+        raise other_type(stream, column, found=have[own])
 
-def _promote(cursor: duckdb.DuckDBPyConnection, table: str, stream: StreamName, column: Column, found: str) -> None:
-    # DuckLake promotes (INTEGER to BIGINT) and refuses other scalars, but drops missing struct fields without a word.
-    try:
-        if not keeps_fields(parse_type(found), column.type):
-            raise duckdb.CatalogException("a nested field would be lost")
-        cursor.execute(f"ALTER TABLE {table} ALTER COLUMN {quoted(column.name)} SET DATA TYPE {column.type}")
-    except duckdb.Error as error:
-        raise ContractError(
-            f"{stream}: column {column.name} of {stream.landing_table} cannot become what the stream's config says",
-            expected=f"{found} or a wider type",
-            found=str(column.type),
-            todo=f"Set fields.{column.name} in conf/stream/{stream}.yaml back to {found}, or land the new type under "
-            "another name. Nothing was changed",
-        ) from error
+    def _processed_needs(self, stream: StreamName, column: Column, old: ColumnType) -> bool:
+        """Whether the processed table has rows whose column is as landing's was. Another type is the model's own."""
+        if not self._processed_rows(stream):
+            return False
+        columns = self._rows("columns", ["main", stream.processed_table])
+        kinds = [parse_type(kind) for name, kind in columns if folded(name) == folded(column.name)]
+        return any(covers(kind, old) and not covers(kind, column.type) for kind in kinds)
+
+    def _note_key(self, stream: StreamName, contract: Contract, *, at: datetime) -> None:
+        """Note what the processed table is merged by, while it has no rows; then see that it stays so."""
+        wanted = MergedBy(primary_key=contract.primary_key, newest_first=contract.newest_first)
+        rows = self._rows("merged_by", [stream.source, stream.stream])
+        noted = merged_by(rows[0]) if rows else None
+        if noted == wanted:
+            return
+        if noted is not None and self._processed_rows(stream):
+            raise other_key(stream, noted, wanted)
+        with fenced(self._connection, token=self._token, message=f"{stream}: merged by another key") as cursor:
+            note_key(cursor, stream, wanted, at=at)
+
+    def _processed_rows(self, stream: StreamName) -> int:
+        table = stream.processed_table
+        return self._counted("main", table) + self._counted("main", f"{table}__tombstones")
+
+    def _counted(self, schema: str, table: str) -> int:
+        """The rows of a table by its files and deletions; 0 when there is no table."""
+        rows = self._rows("table_rows", {"schema": schema, "name": table})
+        if not rows or rows[0][1]:
+            return int(rows[0][0]) if rows else 0
+        statement = f"SELECT count(*) FROM (FROM lakehouse.{quoted(schema)}.{quoted(table)} LIMIT 1)"
+        with self._connection.cursor() as cursor:
+            return int(cursor.execute(statement).fetchall()[0][0])
+
+    def _rows(self, name: str, values: Sequence[str] | dict[str, str]) -> list[Any]:
+        with self._connection.cursor() as cursor:
+            return cursor.execute(sql.load(f"ducklake/{name}"), values).fetchall()
+
+
+def _changed(cursor: duckdb.DuckDBPyConnection, stream: StreamName, own: str, column: Column) -> str:
+    # DuckLake knows columns by number: the new one is another column, of which no file says anything.
+    table = f"lakehouse.staging.{quoted(stream.landing_table)}"
+    cursor.execute(f"ALTER TABLE {table} DROP COLUMN {quoted(own)}")
+    cursor.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(column.name)} {column.type}")
+    return f"changed {stream.landing_table}.{column.name} to {column.type}"
+
+
+def merged_by(row: Sequence[str]) -> MergedBy:
+    """A row of ``meta.merged_by``."""
+    key, newest = (tuple(json.loads(text)) for text in row)
+    return MergedBy(primary_key=key, newest_first=newest)
+
+
+def note_key(cursor: duckdb.DuckDBPyConnection, stream: StreamName, wanted: MergedBy, *, at: datetime) -> None:
+    """Note what a stream's processed table is merged by, inside the caller's transaction."""
+    named = [stream.source, stream.stream]
+    noted = [json.dumps(wanted.primary_key), json.dumps(wanted.newest_first)]
+    cursor.execute(sql.load("ducklake/delete_merged_by"), named)
+    cursor.execute(sql.load("ducklake/insert_merged_by"), [*named, *noted, at])

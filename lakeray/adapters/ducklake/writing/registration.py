@@ -4,7 +4,8 @@ DuckLake snapshot (P7, P8).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ from lakeray.adapters.ducklake.catalog.attempts import (
     until_landed,
 )
 from lakeray.adapters.ducklake.duckdb_errors import first_line
-from lakeray.adapters.ducklake.writing.extension_writer import ExtensionWriter, FileRefused, RawStore, add_column
+from lakeray.adapters.ducklake.writing.alter import alter, lacking
+from lakeray.adapters.ducklake.writing.extension_writer import ExtensionWriter, FileRefused, RawStore
 from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.adapters.ducklake.writing.forget import release
 from lakeray.adapters.ducklake.writing.statistics_repair import mend
@@ -50,6 +52,9 @@ from lakeray.values.requirements import State, first_unmet
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog.writer import CatalogWriter
+
+_Widened = Mapping[str, str | None]
+"""Columns that were widened for a request, with their types before; None for those that were not there."""
 
 
 class Registration:
@@ -88,7 +93,7 @@ class Registration:
             StorageError: the object store failed; nothing was written.
         """
         attempt = request
-        widened: set[str] = set()
+        widened: dict[str, str | None] = {}
         while True:
             try:
                 return self._tried(attempt, widened=widened, at=at)
@@ -97,7 +102,7 @@ class Registration:
             except FileRefused as refused:
                 attempt = self._call.without_refused(attempt, refused.cause)
 
-    def _tried(self, request: CommitRequest, *, widened: set[str], at: datetime) -> CommitOutcome:
+    def _tried(self, request: CommitRequest, *, widened: dict[str, str | None], at: datetime) -> CommitOutcome:
         try:
             landed = self._written(request, widened=widened, at=at)
             if landed is not None:
@@ -148,11 +153,11 @@ class Registration:
 
     def _fitting(self, writer: CatalogWriter, request: CommitRequest) -> Attempt | None:
         """The batch as the writer can take it; None when it is to go alone, as one that widens its table does."""
-        if any(item.new_columns for item in request.files):
+        if any(item.needs for item in request.files):
             return None
         try:
             writer.require_statistics(request)
-            return self._looked_up(writer, request, widened=())
+            return self._looked_up(writer, request, widened={})
         except (NotProved, Conflict, CatalogFailed):
             return None  # `commit` finds the same, and says it
 
@@ -160,11 +165,11 @@ class Registration:
     def _by_call(self) -> str:
         return f"DuckLake's call: {self._not_by_writer}"
 
-    def _written(self, request: CommitRequest, *, widened: set[str], at: datetime) -> Landed | None:
+    def _written(self, request: CommitRequest, *, widened: dict[str, str | None], at: datetime) -> Landed | None:
         """The commit by the writer; None when the batch is for DuckLake's call.
 
         Args:
-            widened: the columns that were added for it so far; grows.
+            widened: the columns that were added for it so far, or their types before; grows.
         """
         if self._writer is None:
             return None
@@ -182,18 +187,18 @@ class Registration:
         except CatalogFailed as failure:
             raise CatalogError(f"{request.stream}: the commit failed and was rolled back", found=str(failure)) from None
 
-    def _by_writer(self, writer: CatalogWriter, request: CommitRequest, *, widened: set[str], at: datetime) -> Landed:
+    def _by_writer(
+        self, writer: CatalogWriter, request: CommitRequest, *, widened: dict[str, str | None], at: datetime
+    ) -> Landed:
         writer.require_statistics(request)  # before the landing table is widened for it
+        needs = _needs(request)
 
         def write() -> Landed:
             attempt = self._looked_up(writer, request, widened=widened)
-            lacking = [
-                column for column in _new_columns(request) if column.name not in attempt.columns.keys() | widened
-            ]
-            if lacking:
+            now = self._columns_at[request.stream.landing_table][1]
+            if lacking(now, needs):
                 writer.require(attempt)  # what is refused widens nothing
-                self._widen(request.stream, lacking)
-                widened.update(column.name for column in lacking)
+                widened.update({**self._widen(request.stream, now, needs), **widened})
                 writer.schema_version(request.stream.landing_table, again=True)
             written = writer.write([attempt], at=at)
             if written.snapshot is None:
@@ -202,8 +207,8 @@ class Registration:
 
         return until_landed(write)
 
-    def _looked_up(self, writer: CatalogWriter, request: CommitRequest, *, widened: Collection[str]) -> Attempt:
-        """The request with its paths, and with the landing table's columns but for those that were added for it."""
+    def _looked_up(self, writer: CatalogWriter, request: CommitRequest, *, widened: _Widened) -> Attempt:
+        """The request with its paths, and with the landing table's columns as they were before this commit."""
         table = request.stream.landing_table
         version = writer.schema_version(table)
         known = self._columns_at.get(table)
@@ -213,13 +218,14 @@ class Registration:
                     known = self._columns_at[table] = (version, _columns(cursor, table))
             except duckdb.Error as error:
                 raise CatalogFailed(first_line(error)) from error
-        return Attempt(request=request, paths=self._paths(request), columns=_without(known[1], widened))
+        return Attempt(request=request, paths=self._paths(request), columns=_before(known[1], widened))
 
-    def _widen(self, stream: StreamName, columns: Sequence[Column]) -> None:
-        """Widening first, in a snapshot of its own, takes nothing in."""
+    def _widen(self, stream: StreamName, now: Mapping[str, str], needs: Sequence[Column]) -> _Widened:
+        """Widening first, in a snapshot of its own, takes nothing in. The columns that it changes, as they were."""
         with fenced(self._connection, token=self._token, message=f"{stream}: new columns") as cursor:
-            for column in columns:
-                add_column(cursor, stream.landing_table, column.name, str(column.type))
+            alter(cursor, stream.landing_table, now, needs)
+            then = _columns(cursor, stream.landing_table)
+        return {name: now.get(name) for name, kind in then.items() if now.get(name) != kind}
 
     def _paths(self, request: CommitRequest) -> list[str]:
         return [self._call.path(item) for item in request.files]
@@ -252,19 +258,18 @@ class Registration:
             ) from error
         return None if row is None else Landed(snapshot=row[0])
 
-    def _attempt(self, request: CommitRequest, *, widened: Collection[str], at: datetime) -> None:
+    def _attempt(self, request: CommitRequest, *, widened: _Widened, at: datetime) -> None:
         extra = commit_extra([request], registered_by=self._by_call)
         message = f"{request.stream}: {len(request.files)} file(s)"
         with fenced(self._connection, token=self._token, message=message, extra=extra) as cursor:
             self._require(cursor, request, widened=widened)
-            for column in _new_columns(request):
-                add_column(cursor, request.stream.landing_table, column.name, str(column.type))
+            self._call.widen(cursor, request)
             self._write_bookkeeping(cursor, request, at=at)
             self._call.register(cursor, request)
             self._fault(FaultPoint.BEFORE_COMMIT)
         self._fault(FaultPoint.AFTER_COMMIT)
 
-    def _require(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, widened: Collection[str]) -> None:
+    def _require(self, cursor: duckdb.DuckDBPyConnection, request: CommitRequest, *, widened: _Widened) -> None:
         """See that the requirements hold, in the transaction that touched the lease's row: the token is ours there."""
         stream, paths = request.stream, self._paths(request)
         at = cursor.execute(sql.load("ducklake/cursor"), [stream.source, stream.stream]).fetchone()
@@ -275,7 +280,7 @@ class Registration:
         state = State(
             token=self._token,
             cursor_path=None if at is None else at[0],
-            columns=_without(_columns(cursor, stream.landing_table), widened),
+            columns=_before(_columns(cursor, stream.landing_table), widened),
             live_keys={key for (key,) in live},
             live_paths={path for path, is_live in doomed if is_live},
         )
@@ -309,6 +314,9 @@ class Registration:
                     "taken_at": at,
                 },
             )
+        left_out = [item for item in request.files if item.left_out]
+        if left_out:
+            cursor.execute(sql.load("ducklake/insert_left_out"), {**named, **_left_out_rows(left_out)})
         stream = request.stream
         cursor.execute(
             sql.load("ducklake/insert_batch"),
@@ -343,12 +351,13 @@ def _columns(cursor: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     return dict(cursor.execute(sql.load("ducklake/columns"), ["staging", table]).fetchall())
 
 
-def _without(columns: Mapping[str, str], widened: Collection[str]) -> dict[str, str]:
-    return {name: kind for name, kind in columns.items() if name not in widened}
+def _before(columns: Mapping[str, str], widened: _Widened) -> dict[str, str]:
+    before = {name: widened.get(name, kind) for name, kind in columns.items()}
+    return {name: kind for name, kind in before.items() if kind is not None}
 
 
-def _new_columns(request: CommitRequest) -> list[Column]:
-    return [column for item in request.files for column in item.new_columns]
+def _needs(request: CommitRequest) -> list[Column]:
+    return list(dict.fromkeys(need for item in request.files for need in item.needs))
 
 
 def _ledger_rows(files: Sequence[Accepted]) -> dict[str, list[str] | list[int] | list[date]]:
@@ -358,6 +367,14 @@ def _ledger_rows(files: Sequence[Accepted]) -> dict[str, list[str] | list[int] |
         "sizes": [item.file.size_bytes for item in files],
         "rows": [item.footer.rows for item in files],
         "days": [file_day(item.file) for item in files],
+    }
+
+
+def _left_out_rows(files: Sequence[Accepted]) -> dict[str, list[str]]:
+    return {
+        "keys": [item.file.key for item in files],
+        "etags": [item.file.etag for item in files],
+        "fields": [json.dumps(item.left_out) for item in files],
     }
 
 

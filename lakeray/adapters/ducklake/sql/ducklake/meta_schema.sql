@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS lakehouse.meta.peaks (
     source VARCHAR, stream VARCHAR, from_snapshot BIGINT, to_snapshot BIGINT, file_count BIGINT, row_count BIGINT,
     size_bytes BIGINT, projected_bytes BIGINT, peak_bytes BIGINT, fixed_bytes BIGINT, limit_bytes BIGINT, outcome VARCHAR,
     spill BOOLEAN, measured_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.left_out (
+    source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR, fields VARCHAR, refused VARCHAR);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.merged_by (
+    source VARCHAR, stream VARCHAR, primary_key VARCHAR, newest_first VARCHAR, noted_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.registered_anew (source VARCHAR, stream VARCHAR, file_key VARCHAR);
 -- What storage held before a stream's first batch: millions of rows at times, which the catalog would take hours to inline.
 CREATE TABLE IF NOT EXISTS lakehouse.meta.existing_files (source VARCHAR, stream VARCHAR, file_key VARCHAR, etag VARCHAR);
 CALL lakehouse.set_option('data_inlining_row_limit', 100, schema => 'meta', table_name => 'existing_files');

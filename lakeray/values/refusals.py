@@ -1,0 +1,36 @@
+"""What several rooms refuse in the same words."""
+
+from __future__ import annotations
+
+from lakeray.values.errors import ContractError
+from lakeray.values.model import Column, MergedBy, StreamName
+
+
+def other_key(stream: StreamName, noted: MergedBy, wanted: MergedBy) -> ContractError:
+    """The config names another key or cursor than the rows of the processed table were merged by."""
+    keys = noted.primary_key != wanted.primary_key
+    what, setting = ("key", "primary_key") if keys else ("cursor", "cursor_field")
+    old, new = (noted.primary_key, wanted.primary_key) if keys else (noted.newest_first, wanted.newest_first)
+    return ContractError(
+        f"{stream}: the rows of {stream.processed_table} were merged by another {what} than the stream's config says",
+        expected=", ".join(old) or "the extraction time alone",
+        found=", ".join(new) or "the extraction time alone",
+        todo=f"`lakeray rebuild +stream={stream}` tells what the new {what} would make of them, and makes the table "
+        f"anew. Or set {setting} in conf/stream/{stream}.yaml back. Nothing was changed",
+    )
+
+
+def other_type(stream: StreamName, column: Column, *, found: str) -> ContractError:
+    """The config says another type than a landing column with rows can become.
+
+    Args:
+        found: the column's type.
+    """
+    return ContractError(
+        f"{stream}: column {column.name} of {stream.landing_table} cannot become what the stream's config says",
+        expected=f"{found} or a wider type",
+        found=str(column.type),
+        todo=f"`lakeray rebuild +stream={stream}` tells what the new type would make of the rows that are there, and "
+        f"makes the tables anew. Or set fields.{column.name} in conf/stream/{stream}.yaml back to {found}. "
+        "Nothing was changed",
+    )
