@@ -172,7 +172,7 @@ def _marks(asked: PendingTransform, *, by_rowscan: bool) -> dict[str, object]:
 
 def _origins(asked: PendingTransform) -> str:
     files = [{"path": item.path, "origin": item.origin} for item in asked.origins]
-    return json.dumps(files, ensure_ascii=False)
+    return json.dumps(files)  # in ASCII: dbt reads the whole as YAML, which knows no surrogate pairs
 
 
 def _found(item: NodeResult) -> RowsFound:
