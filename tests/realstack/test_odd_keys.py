@@ -10,6 +10,7 @@ import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakeray.values.keys import CLAIM
 from tests.realstack.stack import RealLake, Stack
 
 NAMES = [
@@ -45,7 +46,7 @@ def client(lake: RealLake) -> Any:
 def objects(lake: RealLake, store: Any) -> list[str]:
     prefix = f"raw-{lake.number}/klaviyo/metrics/"
     found = store.list_objects_v2(Bucket="landing", Prefix=prefix).get("Contents", [])
-    return sorted(item["Key"].removeprefix(prefix) for item in found)
+    return sorted(item["Key"].removeprefix(prefix) for item in found if not item["Key"].endswith(CLAIM))
 
 
 def put(lake: RealLake, store: Any, folder: str, name: str, number: int) -> None:
