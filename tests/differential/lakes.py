@@ -50,9 +50,9 @@ class WrittenLake:
         """Open it."""
         self.transformer = SqlTransformer(self.backend)
         self.committer = self.reopen()
-        self.reader = DuckLakeReader(self.backend)
+        self.reader = self.reread()
         self.connection = connect(self.backend, read_only=False)
-        for item in (self.transformer, self.reader, self.connection):
+        for item in (self.transformer, self.connection):
             self._stack.callback(item.close)
         facts = StatisticsReader(extension_directory=self.extension_directory, temp=self.folder / "tmp")
         self.validator = BatchValidator(
@@ -78,6 +78,12 @@ class WrittenLake:
         )
         self._stack.callback(committer.close)
         return committer
+
+    def reread(self) -> DuckLakeReader:
+        """The next process' reader."""
+        reader = DuckLakeReader(self.backend)
+        self._stack.callback(reader.close)
+        return reader
 
     def close(self) -> None:
         """Let everything go."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
 from lakeray.ports.catalog import Known
 from lakeray.values.model import Landed, LedgerEntry, Removal, StreamName
 from tests.differential.lakes import Twins, WrittenLake
@@ -29,7 +28,7 @@ def made_earlier(lake: WrittenLake) -> None:
     lake.rows("ALTER TABLE lakehouse.meta.older RENAME TO removals")
     lake.rows("COMMIT")
     lake.reader.close()
-    lake.reader = DuckLakeReader(lake.backend)  # the next process'
+    lake.reader = lake.reread()
 
 
 def filled(pair: Twins) -> StreamName:
