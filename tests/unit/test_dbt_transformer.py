@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -87,9 +88,10 @@ def test_origins_go_to_dbt_as_one_text_and_what_a_merge_found_comes_back() -> No
     found = {"model": "int_shop__a", "without_key": 1, "cursor": "c", "cursor_breaks": 0, "cursor_type": None}
     told = replace(done("int_shop__a"), told={**found, "is_new_type": False})
     dbt = ScriptedDbt(Ran(results=(told,)))
-    asked = replace(pending(A), origins=(Origin(path="p", origin="1 é"),))
+    asked = replace(pending(A), origins=(Origin(path="p", origin="1 é 🦆"),))
     (built,) = transformer_of(dbt).run_group([asked], by_rowscan=[], token=7)
-    assert dbt.asked[0][1]["lakeray_origins"] == {A.slug: '[{"path": "p", "origin": "1 é"}]'}
+    text = dbt.asked[0][1]["lakeray_origins"][A.slug]
+    assert text.isascii() and json.loads(text) == [{"path": "p", "origin": "1 é 🦆"}]
     assert isinstance(built, BuildResult)
     assert built.found == (RowsFound(model="int_shop__a", without_key=1, cursor="c"),)
 
