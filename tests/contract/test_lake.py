@@ -671,7 +671,7 @@ def test_a_hive_named_column_keeps_the_values_of_the_file(ready: Lake) -> None:
     ready.take_in(A)
     assert "day" in (ready.reader.landing_columns(STREAM) or {})
     if isinstance(ready, OnDisk):
-        assert ready._query(f"SELECT day FROM lakehouse.staging.{STREAM.landing_table}") == [(77,)]
+        assert ready.query(f"SELECT day FROM lakehouse.staging.{STREAM.landing_table}") == [(77,)]
 
 
 def test_new_columns_come_with_the_commit(ready: Lake) -> None:

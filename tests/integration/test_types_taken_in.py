@@ -37,7 +37,7 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path, extension_directory: Pa
 
 def put(lake: OnDisk, number: int, kind: str, values: Values) -> SourceFile:
     """A file by DuckDB with the values as a column, in a struct and in a list."""
-    path = lake.address.temp_directory / "made.parquet"
+    path = lake._root / "tmp" / "made.parquet"
     rows = ", ".join(f"({number * 100 + at}, CAST({value} AS {kind}))" for at, value in enumerate(values))
     with duckdb.connect() as made:
         made.execute("SET TimeZone = 'UTC'")
