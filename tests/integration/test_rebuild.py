@@ -177,8 +177,17 @@ def test_a_key_gets_finer_and_coarser_again(stream: Stream) -> None:
     assert stream.run("rebuild").stream(STREAM)["needed"] is False
 
 
-@pytest.mark.parametrize("point", [FaultPoint.AFTER_REBUILD, FaultPoint.AFTER_FORGET, FaultPoint.AFTER_REGISTER])
-@pytest.mark.parametrize("then", ["rebuild", "feed"])
+@pytest.mark.parametrize(
+    ("point", "then"),
+    [
+        (FaultPoint.AFTER_REBUILD, "rebuild"),
+        (FaultPoint.AFTER_FORGET, "feed"),
+        pytest.param(FaultPoint.AFTER_REBUILD, "feed", marks=pytest.mark.long),
+        pytest.param(FaultPoint.AFTER_FORGET, "rebuild", marks=pytest.mark.long),
+        pytest.param(FaultPoint.AFTER_REGISTER, "rebuild", marks=pytest.mark.long),
+        pytest.param(FaultPoint.AFTER_REGISTER, "feed", marks=pytest.mark.long),
+    ],
+)
 def test_a_rebuild_that_was_killed_is_ended_by_the_next_command(stream: Stream, point: FaultPoint, then: str) -> None:
     stream.configure(size="BIGINT")
     stream.put("old", record("a", size=1), record("b", size=2), size=pa.int64())
