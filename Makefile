@@ -27,7 +27,7 @@ test: check coverage
 test-quick: check coverage
 	$(PYTEST) -m "not long and not slow" --budget quick $(QUICK) $(IN_MEMORY:%=--ignore=%)
 
-# Once, and measured: values, steps, feed.py and run.py, all their lines and branches (pyproject.toml).
+# Once, and measured: values, steps, planning.py, feed.py and run.py, all their lines and branches (pyproject.toml).
 coverage: env
 	$(PYTEST) $(IN_MEMORY) --cov --budget $(BUDGET)
 

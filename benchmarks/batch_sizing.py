@@ -30,7 +30,7 @@ import duckdb
 from benchmarks.plot import Panel, svg
 from benchmarks.report import ROOT, keep, kept, lakeray, timed
 from benchmarks.stack import Silent, stream_of
-from lakeray import feed, wiring
+from lakeray import feed, planning, wiring
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
 from lakeray.ports.committer import Committer
@@ -237,7 +237,7 @@ def _put(cell: Cell, day: Path, numbers: range) -> None:
             shutil.copyfile(source, target)
 
 
-def _feed(rules: feed.Rules, ports: feed.Ports, *, files: int) -> Any:
+def _feed(rules: planning.Rules, ports: feed.Ports, *, files: int) -> Any:
     report = feed.StreamFeed(rules, ports).report()
     if report.files != files or report.error:
         raise RuntimeError(f"{report.files} of {files} files were taken in: {report.error}")

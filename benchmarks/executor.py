@@ -15,7 +15,7 @@ from lakeray.adapters.ray import feeders
 from lakeray.adapters.ray.executor import RayExecutor
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
-from lakeray.feed import plan_stream
+from lakeray.planning import plan_stream
 from lakeray.ports.execution import Executor
 
 _FILES = 1000

@@ -26,7 +26,7 @@ from benchmarks.report import ROOT, keep, lakeray, spread, timed
 from benchmarks.stack import FIRST_DAY, Place, keys_of, sample_bodies, servers
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
-from lakeray.feed import PlanningPorts, plan_stream
+from lakeray.planning import PlanningPorts, plan_stream
 from lakeray.ports.storage import Level
 from lakeray.settings.values import Settings
 from lakeray.values.model import SourceFile

@@ -22,7 +22,7 @@ from benchmarks.stack import FIRST_DAY, Place, Silent, keys_of, sample_bodies, s
 from lakeray import wiring
 from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.cli.commands.status import state_of
-from lakeray.feed import PlanningPorts, plan_stream
+from lakeray.planning import PlanningPorts, plan_stream
 from lakeray.run import Lakeray
 from lakeray.steps.clean import RawRules, plan_clean
 from lakeray.values.model import Removal

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from lakeray.feed import Ports, Rules, StreamFeed, missing_of, owner_of, plan_stream
+from lakeray.feed import Ports, StreamFeed
+from lakeray.planning import Rules, missing_of, owner_of, plan_stream
 from lakeray.ports.catalog import RunReader
 from lakeray.steps import ownership, rebuild
 from lakeray.values.errors import LakerayError

@@ -7,14 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from lakeray.feed import (
+from lakeray.feed import Ports, StreamFeed, finished
+from lakeray.planning import (
     Days,
     GenerationOf,
     PlanningPorts,
-    Ports,
     Rules,
-    StreamFeed,
-    finished,
     missing_of,
     owner_of,
     plan_replay,

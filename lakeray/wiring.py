@@ -40,7 +40,7 @@ from lakeray.adapters.threads.committer import shared
 from lakeray.adapters.threads.executor import InlineExecutor
 from lakeray.adapters.threads.feeders import ThreadFeeders
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS, with_airbyte_columns
-from lakeray.feed import Days
+from lakeray.planning import Days
 from lakeray.ports.committer import Committer, GroupCommitter, LeaseHolder, LeaseTerms, ServedCommitter
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor, Feeders

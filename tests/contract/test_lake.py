@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lakeray.feed import Days, StreamFeed
+from lakeray.feed import StreamFeed
+from lakeray.planning import Days
 from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
 from lakeray.steps.clean import RawRules

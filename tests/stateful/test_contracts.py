@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from lakeray.feed import Rules, plan_clean, plan_stream, remove
+from lakeray.feed import remove
+from lakeray.planning import Rules, plan_clean, plan_stream
 from lakeray.rebuild import plan_rebuild, rebuild_stream
 from lakeray.values.column_types import parse_type
 from lakeray.values.model import Column, LedgerEntry, OnNewColumn, StreamReport, StreamStatus

@@ -20,7 +20,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from lakeray.feed import plan_clean, plan_stream, remove
+from lakeray.feed import remove
+from lakeray.planning import plan_clean, plan_stream
 from lakeray.steps.clean import RawRules
 from lakeray.steps.discover import horizon
 from lakeray.values.keys import day_of, is_claim

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lakeray.feed import plan_stream
+from lakeray.planning import plan_stream
 from lakeray.steps.clean import RawRules
 from lakeray.values.model import StreamStatus
 from lakeray.values.origins import origin_of

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.feed import leaving_of, plan_stream
+from lakeray.planning import leaving_of, plan_stream
 from lakeray.steps.clean import Leaving, RawRules, clean_before, plan_clean
 from lakeray.steps.discover import horizon
 from lakeray.values.model import CleanPlan, Cursor, ObjectPolicy, RawPolicy

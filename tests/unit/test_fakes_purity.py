@@ -23,7 +23,7 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 """
 ROOMS = ("values", "ports", "steps", "settings", "streams", "airbyte")
-ROOT_MODULES = ["lakeray.feed", "lakeray.run"]
+ROOT_MODULES = ["lakeray.planning", "lakeray.feed", "lakeray.run"]
 IN_ROOMS = (path.relative_to(ROOT) for room in ROOMS for path in (ROOT / "lakeray" / room).glob("*.py"))
 CORE = ROOT_MODULES + sorted(".".join(path.with_suffix("").parts) for path in IN_ROOMS)
 FAKES = sorted(path.stem for path in (ROOT / "tests" / "support" / "fakes").glob("*.py") if path.stem != "__init__")

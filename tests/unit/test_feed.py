@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.feed import plan_stream
+from lakeray.planning import plan_stream
 from lakeray.steps import discover
 from lakeray.values.column_types import parse_type
 from lakeray.values.errors import CatalogError

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from lakeray.feed import plan_stream
+from lakeray.planning import plan_stream
 from lakeray.values.memory import DEFAULT_FACTOR
 from lakeray.values.model import MergeEnd, StreamStatus
 from tests.support.fakes.feeds import BUDGET, FeedWorld, key_for

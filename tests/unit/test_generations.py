@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from lakeray.feed import plan_stream, replacing_of
+from lakeray.planning import plan_stream, replacing_of
 from lakeray.run import feed_all
 from lakeray.steps.generations import Replacement, older, outside, replaced
 from lakeray.values.errors import TransformError

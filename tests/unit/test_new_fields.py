@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from lakeray.feed import Rules, plan_clean, plan_stream
+from lakeray.planning import Rules, plan_clean, plan_stream
 from lakeray.steps.reregister import sorted_out
 from lakeray.values.column_types import parse_type, same_type
 from lakeray.values.model import Accepted, Column, LeftOut, OnNewColumn, StreamStatus

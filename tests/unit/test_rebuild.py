@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lakeray.feed import Rules
+from lakeray.planning import Rules
 from lakeray.rebuild import RebuildPlan, plan_rebuild, rebuild_stream
 from lakeray.steps import rebuild
 from lakeray.values.column_types import parse_type

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from lakeray.feed import Days, plan_stream
+from lakeray.planning import Days, plan_stream
 from lakeray.run import choose_executor, feed_all, refusal_of, replay_all
 from lakeray.settings.values import ExecutorChoice
 from lakeray.steps import discover

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.feed import PlanningPorts, missing_of, plan_stream, vanished_policy
+from lakeray.planning import PlanningPorts, missing_of, plan_stream, vanished_policy
 from lakeray.run import feed_all, rules_for, standing_of
 from lakeray.steps.work import Standing, Work, lacks_columns, work_of
 from lakeray.values.column_types import parse_type

@@ -8,7 +8,8 @@ from datetime import timedelta
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Table, human_bytes
-from lakeray.feed import plan_clean, remove
+from lakeray.feed import remove
+from lakeray.planning import plan_clean
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings
 from lakeray.values.model import CleanPlan, LedgerEntry

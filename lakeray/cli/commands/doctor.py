@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Table, human_bytes
-from lakeray.feed import merge_budget, owner_of
+from lakeray.feed import merge_budget
+from lakeray.planning import owner_of
 from lakeray.ports.committer import Committer
 from lakeray.ports.storage import RawStore
 from lakeray.run import Lakeray

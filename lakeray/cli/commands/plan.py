@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Foreseen, human_seconds, plan_json, plan_tables
-from lakeray.feed import leaving_of, plan_stream, replaced_keys, replacing_of
+from lakeray.planning import leaving_of, plan_stream, replaced_keys, replacing_of
 from lakeray.run import Lakeray, refusal_of
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.steps.plan import estimated_seconds

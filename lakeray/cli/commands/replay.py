@@ -9,7 +9,7 @@ from lakeray.cli.commands.feed import INTERRUPTED, problems
 from lakeray.cli.interrupt import StopFlag
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import feed_json, feed_table
-from lakeray.feed import Days
+from lakeray.planning import Days
 from lakeray.run import replay_all
 from lakeray.settings.values import Settings
 from lakeray.values.errors import UsageError

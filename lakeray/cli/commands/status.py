@@ -9,7 +9,7 @@ from pathlib import Path
 from lakeray import wiring
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import StreamState, row_warning_lines, status_json, status_tables
-from lakeray.feed import plan_stream
+from lakeray.planning import plan_stream
 from lakeray.run import Lakeray, refusal_of
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.values.errors import LakerayError

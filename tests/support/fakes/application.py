@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from lakeray.feed import Days
+from lakeray.planning import Days
 from lakeray.ports.execution import Fed, Finish
 from lakeray.run import Lakeray, feed_one
 from lakeray.settings.values import ExecutorChoice, Settings

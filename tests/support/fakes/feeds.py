@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
 
-from lakeray import feed
+from lakeray import feed, planning
 from lakeray.steps.clean import RawRules
 from lakeray.values.model import Budget, SourceFile, StreamReport, StreamStatus
 from tests.support.fakes.lake import MemoryCatalog, MemoryLake
@@ -17,7 +17,7 @@ from tests.support.fakes.world import FakeClock, PlainExecutor, RecordingSink
 
 MB = 1_000_000
 BUDGET = Budget(allowed_bytes=1000 * MB, reserved_bytes=100 * MB, target_bytes=50 * MB, max_files=1000, max_in_flight=2)
-RULES = feed.Rules(
+RULES = planning.Rules(
     stream=STREAM,
     contract=CONTRACT,
     budget=BUDGET,
@@ -37,7 +37,7 @@ def key_for(day: date, name: str = "part_0.parquet", *, padded: bool = True) -> 
 class FeedWorld:
     """A store, a catalog and a clock that outlive crashes; `reopen` is the next process."""
 
-    def __init__(self, rules: feed.Rules = RULES, *, snapshot_days: float = 1.0) -> None:
+    def __init__(self, rules: planning.Rules = RULES, *, snapshot_days: float = 1.0) -> None:
         self.rules = rules
         self.snapshot_days = snapshot_days
         self.clock = FakeClock()
@@ -97,7 +97,7 @@ class FeedWorld:
 
     def replay(self, first: date, last: date) -> StreamReport:
         """Replay a range of days."""
-        return feed.StreamFeed(self.rules, self.ports(), replay=feed.Days(first=first, last=last)).report()
+        return feed.StreamFeed(self.rules, self.ports(), replay=planning.Days(first=first, last=last)).report()
 
     def committer_rewinds(self, snapshot: int) -> None:
         """Move the stream's mark back, as a replay does."""
