@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, leaf_count
 from lakeray.values.errors import OversizeError
 from lakeray.values.memory import footers_bytes
 from lakeray.values.model import Accepted, Batch, Budget, Column, Footer, SourceFile, Verdict
@@ -19,7 +19,7 @@ _TEXT_WIDTHS = ("VARCHAR", "BLOB", "UUID", "HUGEINT", "JSON")
 
 def leaves_of(columns: Iterable[Column]) -> int:
     """Columns without parts: a list counts as its item."""
-    return sum(_leaves(column.type) for column in columns)
+    return sum(leaf_count(column.type) for column in columns)
 
 
 def projected(verdicts: Sequence[Verdict], budget: Budget) -> int:
@@ -119,20 +119,6 @@ def _refused(portion: Sequence[Verdict], needs: int, budget: Budget) -> Oversize
         f"{footer.uncompressed_bytes:,} bytes uncompressed, {item.file.size_bytes:,} in storage",
         todo="Raise batch.memory_bytes, or let such files spill to disk with batch.oversize=spill",
     )
-
-
-def _leaves(kind: ColumnType) -> int:
-    match kind:
-        case Struct(fields=parts):
-            return sum(_leaves(part) for _, part in parts)
-        case ListOf(item=item):
-            return _leaves(item)
-        case MapOf(key=key, value=value):
-            return _leaves(key) + _leaves(value)
-        case Scalar():
-            return 1
-        case _:
-            assert_never(kind)
 
 
 def _width(kind: ColumnType) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, quoted
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, literal, quoted
 from lakeray.values.names import folded
 from lakeray.values.type_growth import (
     NAIVE_TIMESTAMPS,
@@ -167,8 +167,7 @@ def _loss_of_scalar(value: str, old: str, new: str) -> str:
 
 
 def _field(value: str, name: str) -> str:
-    literal = name.replace("'", "''")
-    return f"struct_extract({value}, '{literal}')"
+    return f"struct_extract({value}, {literal(name)})"
 
 
 def _packed(value: str, fields: Sequence[tuple[str, str]]) -> str:
@@ -227,11 +226,10 @@ def _into_union(value: str, found: ColumnType, union: Struct) -> str | None:
     held = None if field is None else cast_sql(value, found, field[1])
     if field is None or held is None:
         return None
-    name = field[0].replace("'", "''")
     parts: list[tuple[str, str]] = []
     for own, kind in union.fields:
         if folded(own) == _UNION_TAG:
-            parts.append((own, f"'{name}'"))
+            parts.append((own, literal(field[0])))
         else:
             parts.append((own, held if own == field[0] else f"CAST(NULL AS {kind})"))
     return _packed(value, parts)

@@ -88,6 +88,26 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """``text`` as an SQL string, for what takes no bound value (ATTACH, CREATE SECRET, the names of fields)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def leaf_count(kind: ColumnType) -> int:
+    """How many columns without parts a Parquet file has for a column of this type."""
+    match kind:
+        case Struct(fields=parts):
+            return sum(leaf_count(part) for _, part in parts)
+        case ListOf(item=item):
+            return leaf_count(item)
+        case MapOf(key=key, value=value):
+            return leaf_count(key) + leaf_count(value)
+        case Scalar():
+            return 1
+        case _:
+            assert_never(kind)
+
+
 def unlandable(kind: ColumnType) -> str | None:
     """The part of the type that no DuckLake table can have; None when it can have all of it."""
     match kind:

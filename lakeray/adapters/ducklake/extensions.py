@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from lakeray.values.column_types import literal
 from lakeray.values.errors import UsageError
 
 NAMES = ("ducklake", "sqlite_scanner", "postgres_scanner", "httpfs")
@@ -27,8 +28,7 @@ def install(extension_directory: Path, *, names: tuple[str, ...] = NAMES) -> Non
     extension_directory.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config={"extension_directory": str(extension_directory)}) as connection:
         for name in missing:
-            source = str(_packaged(name)).replace("'", "''")
-            connection.execute(f"INSTALL '{source}'")
+            connection.execute(f"INSTALL {literal(str(_packaged(name)))}")
 
 
 def _installed(extension_directory: Path, name: str) -> Path:

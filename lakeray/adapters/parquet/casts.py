@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakeray.values import casts
-from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, quoted
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, literal, quoted
 from lakeray.values.model import Cast, Column
 from lakeray.values.type_growth import EPOCHS, UTC_TIMESTAMP
 
@@ -63,7 +63,7 @@ def _outside(value: str, kind: ColumnType, *, level: int) -> str | None:
             return f"(CAST({value} AS TIME) NOT BETWEEN TIME '00:00:00' AND TIME '24:00:00')"
         case Struct(fields=parts):
             conditions = [
-                _outside(f"struct_extract({value}, {_text(name)})", part, level=level) for name, part in parts
+                _outside(f"struct_extract({value}, {literal(name)})", part, level=level) for name, part in parts
             ]
             found = [condition for condition in conditions if condition]
             return f"({' OR '.join(found)})" if found else None
@@ -80,7 +80,3 @@ def _outside(value: str, kind: ColumnType, *, level: int) -> str | None:
 def _outside_any(values: str, kind: ColumnType, level: int) -> str | None:
     inner = _outside(f"x{level}", kind, level=level + 1)
     return inner and f"len(list_filter({values}, lambda x{level}: coalesce({inner}, false))) > 0"
-
-
-def _text(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"

@@ -21,7 +21,7 @@ import duckdb
 from lakeray.adapters.parquet.footer_bytes import SchemaElement, leaf_paths, schema_elements
 from lakeray.adapters.parquet.reader_errors import reason_of
 from lakeray.adapters.parquet.times_of_day import Times, has_times, times_of
-from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, parse_type
+from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, leaf_count, parse_type
 from lakeray.values.globs import glob_escaped
 from lakeray.values.model import Column, RejectReason
 from lakeray.values.names import no_name
@@ -162,7 +162,7 @@ def _columns(elements: Sequence[SchemaElement], described: Sequence[str]) -> tup
         raise ValueError(f"{len(names)} columns, of which DuckDB reads {len(described)}")
     types = [_parsed(text) for text in described]
     leaves = [path[-1] for path in leaf_paths(elements)]
-    if any(leaf.logical == _UNTYPED for leaf in leaves) and sum(map(_count, types)) == len(leaves):
+    if any(leaf.logical == _UNTYPED for leaf in leaves) and sum(map(leaf_count, types)) == len(leaves):
         rest = iter(leaves)
         types = [_with_untyped(kind, rest) for kind in types]
     return tuple(Column(name=_checked(name), type=_named(kind)) for name, kind in zip(names, types, strict=True))
@@ -185,18 +185,6 @@ def _parsed(text: str) -> ColumnType:
         return parse_type(text)
     except ValueError:
         return Scalar(text)  # a type that no contract can name, and no landing table have
-
-
-def _count(kind: ColumnType) -> int:
-    match kind:
-        case Struct(fields=parts):
-            return sum(_count(part) for _, part in parts)
-        case ListOf(item=item):
-            return _count(item)
-        case MapOf(key=key, value=value):
-            return _count(key) + _count(value)
-        case _:
-            return 1
 
 
 def _with_untyped(kind: ColumnType, leaves: Iterator[SchemaElement]) -> ColumnType:

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakeray.adapters.ducklake.sql.quoting import literal
 from lakeray.ports.committer import LeaseHolder, LeaseTerms
+from lakeray.values.column_types import literal
 
 if TYPE_CHECKING:
     import duckdb

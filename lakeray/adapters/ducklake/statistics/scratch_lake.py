@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from lakeray.adapters.ducklake import extensions, sql
 from lakeray.adapters.ducklake.duckdb_errors import refuses_a_file
-from lakeray.adapters.ducklake.sql.quoting import glob_escaped, literal
 from lakeray.adapters.ducklake.values.file_statistics import STATISTICS, ColumnPath, MappedName, SchemaStatistics
 from lakeray.adapters.parquet.footers import FileTail
-from lakeray.values.column_types import quoted
+from lakeray.values.column_types import literal, quoted
+from lakeray.values.globs import glob_escaped
 from lakeray.values.model import Column
 
 _MEMORY = "256MB"

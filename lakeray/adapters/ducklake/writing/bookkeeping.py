@@ -10,8 +10,7 @@ import duckdb
 
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.duckdb_errors import first_line
-from lakeray.adapters.ducklake.sql.quoting import literal
-from lakeray.values.column_types import quoted
+from lakeray.values.column_types import literal, quoted
 from lakeray.values.errors import CatalogError
 from lakeray.values.model import Removal
 

@@ -13,9 +13,9 @@ import duckdb
 from lakeray.adapters.ducklake.backends.backend import Backend
 from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.duckdb_errors import damaged_copy, first_line
-from lakeray.adapters.ducklake.sql.quoting import glob_escaped
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import StorageError, TryAgainError
+from lakeray.values.globs import glob_escaped
 from lakeray.values.keys import is_registered_as_it_lies
 from lakeray.values.model import LedgerEntry, SourceFile
 from lakeray.values.names import folded

@@ -9,9 +9,9 @@ import duckdb
 
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.duckdb_errors import first_line, refuses_a_file, storage_failed
-from lakeray.adapters.ducklake.sql.quoting import glob_escaped
 from lakeray.adapters.ducklake.writing.alter import alter
 from lakeray.values.errors import CatalogError, StorageError
+from lakeray.values.globs import glob_escaped
 from lakeray.values.model import Accepted, CommitRequest, LedgerLacks, Rejected, RejectReason, SourceFile, StreamName
 
 

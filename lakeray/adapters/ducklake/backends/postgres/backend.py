@@ -11,8 +11,8 @@ from lakeray.adapters.ducklake.backends.backend import Backend, BookkeepingQueri
 from lakeray.adapters.ducklake.backends.postgres import catalog
 from lakeray.adapters.ducklake.backends.postgres.catalog import PostgresSchema
 from lakeray.adapters.ducklake.backends.postgres.queries import PostgresQueries
-from lakeray.adapters.ducklake.sql.quoting import literal
 from lakeray.ports.committer import LeaseHolder, LeaseTerms
+from lakeray.values.column_types import literal
 from lakeray.values.errors import UsageError
 
 if TYPE_CHECKING:

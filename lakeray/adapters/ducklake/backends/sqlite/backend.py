@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lakeray.adapters.ducklake.backends.backend import Backend, BookkeepingQueries, DuckLakeAnswers, LakePlace
-from lakeray.adapters.ducklake.sql.quoting import literal
 from lakeray.ports.committer import LeaseHolder, LeaseTerms
+from lakeray.values.column_types import literal
 from lakeray.values.errors import UsageError
 
 if TYPE_CHECKING:
