@@ -25,6 +25,8 @@ HTTP_RETRIES = {"http_retries": "6", "http_retry_wait_ms": "200", "http_retry_ba
 """12 s of retries instead of 2: a storage server that starts again is no error."""
 SETTINGS = {
     # Times read the same on every machine: casts and date parts of timestamps are in UTC.
+    # dbt loads the extensions without checking their signatures again, as `extensions.opened` does; this ends that.
+    "allow_unsigned_extensions": "false",
     "TimeZone": "UTC",
     # DuckDB's cache keeps the bytes of a path, whatever the object there is by now (P14).
     "enable_external_file_cache": "false",

@@ -24,16 +24,15 @@ def connect(backend: Backend, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     from lakeray.adapters.ducklake import extensions
 
     place = backend.place
-    extensions.install(place.extension_directory, names=backend.extensions)
-    connection = duckdb.connect(
-        config={
-            "extension_directory": str(place.extension_directory),
-            "temp_directory": str(place.temp_directory),
-            "memory_limit": f"{place.memory_bytes}B",
-            "threads": str(place.threads),
-            "autoinstall_known_extensions": "false",
-        }
-    )
+    config = {
+        "temp_directory": str(place.temp_directory),
+        "memory_limit": f"{place.memory_bytes}B",
+        "threads": str(place.threads),
+    }
+    try:
+        connection = extensions.opened(place.extension_directory, names=backend.extensions, config=config)
+    except duckdb.Error as error:
+        raise CatalogError("DuckDB cannot be opened with its extensions", found=first_line(error)) from error
     try:
         _attach(connection, backend, read_only=read_only)
     except duckdb.Error as error:
@@ -47,8 +46,6 @@ def connect(backend: Backend, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, backend: Backend, *, read_only: bool) -> None:
-    for name in backend.extensions:
-        connection.execute(f"LOAD {name}")
     for name, value in backend.settings.items():
         connection.execute(f"SET {name} = '{value}'")
     for secret in backend.secrets:

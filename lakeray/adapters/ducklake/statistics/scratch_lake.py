@@ -40,18 +40,12 @@ class ScratchLake:
         """
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        extensions.install(extension_directory, names=("ducklake",))
-        self.connection = duckdb.connect(
-            config={
-                "extension_directory": str(extension_directory),
-                "autoinstall_known_extensions": "false",
-                "enable_external_file_cache": "false",
-                "memory_limit": _MEMORY,
-                "threads": "1",
-            }
+        self.connection = extensions.opened(
+            extension_directory,
+            names=("ducklake",),
+            config={"enable_external_file_cache": "false", "memory_limit": _MEMORY, "threads": "1"},
         )
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute("LOAD ducklake")
         path = literal(str(folder / "scratch"))
         self.connection.execute(f"ATTACH 'ducklake::memory:' AS scratch (DATA_PATH {path})")
         self._tables: dict[tuple[Column, ...], str] = {}
