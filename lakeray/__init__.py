@@ -21,3 +21,5 @@ rebuild     tables made anew: another key, cursor or type     P12
 checked, ``streams`` and ``airbyte`` know what follows from a stream's config and from Airbyte. ``adapters`` are the
 world, ``wiring`` puts them together, ``cli`` has a module per command.
 """
+
+__version__ = "0.1.0"

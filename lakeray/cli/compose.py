@@ -6,11 +6,13 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from lakeray.cli import project
 from lakeray.cli.credentials import completed, secret
 from lakeray.cli.parse import Call
 from lakeray.settings.conversion import settings_from
@@ -18,10 +20,6 @@ from lakeray.settings.values import Settings
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.redaction import HIDDEN, names_secret
 from lakeray.values.redaction import redacted as without_secrets
-
-PROJECT = Path(os.environ.get("LAKERAY_HOME") or Path(__file__).resolve().parents[2])
-"""Where conf/ and dbt/ are: the checkout, or what LAKERAY_HOME says."""
-
 
 _MAY_HOLD_ONE = ("catalog", "headers")
 """Settings that are no secret by name, and may have one in them."""
@@ -39,17 +37,15 @@ def compose(call: Call) -> Any:
 
     OmegaConf.register_new_resolver("absolute", _absolute, replace=True)
     OmegaConf.register_new_resolver("file_url", _file_url, replace=True)
-    OmegaConf.register_new_resolver("project", lambda *parts: str(PROJECT.joinpath(*parts)), replace=True)
+    OmegaConf.register_new_resolver("project", lambda *parts: str(project.found().joinpath(*parts)), replace=True)
     OmegaConf.register_new_resolver("service", _service, replace=True)
     OmegaConf.register_new_resolver("secret", secret, replace=True)
     OmegaConf.register_new_resolver("environment", _environment, replace=True)
     names = list(stream_names(call.config_dir))
-    _check_streams(call.overrides, names)
-    overrides = [_also_when_absent(word, names) for word in call.overrides]
-    if not any(_key(word) == "stream" for word in overrides) and names:
-        overrides.append(f"+stream=[{','.join(names)}]")
-    if call.config_dir is not None:
-        overrides.append(f"hydra.searchpath=[file://{_absolute(call.config_dir)}]")
+    chosen = _chosen([word for word in call.overrides if _names_streams(word)], names)
+    overrides = [_also_when_absent(word, names) for word in call.overrides if not _names_streams(word)]
+    if chosen:
+        overrides.append(f"+stream=[{','.join(chosen)}]")
     # A stream is appended to the defaults: its settings exist only after it, so overrides of them come last.
     overrides.sort(key=lambda word: _key(word).startswith("streams."))
     return _composed(call, overrides)
@@ -62,7 +58,7 @@ def default_of(key: str) -> str:
         UsageError: the config cannot be composed.
         KeyError: there is no such setting.
     """
-    value = _defaults()
+    value = _defaults(_home_or_none())
     for part in key.split("."):
         value = value[part]
     if value is None or isinstance(value, bool):
@@ -71,7 +67,7 @@ def default_of(key: str) -> str:
 
 
 @cache
-def _defaults() -> Any:
+def _defaults(_home: Path | None) -> Any:
     from omegaconf import OmegaConf
 
     nothing = Call(command="", arguments=(), overrides=(), config_dir=None, show_config=False)
@@ -79,17 +75,45 @@ def _defaults() -> Any:
     return OmegaConf.to_container(_composed(nothing, []), resolve=False)
 
 
+def _home_or_none() -> Path | None:
+    """Help is also asked for where there is no project yet."""
+    try:
+        return project.found()
+    except UsageError:
+        return None
+
+
 def _composed(call: Call, overrides: list[str]) -> Any:
+    """The config of a project: of a file that its conf/, lakeray's own and --config-dir have, the first is taken."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra.core.plugins import Plugins
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    Plugins.instance().register(_projects_folders())
+    behind = [] if call.config_dir is None else [Path(call.config_dir).expanduser().absolute()]
+    more = [f"hydra.searchpath=[{_hydra_text(f'file://{folder}')}]" for folder in behind]
     try:
-        with initialize_config_dir(config_dir=str(PROJECT / "conf"), version_base="1.3"):
-            return hydra_compose(config_name="config", overrides=overrides)
+        with initialize_config_dir(config_dir=str(project.OURS / "conf"), version_base="1.3"):
+            return hydra_compose(config_name="config", overrides=[*overrides, *more])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise _usage_error(error, call) from None  # the cause's text may repeat a value
+
+
+@cache
+def _projects_folders() -> Any:
+    """Hydra's way to look somewhere before the folder of the primary config, which has to be lakeray's own."""
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class ProjectsFolders(SearchPathPlugin):
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            home = _home_or_none()
+            for folder in [project.OURS / "init"] if home is None else [home, project.OURS / "init"]:
+                search_path.prepend("lakeray", f"file://{folder / 'conf'}", "main")
+
+    return ProjectsFolders
 
 
 def composed(call: Call) -> dict[str, Any]:
@@ -127,12 +151,42 @@ def settings_of(call: Call) -> Settings:
     Raises:
         UsageError: a setting is wrong; names it.
     """
-    return settings_from(completed(composed(call)))
+    return settings_from(_from_the_project(completed(composed(call))))
+
+
+def _from_the_project(values: dict[str, Any]) -> dict[str, Any]:
+    """Values whose relative places are the project's: a command finds the same lake from each of its folders."""
+    paths, dbt, lake = dict(values["paths"]), dict(values["dbt"]), dict(values["lake"])
+    _refuse_lake_left_behind(str(paths.get("root", "")))
+    for group, key in ((paths, "root"), (dbt, "project_dir"), (lake, "data_path")):
+        if isinstance(group.get(key), str) and group[key].strip() and "://" not in group[key]:
+            end = "/" if group[key].endswith("/") else ""
+            group[key] = str(project.anchored(group[key])) + end
+    scheme, colon, address = str(lake.get("catalog", "")).partition(":")
+    if scheme == "sqlite" and address:
+        lake["catalog"] = f"{scheme}{colon}{project.anchored(address)}"
+    return {**values, "paths": paths, "dbt": dbt, "lake": lake}
+
+
+def _refuse_lake_left_behind(root: str) -> None:
+    """An earlier version took a relative paths.root from the folder that one was in: see that no lake is left there.
+
+    Raises:
+        UsageError: a lake lies there, and none in the project.
+    """
+    before, now = Path(root).expanduser().absolute(), project.anchored(root)
+    if root and before != now and (before / "catalog.sqlite").exists() and not (now / "catalog.sqlite").exists():
+        raise UsageError(
+            "paths.root",
+            expected=f"the lake in {now}: a relative paths.root is relative to the project",
+            found=f"none there, and one in {before}",
+            todo=f"paths.root={before} goes on with it; set it in conf/project.yaml",
+        )
 
 
 def stream_names(config_dir: str | None) -> Iterator[str]:
     """The configured streams, ``shopify/orders``."""
-    for folder in (PROJECT / "conf", *([Path(config_dir)] if config_dir else [])):
+    for folder in (project.found() / "conf", *([Path(config_dir).expanduser()] if config_dir else [])):
         for path in sorted((folder / "stream").glob("*/*.yaml")):
             yield f"{path.parent.name}/{path.stem}"
 
@@ -160,18 +214,32 @@ def _key(word: str) -> str:
     return word.lstrip("+~").split("=", 1)[0]
 
 
-def _check_streams(overrides: Sequence[str], names: Sequence[str]) -> None:
-    for word in overrides:
-        if _key(word) != "stream":
-            continue
-        for name in word.split("=", 1)[1].strip("[]").split(","):
-            if name.strip() not in names:
+def _names_streams(word: str) -> bool:
+    return _key(word) == "stream" and "=" in word
+
+
+def _chosen(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The streams that words like ``+stream=[shopify/*,klaviyo/events]`` name, each once; all when there is no word.
+
+    Raises:
+        UsageError: a name or a pattern is that of no configured stream.
+    """
+    if not words:
+        return list(names)
+    chosen: dict[str, None] = {}
+    for word in words:
+        for part in word.split("=", 1)[1].strip("[]").split(","):
+            wanted = part.strip()
+            matching = [name for name in names if fnmatchcase(name, wanted)]
+            if not matching:
                 raise UsageError(
-                    f"stream {name.strip()}",
+                    f"stream {wanted}",
                     expected="a stream of conf/stream",
                     found="none of this name",
-                    todo=nearest(name.strip(), names) or f"Configured: {', '.join(names)}",
+                    todo=nearest(wanted, names) or f"Configured: {', '.join(names) or 'none'}",
                 )
+            chosen.update(dict.fromkeys(matching))
+    return list(chosen)
 
 
 def _also_when_absent(word: str, names: Sequence[str]) -> str:
@@ -199,7 +267,8 @@ def _usage_error(error: Exception, call: Call) -> UsageError:
     if match is not None:
         name = match[1] or match[2]
         group = name.split("/", 1)[0]
-        choices = [f"{group}/{path.stem}" for path in (PROJECT / "conf" / group).glob("*.yaml")]
+        folders = (project.found() / "conf", project.OURS / "conf")
+        choices = [f"{group}/{path.stem}" for folder in folders for path in (folder / group).glob("*.yaml")]
         return UsageError(name, expected="a config of this name", found="none", todo=nearest(name, choices))
     if isinstance(error, OverrideParseException):  # its text repeats the value, which may be a secret
         key = _key(str(error.override))
@@ -227,13 +296,19 @@ def _known_keys(call: Call) -> list[str]:
     return found
 
 
+def _hydra_text(text: str) -> str:
+    """``text`` as a quoted value of Hydra's grammar, whatever a folder's name has in it."""
+    escaped = re.sub(r"(\\*)'", lambda found: f"{found[1]}{found[1]}\\'", text)
+    return f"'{escaped}'"
+
+
 def _absolute(*parts: str) -> str:
-    return str(Path(*parts).expanduser().absolute())
+    return str(project.anchored(Path(*parts)))
 
 
 def _service(root: str, name: str) -> Any:
     """What ``services up`` wrote down; None when it never ran here."""
-    path = Path(root, "services", "services.json")
+    path = project.anchored(root) / "services" / "services.json"
     if not path.exists():
         return None
     state = json.loads(path.read_text(encoding="utf-8"))

@@ -7,9 +7,9 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from lakeray import __version__
 from lakeray.values.errors import UnexpectedError
 from lakeray.values.redaction import redacted
 
@@ -31,7 +31,7 @@ def caught(error: BaseException, *, words: Sequence[str]) -> UnexpectedError:
 def _written(error: BaseException, words: Sequence[str]) -> str:
     text = "\n".join(
         [
-            f"lakeray {_version()}, Python {platform.python_version()}, {platform.platform()}",
+            f"lakeray {__version__}, Python {platform.python_version()}, {platform.platform()}",
             f"command: {' '.join(words)}",
             "",
             *traceback.format_exception(error),
@@ -46,10 +46,3 @@ def _written(error: BaseException, words: Sequence[str]) -> str:
         print(redacted(text), file=sys.stderr)  # no disk takes it: better here than nowhere
         return "Please report the lines above"
     return f"Please report it with {Path(file.name)}; look through it first: it may name your tables and files"
-
-
-def _version() -> str:
-    try:
-        return version("lakeray")
-    except PackageNotFoundError:
-        return "from a folder"

@@ -19,8 +19,9 @@ COMMANDS: dict[str, Topic] = {
     "feed": Topic(
         "take new files in, exactly once, to the end",
         """lakeray feed                                       all configured streams
-lakeray feed +stream=shopify/orders                one stream
-lakeray feed +stream=[shopify/orders,klaviyo/events]
+lakeray feed shopify/orders                        one stream, or several: shopify/orders klaviyo/events
+lakeray feed 'shopify/*'                           all of a source
+lakeray feed +stream=[shopify/orders,klaviyo/*]    the same as a setting
 lakeray feed feed.watch=true feed.poll_s=60        keep polling
 
 What happens: discover, plan, validate, commit, transform with dbt, advance, clean. Run it again whenever you like,
@@ -38,7 +39,7 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
     ),
     "plan": Topic(
         "what a feed would do; writes nothing",
-        "lakeray plan +stream=shopify/orders\n\nBatches, bytes, projected memory, oversize and late files, rejected "
+        "lakeray plan shopify/orders\n\nBatches, bytes, projected memory, oversize and late files, rejected "
         "files, estimated time.",
     ),
     "status": Topic("where every stream stands", "lakeray status [output=json]\n\nWorks while a feed runs."),
@@ -63,13 +64,13 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
     ),
     "replay": Topic(
         "take a range of days in again, without doubling",
-        "lakeray replay +stream=shopify/orders replay.from=2026-01-01 replay.to=2026-01-31\n\nFiles that were too late "
+        "lakeray replay shopify/orders replay.from=2026-01-01 replay.to=2026-01-31\n\nFiles that were too late "
         "are taken in; rows that are registered are merged again.",
     ),
     "rebuild": Topic(
         "the processed table anew: new key, new cursor, new type; dry run first",
-        """lakeray rebuild +stream=shopify/orders                        what would become of the rows; writes nothing
-lakeray rebuild +stream=shopify/orders rebuild.dry_run=false  do it, then feed the stream
+        """lakeray rebuild shopify/orders                        what would become of the rows; writes nothing
+lakeray rebuild shopify/orders rebuild.dry_run=false  do it, then feed the stream
 
 After a change of primary_key, cursor_field or of a type in fields, and `lakeray generate`. The table is made of its own
 rows and of those in landing, in one DuckLake snapshot; landing's files are registered anew where a type changed. Run it
@@ -130,21 +131,32 @@ whose host is gone, loses its lease by itself.""",
 }
 
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Daily": ("feed", "plan", "status", "why", "enrich"),
+    "Set-up": ("generate", "reconcile", "services", "sample", "demo"),
+    "Upkeep": ("clean", "replay", "rebuild", "quarantine", "doctor", "lease"),
+}
+"""Which command is for when; each is in one group."""
+
+
 def overview() -> str:
     """``lakeray --help``."""
     width = max(len(name) for name in COMMANDS)
-    lines = [f"  {name:<{width}}  {topic.summary}" for name, topic in COMMANDS.items()]
+    lines: list[str] = []
+    for group, names in GROUPS.items():
+        lines += ["", f"{group}:", *(f"  {name:<{width}}  {COMMANDS[name].summary}" for name in names)]
     return "\n".join(
         [
             "lakeray takes the Parquet files that Airbyte keeps landing on object storage into DuckLake tables,",
             "merged by dbt, exactly once, in bounded memory.",
             "",
-            "usage: lakeray COMMAND [key=value …]",
-            "",
+            "usage: lakeray COMMAND [source/stream …] [key=value …]",
             *lines,
             "",
+            "Commands work in each folder of a project (conf/project.yaml). Streams: shopify/orders, 'shopify/*'.",
             "Settings are Hydra overrides: env=local|dev|prod, paths.root=…, storage.url=…, output=json.",
             "`lakeray COMMAND --help` says more, `lakeray COMMAND --cfg job` prints the settings in effect.",
+            "`lakeray --version` prints the version.",
             "Exit codes: 0 done · 1 a stream failed · 2 wrong usage · 3 another committer is at work · 130 interrupted",
         ]
     )

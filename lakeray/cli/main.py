@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from lakeray import __version__
 from lakeray.cli.compose import default_of, settings_of, shown
 from lakeray.cli.crash import caught
 from lakeray.cli.credentials import take_out
@@ -24,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("--help", "-h", "help"):
         print(overview())
+        return 0
+    if words[0] in ("--version", "-V"):
+        print(f"lakeray {__version__}")
         return 0
     as_json = any(word.lstrip("+") == "output=json" for word in words)
     try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lakeray.values.errors import UsageError
 
 _WITH_PATHS = ("why", "quarantine", "generate", "services", "lease")
+"""Commands whose words are their own; those of the others are streams."""
+_STREAM = re.compile(r"[\w*?\[\]!-]+/[\w*?\[\]!-]+")
+"""A stream's name, or a pattern of names: ``shopify/orders``, ``shopify/*``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +44,14 @@ def parse(words: Sequence[str]) -> Call:
             raise UsageError(word, expected="--help, --cfg job or --config-dir FOLDER", found="another flag")
         elif command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0]):
             arguments.append(word)
+        elif _STREAM.fullmatch(word):
+            overrides.append(f"+stream={word}")
         elif "=" not in word and not word.startswith("~"):
             raise UsageError(
                 f"{command} {word}",
-                expected="settings as key=value",
+                expected="streams as source/stream, settings as key=value",
                 found="a word",
-                todo="Streams: +stream=shopify/orders",
+                todo=f"A stream: lakeray {command} shopify/orders",
             )
         else:
             overrides.append(f"+{word}" if word.startswith("stream=") else word)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lakeray.cli.commands.generate import drifted, wanted
-from lakeray.cli.compose import PROJECT, settings_of, stream_names
+from lakeray.cli.compose import settings_of, stream_names
 from lakeray.cli.parse import Call, parse
 from lakeray.run import rules_for
 from lakeray.settings.conversion import batch_for
@@ -17,6 +17,7 @@ from lakeray.settings.values import Settings
 from lakeray.streams.generated import is_generated
 from lakeray.values.errors import UsageError
 from lakeray.wiring import check_places
+from tests.support.real.lake import PROJECT
 
 ENVS = sorted(path.stem for path in (PROJECT / "conf" / "env").glob("*.yaml"))
 STREAMS = sorted(stream_names(None))
@@ -142,7 +143,7 @@ def test_what_hydra_cannot_read_is_a_usage_error(word: str) -> None:
     assert refused(word).exit_code == 2
 
 
-@pytest.mark.parametrize("words", [["--verbose"], ["shopify/orders"], ["now"]])
+@pytest.mark.parametrize("words", [["--verbose"], ["shopify/orders/2026"], ["now"]])
 def test_a_word_that_is_no_setting_is_refused(words: list[str]) -> None:
     with pytest.raises(UsageError):
         parse(["feed", *words])

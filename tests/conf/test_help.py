@@ -13,10 +13,11 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from lakeray.cli.compose import PROJECT, compose, default_of
-from lakeray.cli.help import COMMANDS, command_help, overview
+from lakeray import __version__
+from lakeray.cli.compose import compose, default_of
+from lakeray.cli.help import COMMANDS, GROUPS, command_help, overview
 from lakeray.cli.parse import parse
-from tests.support.real.lake import plain_environment
+from tests.support.real.lake import PROJECT, plain_environment
 
 _DEFAULT = re.compile(r"^([a-z0-9_.]+)=(\S+)  ", re.MULTILINE)
 _SETTING = re.compile(r"(?<![\w/.])([a-z0-9_]+(?:\.[a-z0-9_]+)*)=")
@@ -49,6 +50,15 @@ def test_every_default_that_help_names_is_the_configs(name: str, config: dict[st
 @pytest.mark.parametrize("text", [overview(), *(topic.body for topic in COMMANDS.values())], ids=["lakeray", *COMMANDS])
 def test_every_setting_in_an_example_exists(text: str, config: dict[str, Any]) -> None:
     assert set(_SETTING.findall(text)) - config.keys() <= {"stream", "key"}
+
+
+def test_each_command_is_in_one_group_of_the_overview() -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+    assert [line for line in overview().splitlines() if line.endswith(":")] == [f"{name}:" for name in GROUPS]
+
+
+def test_the_version_is_the_packages() -> None:
+    assert run("-m", "lakeray", "--version").stdout == f"lakeray {__version__}\n"
 
 
 def test_another_config_has_other_defaults(tmp_path: Path) -> None:

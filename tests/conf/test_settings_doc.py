@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from lakeray.cli.compose import PROJECT, compose
+from lakeray.cli.compose import compose
 from lakeray.cli.parse import parse
+from tests.support.real.lake import PROJECT
 
 _ROW = re.compile(r"^\| `([a-z0-9_.]+)` \| `([^|`]*)` \|(?:[^|]*\|){2}$", re.MULTILINE)
 _ANY_ROW = re.compile(r"^\| `([a-z0-9_.]+)` \|(?:[^|]*\|){3}$", re.MULTILINE)

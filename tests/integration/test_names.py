@@ -15,12 +15,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from lakeray.cli import compose
+from lakeray.cli import project as cli_project
 from lakeray.streams.generated import stream_config
 from lakeray.values.column_types import quoted
 from lakeray.values.model import StreamName
 from lakeray.values.names import folded, is_own_name, same_name
-from tests.support.real.lake import Lake
+from tests.support.real.lake import PROJECT, Lake
 from tests.support.real.parquet import START, TIMES, write
 
 ODD = (
@@ -111,9 +111,8 @@ names = (
 
 def project(root: Path, *, keys: Sequence[str], columns: Sequence[str]) -> Path:
     """A project of a stream with these columns, and of one whose names are plain."""
-    here = compose.PROJECT
     for part in ("conf", "dbt"):
-        shutil.copytree(here / part, root / part, ignore=shutil.ignore_patterns("target", "logs"))
+        shutil.copytree(PROJECT / part, root / part, ignore=shutil.ignore_patterns("target", "logs"))
     for gone in ("conf/stream", "dbt/landing", "dbt/models/processed", "dbt/models/enriched"):
         shutil.rmtree(root / gone)
     (root / "dbt/models/enriched").mkdir()
@@ -159,7 +158,7 @@ def as_they_are(columns: Sequence[str], keys: Sequence[str], root: Path, extensi
     here = project(root / "project", keys=keys, columns=columns)
     listed = ", ".join(quoted(name) for name in columns)
     listed += "".join(f", struct.{quoted(name)}" for name in columns)
-    with patch.object(compose, "PROJECT", here):
+    with patch.object(cli_project, "found", lambda: here):
         raw = root / "raw"
         for number, writer in enumerate(("catalog", "extension")):
             shutil.rmtree(raw, ignore_errors=True)

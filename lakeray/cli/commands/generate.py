@@ -18,15 +18,18 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         raise UsageError("generate", expected="nothing, or check", found=" ".join(arguments))
     wrong = drifted(settings)
     if arguments:
-        text = "\n".join(f"{path} does not follow from its stream's config" for path in wrong)
-        out.result({"drifted": wrong}, text=text or "Every generated file follows from its stream's config.")
+        text = "\n".join(f"{path} does not follow from its stream's config" for path in _shown(settings, wrong))
+        out.result(
+            {"drifted": _shown(settings, wrong)}, text=text or "Every generated file follows from its stream's config."
+        )
         return 1 if wrong else 0
     texts = wanted(settings)
     for path in wrong:
-        target = _root(settings) / path
+        target = _place(settings, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(texts[path].encode())  # a name may hold a carriage return
-    out.result({"written": wrong}, text="\n".join(f"wrote {path}" for path in wrong) or "Nothing to write.")
+    written = _shown(settings, wrong)
+    out.result({"written": written}, text="\n".join(f"wrote {path}" for path in written) or "Nothing to write.")
     return 0
 
 
@@ -34,7 +37,7 @@ def drifted(settings: Settings) -> list[str]:
     """Generated files that are missing or differ. A model whose generated header was removed is the user's own."""
     found = []
     for path, text in wanted(settings).items():
-        target = _root(settings) / path
+        target = _place(settings, path)
         have = target.read_bytes().decode() if target.exists() else None
         if have is not None and path.startswith("dbt/models/") and not generated.is_generated(have):
             continue
@@ -44,7 +47,7 @@ def drifted(settings: Settings) -> list[str]:
 
 
 def wanted(settings: Settings) -> dict[str, str]:
-    """Every file that follows from the configured streams, by path below the project's root."""
+    """Every file that follows from the configured streams, by path; ``dbt/`` in it is ``dbt.project_dir``."""
     return generated.generated_files(
         generated.StreamSpec(
             name=stream.name,
@@ -63,5 +66,11 @@ def _as_written(stream: StreamSettings, name: str | None) -> str | None:
     return None if name is None else stream.as_written(name)
 
 
-def _root(settings: Settings) -> Path:
-    return wiring.absolute(settings.dbt.project_dir).parent
+def _place(settings: Settings, path: str) -> Path:
+    return wiring.absolute(settings.dbt.project_dir) / path.removeprefix("dbt/")
+
+
+def _shown(settings: Settings, paths: Sequence[str]) -> list[str]:
+    """Paths with the dbt project's own name in front."""
+    name = wiring.absolute(settings.dbt.project_dir).name
+    return [f"{name}/{path.removeprefix('dbt/')}" for path in paths]
