@@ -163,7 +163,7 @@ def _from_the_project(values: dict[str, Any]) -> dict[str, Any]:
             end = "/" if group[key].endswith("/") else ""
             group[key] = str(project.anchored(group[key])) + end
     scheme, colon, address = str(lake.get("catalog", "")).partition(":")
-    if scheme == "sqlite" and address:
+    if address and not set("=:") & set(address):  # a file, and no connection
         lake["catalog"] = f"{scheme}{colon}{project.anchored(address)}"
     return {**values, "paths": paths, "dbt": dbt, "lake": lake}
 
