@@ -28,9 +28,9 @@ KINDS = {"x": "{}", "s": "STRUCT(f {})", "l": "{}[]"}
 Values = Sequence[str]
 
 
-@pytest.fixture(params=["catalog", "extension"])
+@pytest.fixture
 def lake(request: pytest.FixtureRequest, tmp_path: Path, extension_directory: Path) -> Iterator[OnDisk]:
-    opened = OnDisk(tmp_path / "lake", extension_directory, writer=request.param)
+    opened = OnDisk(tmp_path / "lake", extension_directory, writer=getattr(request, "param", "catalog"))
     yield opened
     opened.close()
 
@@ -98,7 +98,17 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("found", "wanted", "values", "constants"), PAIRS)
+BY_EXTENSION = [
+    pair for pair in PAIRS if pair[:2] in (("INTEGER", "BIGINT"), ("FLOAT", "DOUBLE"), ("BIGINT", "VARCHAR"))
+]
+"""What is registered as it is, what bounds are widened for, and what a copy is made of; the verdicts know no writer."""
+
+
+@pytest.mark.parametrize(
+    ("lake", "found", "wanted", "values", "constants"),
+    [("catalog", *pair) for pair in PAIRS] + [("extension", *pair) for pair in BY_EXTENSION],
+    indirect=["lake"],
+)
 def test_what_casts_without_loss_is_taken_in_and_filters_agree(
     found: str, wanted: str, values: Values, constants: Values, lake: OnDisk
 ) -> None:
