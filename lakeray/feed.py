@@ -328,7 +328,7 @@ class StreamFeed:
             return
         if not planned.batches and self._ports.reader.cursor(rules.stream).path is None:
             return  # nothing is there to be deleted one day, and perhaps the prefix is misspelt
-        if ownership.claim_stream(store, rules.stream, planned.claims, owner=owner, take_over=rules.take_over):
+        if ownership.claim_stream(store, rules.layout.root, planned.claims, owner=owner, take_over=rules.take_over):
             self._progress.worked = True
             self._reached(FaultPoint.AFTER_CLAIMED)
 
@@ -513,7 +513,7 @@ class StreamFeed:
             self._rules.stream,
             failed,
             store=ports.store,
-            list_since=lambda day: discover.list_since(ports.store, self._rules.stream, since=day),
+            list_since=lambda day: discover.list_since(ports.store, self._rules.layout, since=day),
             reader=ports.reader,
             events=ports.events,
         )

@@ -22,6 +22,7 @@ from lakeray.steps import (
 )
 from lakeray.values.errors import NotThereError
 from lakeray.values.keys import file_day
+from lakeray.values.layouts import Layout
 from lakeray.values.model import (
     Budget,
     CleanPlan,
@@ -63,6 +64,13 @@ class Rules:
     """The operator says that what is missing is gone for good: it is forgotten, whatever ``on_vanished`` says (P3)."""
     overwrites: bool = False
     """The stream's syncs delete what earlier ones wrote: that is gone as it should be."""
+    path: Layout | None = None
+    """Where the stream's raw objects lie; None for the layout of its name."""
+
+    @property
+    def layout(self) -> Layout:
+        """Where the stream's raw objects lie."""
+        return self.path or Layout.of(self.stream)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +115,7 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False,
     known, held = ports.reader.known(rules.stream, since=view), _held(rules, ports.reader)
     known_among = functools.partial(ports.reader.known_among, rules.stream)
     claims: list[SourceFile] = []
-    listed = discover.list_since(ports.store, rules.stream, since=None if everything else view, older=discover.OLDER)
+    listed = discover.list_since(ports.store, rules.layout, since=None if everything else view, older=discover.OLDER)
     found = discover.sort_out(
         watch.passing(discover.without_claims(listed, into=claims)),
         known=known,
@@ -117,6 +125,7 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False,
         head=ports.store.head,
         known_among=known_among,
         asked_at_most=None if everything else discover.OLDER,
+        layout=rules.layout,
     )
     unfinished = reregister.unfinished(held, known_among)
     planned = replace(_packed(rules, ports, found), claims=tuple(claims), unfinished=unfinished)
@@ -176,7 +185,7 @@ def vanished_policy(rules: Rules, refused: NotThereError | None) -> ObjectPolicy
 
 def missing_of(rules: Rules, ports: PlanningPorts, planned: Plan) -> NotThereError | None:
     """Why the listing that the plan was made from is not believed; None when it is (P3)."""
-    place = ports.store.url(f"{rules.stream}/")
+    place = ports.store.url(rules.layout.root)
     if presence.missing(planned, place=place) is None:
         return None
     return presence.missing(planned, place=place, replaced=replaced_keys(rules, ports, planned))
@@ -237,13 +246,14 @@ _NOT_REPLAYED = (QuarantineStatus.IGNORED, QuarantineStatus.WAITS)
 def plan_replay(rules: Rules, ports: PlanningPorts, *, days: Days) -> Plan:
     """Plan what a replay takes in: new, too late or rejected files of the days."""
     claims: list[SourceFile] = []
-    listed = discover.list_since(ports.store, rules.stream, since=days.first)
+    listed = discover.list_since(ports.store, rules.layout, since=days.first)
     found = discover.sort_out(
         discover.without_claims(listed, into=claims),
         known=ports.reader.known(rules.stream, since=days.first),
         quarantine=[entry for entry in _held(rules, ports.reader) if entry.status in _NOT_REPLAYED],
         since=None,
         looked_since=days.first,
+        layout=rules.layout,
     )
     chosen = tuple(file for file in found.new if days.first <= file_day(file) <= days.last)
     return replace(_packed(rules, ports, replace(found, new=chosen)), claims=tuple(claims))

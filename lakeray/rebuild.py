@@ -131,7 +131,7 @@ def _require_place(rules: Rules, ports: Ports, change: Rebuild) -> None:
         raise missing
     if rules.raw.raw is not RawPolicy.KEEP:
         owner = owner_of(ports.reader, catalog=ports.catalog)
-        ownership.is_claimed(ports.store, rules.stream, looked.claims, owner=owner, take_over=rules.take_over)
+        ownership.is_claimed(ports.store, rules.layout.root, looked.claims, owner=owner, take_over=rules.take_over)
 
 
 def _merged_by(contract: Contract, noted: MergedBy) -> Contract:

@@ -155,6 +155,7 @@ def rules_for(settings: Settings, stream: StreamSettings) -> Rules:
         on_vanished=settings.feed.on_vanished,
         accept_empty=settings.feed.accept_empty,
         overwrites=stream.destination_sync_mode.startswith("overwrite"),
+        path=stream.layout,
     )
 
 
@@ -326,7 +327,7 @@ def _is_claimed(app: Lakeray, rules: Rules, reader: RunReader | PlanningSnapshot
     if rules.raw.raw is RawPolicy.KEEP:
         return True
     owner = owner_of(reader, catalog=app.catalog)
-    claimed = is_claimed(app.store, rules.stream, planned.claims, owner=owner, take_over=rules.take_over)
+    claimed = is_claimed(app.store, rules.layout.root, planned.claims, owner=owner, take_over=rules.take_over)
     return claimed or reader.cursor(rules.stream).path is None
 
 

@@ -45,6 +45,7 @@ from lakeray.ports.committer import Committer, GroupCommitter, LeaseHolder, Leas
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor, Feeders
 from lakeray.ports.services import Services
+from lakeray.ports.storage import ObjectStore
 from lakeray.run import Lakeray
 from lakeray.sample import SampleSettings, SampleStream, sample_files
 from lakeray.settings import stream_budget
@@ -54,6 +55,7 @@ from lakeray.steps.ownership import Owner
 from lakeray.streams.generated import landing_ddl
 from lakeray.values import memory, redaction
 from lakeray.values.errors import UsageError
+from lakeray.values.layouts import Layout
 from lakeray.values.model import GENERATION_COLUMN, Rejected, SampleResult, SourceFile, StreamName, StreamReport
 
 if TYPE_CHECKING:
@@ -135,7 +137,9 @@ def open_committer(settings: Settings) -> Iterator[GroupCommitter]:
             fault=fault_from_environment(),
             writer=settings.lake.writer,
             row_group_bytes=stream_budget.row_groups(settings.batch),
-            owns=lambda lake_id, stream: ownership.is_held(raw, stream, owner=Owner(lake=lake_id, catalog=lake.shown)),
+            owns=lambda lake_id, stream, key: owns(
+                settings, raw, stream, key, owner=Owner(lake=lake_id, catalog=lake.shown)
+            ),
         )
         try:
             if found is None or found.lake != committer.lake_id:
@@ -146,6 +150,18 @@ def open_committer(settings: Settings) -> Iterator[GroupCommitter]:
         finally:
             transformer.close()
             committer.close()
+
+
+def owns(settings: Settings, raw: ObjectStore, stream: StreamName, key: str, *, owner: Owner) -> bool:
+    """Whether the lake may delete the stream's raw objects, one of which has this key.
+
+    A command of some streams lets objects of others go, too: where the config does not say their place, the claim does.
+    """
+    known = settings.streams.get(stream.slug)
+    layout = Layout.of(stream) if known is None else known.layout
+    if not key.startswith(layout.root):
+        return ownership.is_held_above(raw, key, owner=owner)
+    return ownership.is_held(raw, layout.root, owner=owner)
 
 
 def _data_path_owner(settings: Settings, *, lake: Backend) -> Owner | None:

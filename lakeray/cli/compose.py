@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from lakeray.airbyte.paths import VARIABLES
 from lakeray.cli import project
 from lakeray.cli.credentials import completed, secret
 from lakeray.cli.parse import Call
@@ -23,6 +24,7 @@ from lakeray.values.redaction import redacted as without_secrets
 
 _MAY_HOLD_ONE = ("catalog", "headers")
 """Settings that are no secret by name, and may have one in them."""
+_AIRBYTES = re.compile(rf"(?<!\\)\$\{{(?:{'|'.join(VARIABLES)})\}}")
 _ONLY_A_PATH = re.compile(r"^\w+:/(?!/)")
 """An address that holds no credentials, whatever its scheme."""
 
@@ -126,6 +128,7 @@ def composed(call: Call) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     config = compose(call)
+    _keep_variables(config)
     try:
         values = OmegaConf.to_container(config, resolve=True)
     except (OmegaConfBaseException, ValueError) as error:
@@ -240,6 +243,17 @@ def _chosen(words: Sequence[str], names: Sequence[str]) -> list[str]:
                 )
             chosen.update(dict.fromkeys(matching))
     return list(chosen)
+
+
+def _keep_variables(config: Any) -> None:
+    """Airbyte writes its variables as OmegaConf writes references: in a stream's path they are Airbyte's."""
+    from omegaconf import OmegaConf
+
+    streams: Any = OmegaConf.to_container(config.streams, resolve=False)
+    for slug, stream in streams.items():
+        path = stream.get("path") if isinstance(stream, dict) else None
+        if isinstance(path, str):
+            config.streams[slug].path = _AIRBYTES.sub(r"\\\g<0>", path)
 
 
 def _also_when_absent(word: str, names: Sequence[str]) -> str:

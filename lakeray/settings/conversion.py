@@ -18,6 +18,7 @@ from lakeray.settings.addresses import refuse_credentials
 from lakeray.settings.ranges import require_ranges
 from lakeray.settings.values import BatchSettings, Secret, Settings, Size, StreamSettings
 from lakeray.values.errors import UsageError, nearest
+from lakeray.values.layouts import overlapping
 from lakeray.values.model import (
     OnMissingColumn,
 )
@@ -97,6 +98,19 @@ def _check(settings: Settings) -> None:
                 raise UsageError(
                     f"streams.{slug}", expected="lower-case names of letters, digits and _", found=repr(part)
                 )
+    _check_layouts(settings)
+
+
+def _check_layouts(settings: Settings) -> None:
+    shared = overlapping({slug: stream.layout.root for slug, stream in settings.streams.items()})
+    if shared is not None:
+        outer, inner = shared
+        raise UsageError(
+            f"streams.{inner}.path",
+            expected="a folder that no other stream reads",
+            found=f"{settings.streams[inner].layout.root}, which is read by {outer}",
+            todo="Give each stream a folder of its own below storage.url",
+        )
 
 
 def _check_places(settings: Settings) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lakeray.airbyte.columns import with_airbyte_columns
+from lakeray.airbyte.paths import layout_of
 from lakeray.values.column_types import ColumnType, Scalar, parse_type, unlandable
 from lakeray.values.errors import UsageError, nearest
+from lakeray.values.layouts import Layout
 from lakeray.values.model import (
     Budget,
     Column,
@@ -297,6 +299,8 @@ class StreamSettings:
     deleted_column: str | None = None
     """The field that is not null in a record of a deletion."""
     on_delete: OnDelete = OnDelete.FLAG
+    path: str | None = None
+    """Where its raw objects lie, in Airbyte's variables; None: everything below ``{source}/{stream}/``."""
     sync_mode: str = "incremental"
     destination_sync_mode: str = "append"
     contract: ContractOptions = field(default_factory=ContractOptions)
@@ -309,6 +313,20 @@ class StreamSettings:
     def name(self) -> StreamName:
         """The stream's name."""
         return StreamName(self.source, self.stream)
+
+    @property
+    def layout(self) -> Layout:
+        """Where its raw objects lie.
+
+        Raises:
+            UsageError: the path cannot be one.
+        """
+        if self.path is None:
+            return Layout.of(self.name)
+        try:
+            return layout_of(self.path, namespace=self.source, stream=self.stream)
+        except ValueError as error:
+            raise UsageError(f"streams.{self.name.slug}.path", expected=str(error), found=repr(self.path)) from None
 
     def landing_contract(self) -> Contract:
         """Airbyte's metadata columns and the stream's fields, with the policy.

@@ -14,6 +14,7 @@ from itertools import islice
 from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.keys import day_of, file_day, is_claim, is_source_file, natural_order
+from lakeray.values.layouts import Layout
 from lakeray.values.model import (
     Changed,
     Cursor,
@@ -22,7 +23,6 @@ from lakeray.values.model import (
     QuarantineStatus,
     RejectReason,
     SourceFile,
-    StreamName,
 )
 
 _YEAR_PREFIX = re.compile(r"(?:^|/)year=\d{4}/$")
@@ -58,20 +58,24 @@ def view_from(horizon: date | None, *, today: date, lookback_days: int) -> date 
     return None if horizon is None else min(horizon, today - timedelta(days=lookback_days))
 
 
-def list_since(store: ObjectStore, stream: StreamName, *, since: date | None, older: int = 0) -> Iterator[SourceFile]:
+def list_since(store: ObjectStore, layout: Layout, *, since: date | None, older: int = 0) -> Iterator[SourceFile]:
     """The stream's source files from day ``since`` on, perhaps some older ones, and lakes' claims; streamed.
 
     One request shows the top level: flat files, and the years. Each year at or after ``since`` is then listed in one
     go from the padded spelling of that day. An unpadded spelling of the same or a later day sorts after the padded
     one, so nothing is missed; what is older is sifted out later, by its parsed day. A year with very many objects is
-    listed by day instead. A listing that fails anywhere fails as a whole (P3).
+    listed by day instead. Flat names are listed in one go from that day on, too. A listing that fails anywhere fails
+    as a whole (P3).
 
     Args:
         older: about how many objects of days before ``since`` may be listed besides. A year with no more of them shows
             all, one with more shows some; a file may come twice then.
     """
-    root = f"{stream}/"
-    top = store.list_level(root)
+    if layout.is_flat:
+        listed = _flat(store, layout.root, since=since, older=older)
+        yield from (file for file in listed if _counts(file) and layout.holds(file.key))
+        return
+    top = store.list_level(layout.root)
     yield from (file for file in top.files if _counts(file))
     room = _Room(left=older)
     for prefix in reversed(top.prefixes):  # the newest year first: the room for older objects is spent on the nearest
@@ -80,6 +84,20 @@ def list_since(store: ObjectStore, stream: StreamName, *, since: date | None, ol
 
 def _counts(file: SourceFile) -> bool:
     return is_source_file(file.key) or is_claim(file.key)
+
+
+def _flat(store: ObjectStore, root: str, *, since: date | None, older: int) -> Iterator[SourceFile]:
+    """Names that begin with their day sort by it, an unpadded one behind its place; so does a claim, behind them all.
+
+    Of older files those of the year of ``since`` are listed besides, when there is room for what follows them, too.
+    """
+    if since is None:
+        yield from store.list_files(root)
+        return
+    first = list(islice(store.list_files(root, start_after=f"{root}{since.year:04d}_"), older)) if older else []
+    yield from first
+    if not older or len(first) == older:
+        yield from store.list_files(root, start_after=f"{root}{since.year:04d}_{since.month:02d}_{since.day:02d}")
 
 
 def without_claims(listed: Iterable[SourceFile], *, into: list[SourceFile]) -> Iterator[SourceFile]:
@@ -183,6 +201,7 @@ def sort_out(
     head: Callable[[str], SourceFile | None] | None = None,
     known_among: Callable[[Sequence[str]], Mapping[str, Known]] | None = None,
     asked_at_most: int | None = None,
+    layout: Layout | None = None,
 ) -> Discovery:
     """Sort a listing out. ``known`` holds the ledger from ``looked_since`` on.
 
@@ -192,6 +211,7 @@ def sort_out(
         head: looks one object up, for quarantined files to retry that the listing did not cover.
         known_among: the ledger of some keys, whatever their day. With it files of days before ``looked_since`` count,
             too; it is asked about those that are listed, and so what it costs does not grow with the ledger.
+        layout: what a listing of the stream shows; None when it shows every key of its days.
         asked_at_most: of more older files than this the newest by their last change count, and no others; None for all.
     """
     records = {entry.key: entry for entry in quarantine}
@@ -215,7 +235,7 @@ def sort_out(
         else:
             piles.new.append(file)
     piles.new.extend(_retried(records, seen=piles.seen, head=head))
-    in_view = [key for key, entry in known.items() if entry.live and _is_in_view(key, looked_since)]
+    in_view = [key for key, entry in known.items() if entry.live and _is_in_view(key, looked_since, layout)]
     return Discovery(
         new=tuple(sorted(piles.new, key=lambda file: (file_day(file), natural_order(file.key), file.key))),
         too_late=tuple(piles.too_late),
@@ -319,5 +339,7 @@ def _retried(
                 yield file
 
 
-def _is_in_view(key: str, looked_since: date | None) -> bool:
+def _is_in_view(key: str, looked_since: date | None, layout: Layout | None) -> bool:
+    if layout is not None:
+        return layout.is_in_view(key, looked_since)
     return looked_since is None or day_of(key, otherwise=date.max) >= looked_since

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lakeray.values.errors import NotThereError, PrefixOwnedError, StorageError
 from lakeray.values.keys import CLAIM
-from lakeray.values.model import SourceFile, StreamName
+from lakeray.values.model import SourceFile
 
 UNREADABLE = "unreadable"
 """The lake of a claim that says of none."""
@@ -57,11 +57,6 @@ class Owner:
         return f"lake {self.lake} (catalog {self.catalog})"
 
 
-def root_of(stream: StreamName) -> str:
-    """The prefix below which a stream's objects are."""
-    return f"{stream}/"
-
-
 def claim_of(owner: Owner) -> bytes:
     """What a lake's claim says; the same each time, so that a listing shows by the ETag whose it is."""
     return json.dumps({"lake": owner.lake, "catalog": owner.catalog, "says": _SAYS}, sort_keys=True).encode()
@@ -85,12 +80,11 @@ def others(store: Store, claims: Sequence[SourceFile], *, owner: Owner) -> Itera
             yield claim.key, found
 
 
-def is_claimed(
-    store: Store, stream: StreamName, claims: Sequence[SourceFile], *, owner: Owner, take_over: str | None
-) -> bool:
+def is_claimed(store: Store, root: str, claims: Sequence[SourceFile], *, owner: Owner, take_over: str | None) -> bool:
     """Whether the stream's prefix has the lake's claim, as a listing shows it. Writes nothing.
 
     Args:
+        root: the prefix below which the stream's objects are.
         take_over: the id of a lake whose claims may be replaced.
 
     Raises:
@@ -100,29 +94,28 @@ def is_claimed(
     for key, found in foreign.items():
         if found.lake != take_over:
             raise _owned(store.url(key), found, owner)
-    return not foreign and any(claim.key == root_of(stream) + CLAIM for claim in claims)
+    return not foreign and any(claim.key == root + CLAIM for claim in claims)
 
 
-def claim_stream(
-    store: Store, stream: StreamName, claims: Sequence[SourceFile], *, owner: Owner, take_over: str | None
-) -> bool:
+def claim_stream(store: Store, root: str, claims: Sequence[SourceFile], *, owner: Owner, take_over: str | None) -> bool:
     """See that the lake alone deletes the stream's objects; says whether it wrote a claim.
 
     Args:
-        claims: what a listing of the stream's prefix shows of them.
+        root: the prefix below which the stream's objects are.
+        claims: what a listing of it shows of them.
         take_over: the id of a lake whose claims are replaced.
 
     Raises:
         PrefixOwnedError: another lake's claim is there, below or above.
         StorageError: the storage failed, or does not let us write the claim.
     """
-    if is_claimed(store, stream, claims, owner=owner, take_over=take_over):
+    if is_claimed(store, root, claims, owner=owner, take_over=take_over):
         return False
-    for address, data in store.read_above(root_of(stream), CLAIM):
+    for address, data in store.read_above(root, CLAIM):
         found = owner_in(data)
         if found.lake not in (owner.lake, take_over):
             raise _owned(address, found, owner)
-    keys = {root_of(stream) + CLAIM, *(key for key, _ in others(store, claims, owner=owner))}
+    keys = {root + CLAIM, *(key for key, _ in others(store, claims, owner=owner))}
     written = [key for key in sorted(keys) if hold(store, key, owner=owner, take_over=take_over)]
     return bool(written)
 
@@ -170,13 +163,19 @@ def hold(store: Store, key: str, *, owner: Owner, take_over: str | None = None, 
     raise StorageError(f"{store.url(key)} comes and goes", todo="Run the command again")
 
 
-def is_held(store: Store, stream: StreamName, *, owner: Owner) -> bool:
-    """Whether the lake may delete the stream's objects now: its claim is there, or is made, for there is none."""
+def is_held(store: Store, root: str, *, owner: Owner) -> bool:
+    """Whether the lake may delete what is below a stream's root now: its claim is there, or is made."""
     try:
-        hold(store, root_of(stream) + CLAIM, owner=owner)
+        hold(store, root + CLAIM, owner=owner)
     except PrefixOwnedError:
         return False
     return True
+
+
+def is_held_above(store: Store, key: str, *, owner: Owner) -> bool:
+    """Whether the nearest claim above an object is the lake's: for a stream whose root is not known. Writes nothing."""
+    found = store.read_above(key, CLAIM)
+    return bool(found) and owner_in(found[0][1]).lake == owner.lake
 
 
 def _written(store: Store, key: str, claim: bytes) -> bool:

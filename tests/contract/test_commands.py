@@ -16,7 +16,7 @@ from lakeray.run import Lakeray, feed_all
 from lakeray.steps.ownership import Owner, claim_of
 from lakeray.values.keys import CLAIM
 from lakeray.values.model import RawPolicy
-from tests.support.fakes.application import MemoryApplication
+from tests.support.fakes.application import ORDERS, MemoryApplication
 from tests.support.fakes.feeds import key_for
 from tests.support.fakes.records import STREAM, row
 
@@ -115,6 +115,14 @@ def test_an_object_that_changed_is_told_by_status_plan_quarantine_and_why_until_
     fed(lake)
     assert why.show(lake.open(), KEY, Output(as_json=True)) == 0
     assert "and merged" in str(document(capsys)["verdict"])
+
+
+def test_why_finds_the_stream_of_a_file_by_the_place_that_its_config_names(capsys: pytest.CaptureFixture[str]) -> None:
+    lake = MemoryApplication(streams={STREAM.slug: {**ORDERS, "path": "RAW/${YEAR}_${MONTH}_${DAY}_${EPOCH}_"}})
+    lake.world.put("RAW/2026_03_30_1767916800000_0.parquet", row(1))
+    fed(lake).world.put("RAW/2026_03_01_1767916800000_0.parquet", row(2))
+    assert why.show(lake.open(), "RAW/2026_03_01_1767916800000_0.parquet", Output(as_json=True)) == 0
+    assert "too late" in str(document(capsys)["verdict"])
 
 
 def test_a_feed_shows_what_is_too_late_changed_and_vanished(lake: MemoryApplication) -> None:

@@ -18,6 +18,7 @@ from lakeray.adapters.storage import small_objects
 from lakeray.adapters.storage.object_store import open_store
 from lakeray.steps.discover import list_since
 from lakeray.values.errors import NotThereError, StorageError, UsageError
+from lakeray.values.layouts import Layout
 from lakeray.values.model import StreamName
 from tests.contract.lakes import Writable
 from tests.support.fakes.store import MemoryStore
@@ -263,7 +264,7 @@ def test_a_folder_shows_what_lies_above_it_whatever_link_leads_there(tmp_path: P
 def test_a_page_is_not_the_end(store: Writable, put) -> None:
     for number in range(1050):
         put(f"shop/orders/year=2026/month=01/day=01/part_{number}.parquet", b"x")
-    listed = [file.key for file in list_since(store, StreamName("shop", "orders"), since=None)]
+    listed = [file.key for file in list_since(store, Layout.of(StreamName("shop", "orders")), since=None)]
     assert len(listed) == len(set(listed)) == 1050
 
 

@@ -94,10 +94,10 @@ def test_two_lakes_do_not_share_a_data_path(tmp_path: Path, extension_directory:
 def test_what_another_lake_took_over_is_not_deleted_any_more(tmp_path: Path, extension_directory: Path) -> None:
     """In the midst of a run: asked again before each clean-up deletes something."""
     lake = OnDisk(tmp_path / "lake", extension_directory)
-    asked: list[tuple[str, StreamName]] = []
+    asked: list[tuple[str, StreamName, str]] = []
 
-    def owns(lake_id: str, stream: StreamName) -> bool:
-        asked.append((lake_id, stream))
+    def owns(lake_id: str, stream: StreamName, key: str) -> bool:
+        asked.append((lake_id, stream, key))
         return False
 
     committer = DuckLakeCommitter(
@@ -117,7 +117,7 @@ def test_what_another_lake_took_over_is_not_deleted_any_more(tmp_path: Path, ext
     entries = lake.reader.registered(ORDERS, first=date.min, last=date.max)
     committer.remove(ORDERS, entries, reason=Removal.RETENTION)
     assert committer.expire(older_than=EVER) == []
-    assert (lake.keys(), asked) == ({A}, [(lake.reader.lake_id(), ORDERS)])
+    assert (lake.keys(), asked) == ({A}, [(lake.reader.lake_id(), ORDERS, A)])
     assert committer.expire(older_than=EVER) == [] and len(asked) == 1  # off the list for good
     committer.close()
     lake.close()

@@ -16,10 +16,12 @@ from lakeray.steps import discover
 from lakeray.steps.discover import horizon, list_since, sort_out, view_from
 from lakeray.values.errors import StorageError
 from lakeray.values.keys import file_day
+from lakeray.values.layouts import Layout
 from lakeray.values.model import Cursor, QuarantineEntry, SourceFile, StreamName
 from tests.support.fakes.store import MemoryStore
 
 STREAM = StreamName("shop", "orders")
+LAYOUT = Layout.of(STREAM)
 EDGES = [
     date(2025, 1, 1),
     date(2025, 9, 30),
@@ -80,7 +82,7 @@ def test_every_file_of_a_day_at_or_after_since_is_listed_once_however_it_is_spel
     store = MemoryStore()
     for parts in files:
         store.put(key_of(*parts), b"x")
-    listed = [item.key for item in list_since(store, STREAM, since=since)]
+    listed = [item.key for item in list_since(store, LAYOUT, since=since)]
     wanted = {key_of(*parts) for parts in files if parts[0] >= since}
     assert wanted <= set(listed)
     assert len(listed) == len(set(listed))
@@ -90,7 +92,7 @@ def test_every_file_of_a_day_at_or_after_since_is_listed_once_however_it_is_spel
 def test_without_a_day_everything_is_listed(files: list[tuple[date, str, str]]) -> None:
     store = MemoryStore()
     wanted = {store.put(key_of(*parts), b"x").key for parts in files}
-    assert {item.key for item in list_since(store, STREAM, since=None)} == wanted
+    assert {item.key for item in list_since(store, LAYOUT, since=None)} == wanted
 
 
 @given(st.lists(spelt, max_size=25), st.one_of(st.none(), days))
@@ -103,7 +105,7 @@ def test_listed_by_day_nothing_is_missed_and_nothing_listed_twice(
     for parts in files:
         store.put(key_of(*parts), b"x")
     with patch.object(discover, "_IN_A_ROW", 1):
-        listed = [item.key for item in list_since(store, STREAM, since=since)]
+        listed = [item.key for item in list_since(store, LAYOUT, since=since)]
     assert {key_of(*parts) for parts in files if since is None or parts[0] >= since} <= set(listed)
     assert len(listed) == len(set(listed))
 
@@ -119,12 +121,12 @@ def with_many(number: int) -> MemoryStore:
 
 def test_a_year_is_listed_in_a_row_until_it_shows_very_many_objects() -> None:
     few, many = with_many(50), with_many(210)
-    assert len(list(list_since(few, STREAM, since=date(2026, 1, 1)))) == 1_000
+    assert len(list(list_since(few, LAYOUT, since=date(2026, 1, 1)))) == 1_000
     assert len(few.requests) == 2
-    assert len(list(list_since(many, STREAM, since=date(2026, 1, 1)))) == 4_200
+    assert len(list(list_since(many, LAYOUT, since=date(2026, 1, 1)))) == 4_200
     assert len(many.requests) == 2 + 2 + 20
     many.requests.clear()
-    assert len(list(list_since(many, STREAM, since=date(2026, 1, 20)))) == 210
+    assert len(list(list_since(many, LAYOUT, since=date(2026, 1, 20)))) == 210
     assert len(many.requests) == 2
 
 
@@ -135,7 +137,7 @@ def test_more_days_than_are_listed_at_once_come_in_their_order() -> None:
     for key in wanted:
         store.put(key, b"x")
     with patch.object(discover, "_IN_A_ROW", 1):
-        assert [item.key for item in list_since(store, STREAM, since=date(2026, 1, 1))] == wanted
+        assert [item.key for item in list_since(store, LAYOUT, since=date(2026, 1, 1))] == wanted
 
 
 def test_a_day_that_cannot_be_listed_fails_the_whole_listing() -> None:
@@ -148,7 +150,7 @@ def test_a_day_that_cannot_be_listed_fails_the_whole_listing() -> None:
         return whole(prefix, start_after=start_after)
 
     with patch.object(store, "list_files", fails_on_a_day), pytest.raises(StorageError):
-        list(list_since(store, STREAM, since=None))
+        list(list_since(store, LAYOUT, since=None))
 
 
 def test_only_data_of_the_stream_is_listed() -> None:
@@ -161,7 +163,7 @@ def test_only_data_of_the_stream_is_listed() -> None:
         "shop/orders_old/x.parquet",
     ):
         store.put(key, b"x")
-    assert [item.key for item in list_since(store, STREAM, since=None)] == [on(1)]
+    assert [item.key for item in list_since(store, LAYOUT, since=None)] == [on(1)]
 
 
 def test_folders_that_name_no_year_are_listed_whole() -> None:
@@ -169,14 +171,14 @@ def test_folders_that_name_no_year_are_listed_whole() -> None:
     keys = [f"{STREAM}/2026/01/02/x.parquet", f"{STREAM}/batch-7/x.parquet", f"{STREAM}/x.parquet"]
     for key in keys:
         store.put(key, b"x")
-    assert {item.key for item in list_since(store, STREAM, since=date(2026, 1, 1))} == set(keys)
+    assert {item.key for item in list_since(store, LAYOUT, since=date(2026, 1, 1))} == set(keys)
 
 
 def test_older_years_cost_no_request() -> None:
     store = MemoryStore()
     for year in range(2015, 2027):
         store.put(f"{STREAM}/year={year}/month=01/day=01/x.parquet", b"x")
-    assert len(list(list_since(store, STREAM, since=date(2026, 1, 1)))) == 1
+    assert len(list(list_since(store, LAYOUT, since=date(2026, 1, 1)))) == 1
     assert len(store.requests) == 2
 
 
@@ -187,7 +189,7 @@ def test_a_partial_listing_is_an_error_and_never_an_end(shown: int) -> None:
         store.put(on(number), b"x")
     store.fail_after = shown
     with pytest.raises(StorageError):
-        list(list_since(store, STREAM, since=None))
+        list(list_since(store, LAYOUT, since=None))
 
 
 # ---- horizon -------------------------------------------------------------------------------------------------------
@@ -375,7 +377,7 @@ def test_with_room_for_older_files_nothing_of_the_look_is_missed(
     store = MemoryStore()
     for parts in files:
         store.put(key_of(*parts), b"x")
-    listed = {item.key for item in list_since(store, STREAM, since=since, older=older)}
+    listed = {item.key for item in list_since(store, LAYOUT, since=since, older=older)}
     assert {key_of(*parts) for parts in files if parts[0] >= since} <= listed
     if older > len(files):
         assert listed == set(store.keys())
@@ -386,17 +388,17 @@ def test_room_for_older_files_is_spent_on_the_nearest_year_and_costs_no_request_
     for year in (2023, 2024, 2025):
         for part in range(30):
             store.put(f"{STREAM}/year={year}/month=12/day=31/part_{part}.parquet", b"x")
-    assert len(list(list_since(store, STREAM, since=date(2026, 1, 15), older=0))) == 18
+    assert len(list(list_since(store, LAYOUT, since=date(2026, 1, 15), older=0))) == 18
     assert len(store.requests) == 2
     store.requests.clear()
-    listed = list(list_since(store, STREAM, since=date(2026, 1, 15), older=100))
+    listed = list(list_since(store, LAYOUT, since=date(2026, 1, 15), older=100))
     assert [sum(file_day(item).year == year for item in listed) for year in (2023, 2024, 2025, 2026)] == [0, 28, 30, 60]
     assert len(store.requests) == 4
 
 
 def test_a_year_with_more_older_files_than_there_is_room_for_is_listed_from_the_day_on() -> None:
     store = with_many(30)
-    listed = list(list_since(store, STREAM, since=date(2026, 1, 19), older=100))
+    listed = list(list_since(store, LAYOUT, since=date(2026, 1, 19), older=100))
     assert len({item.key for item in listed}) == 100 + 60
     assert len(store.requests) == 3
 

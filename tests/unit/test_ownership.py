@@ -26,6 +26,7 @@ from lakeray.steps.ownership import (
 from lakeray.values.errors import NotThereError, PrefixOwnedError, StorageError
 from lakeray.values.events import Noted
 from lakeray.values.keys import CLAIM, is_claim, is_registered_as_it_lies, is_source_file
+from lakeray.values.layouts import Layout
 from lakeray.values.model import RawPolicy, SourceFile, StreamName, StreamReport, StreamStatus
 from tests.support.fakes.application import MemoryApplication
 from tests.support.fakes.feeds import FeedWorld, key_for
@@ -45,11 +46,11 @@ def store() -> MemoryStore:
 
 
 def claims(store: MemoryStore, stream: StreamName = STREAM) -> list[SourceFile]:
-    return [file for file in list_since(store, stream, since=None) if is_claim(file.key)]
+    return [file for file in list_since(store, Layout.of(stream), since=None) if is_claim(file.key)]
 
 
 def claimed(store: MemoryStore, owner: Owner, stream: StreamName = STREAM, *, take_over: str | None = None) -> bool:
-    return claim_stream(store, stream, claims(store, stream), owner=owner, take_over=take_over)
+    return claim_stream(store, f"{stream}/", claims(store, stream), owner=owner, take_over=take_over)
 
 
 # ---- the claim ------------------------------------------------------------------------------------------------------
@@ -166,7 +167,7 @@ def test_without_conditions_both_may_begin_and_only_the_last_ones_objects_may_be
     store = Unconditional()
     assert hold(store, OWN, owner=ONE)
     store.create(OWN, claim_of(TWO))  # begun in the same moment, by a lake that saw no claim either
-    assert not is_held(store, STREAM, owner=ONE) and is_held(store, STREAM, owner=TWO)
+    assert not is_held(store, f"{STREAM}/", owner=ONE) and is_held(store, f"{STREAM}/", owner=TWO)
     with pytest.raises(PrefixOwnedError, match="lake two"):
         claimed(store, ONE)
 
@@ -204,9 +205,9 @@ def test_a_stream_inside_another_ones_prefix_is_found_from_both_sides(store: Mem
 
 
 def test_what_may_be_deleted_now_is_asked_of_the_claim_itself(store: MemoryStore) -> None:
-    assert is_held(store, STREAM, owner=ONE)  # nobody's: it is claimed
-    assert is_held(store, STREAM, owner=ONE)
-    assert not is_held(store, STREAM, owner=TWO)
+    assert is_held(store, f"{STREAM}/", owner=ONE)  # nobody's: it is claimed
+    assert is_held(store, f"{STREAM}/", owner=ONE)
+    assert not is_held(store, f"{STREAM}/", owner=TWO)
 
 
 def test_a_data_path_is_one_lakes_too(store: MemoryStore) -> None:

@@ -93,7 +93,7 @@ def examine(app: Lakeray, stream: StreamSettings) -> Sequence[Finding]:
     """The disagreements of one stream. Lists its whole prefix."""
     name, claims = stream.name, list[SourceFile]()
     ledger = app.reader.registered(name, first=date.min, last=date.max)  # asked first: a long listing may follow
-    objects = {file.key: file for file in without_claims(list_since(app.store, name, since=None), into=claims)}
+    objects = {file.key: file for file in without_claims(list_since(app.store, stream.layout, since=None), into=claims)}
     found = audit(
         name,
         ledger=ledger,

@@ -63,6 +63,9 @@ def relative_key(settings: Settings, path: str) -> str:
 
 
 def _cursor(app: Lakeray, key: str) -> Cursor:
+    for stream in app.streams():
+        if key.startswith(stream.layout.root):
+            return app.reader.cursor(stream.name)
     source, _, rest = key.partition("/")
     return app.reader.cursor(StreamName(source, rest.split("/", 1)[0]))
 

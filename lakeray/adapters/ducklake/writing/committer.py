@@ -64,10 +64,10 @@ _ADVANCE = (
 )
 
 
-Owns = Callable[[str, StreamName], bool]
+Owns = Callable[[str, StreamName, str], bool]
 
 
-def _owns_all(_lake: str, _stream: StreamName) -> bool:
+def _owns_all(_lake: str, _stream: StreamName, _key: str) -> bool:
     return True
 
 
@@ -95,7 +95,7 @@ class DuckLakeCommitter:
         """Open the lake.
 
         Args:
-            owns: whether the lake of this id may delete the stream's raw objects.
+            owns: whether the lake of this id may delete the stream's raw objects, one of which has this key.
             writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
             row_group_bytes: what a thread collects before it writes a row group of a table in ``main``; 0 leaves it.
         """
@@ -150,7 +150,7 @@ class DuckLakeCommitter:
             store=store,
             fault=fault,
             queries=self._queries,
-            owns=lambda stream: self._owns(self.lake_id, stream),
+            owns=lambda stream, key: self._owns(self.lake_id, stream, key),
             writer=self._writer,
         )
         self._landing = Landing(connection, token=token, ddl=self._landing_ddl)

@@ -81,13 +81,13 @@ class Retention:
         store: DeletesRaw,
         fault: Fault,
         queries: BookkeepingQueries,
-        owns: Callable[[StreamName], bool],
+        owns: Callable[[StreamName, str], bool],
         writer: CatalogWriter | None = None,
     ) -> None:
         """Clean up.
 
         Args:
-            owns: whether the lake may delete the stream's objects; asked before it does (P13).
+            owns: whether the lake may delete the stream's objects, one of which has this key; asked before (P13).
             queries: what the catalog's database answers by itself; DuckLake is asked the rest.
             writer: takes files out of the catalog without reading them; None, and what it cannot, is for DuckLake.
         """
@@ -287,8 +287,8 @@ class Retention:
 
     def _parted_by_owner(self, scheduled: Sequence[_Scheduled]) -> tuple[list[_Scheduled], list[_Scheduled]]:
         """What this lake may delete, and what another one took over meanwhile."""
-        streams = {(item.source, item.stream) for item in scheduled}
-        own = {named for named in sorted(streams) if self._owns(StreamName(*named))}
+        streams = {(item.source, item.stream): item.key for item in scheduled}
+        own = {named for named, key in sorted(streams.items()) if self._owns(StreamName(*named), key)}
         mine = [item for item in scheduled if (item.source, item.stream) in own]
         return mine, [item for item in scheduled if (item.source, item.stream) not in own]
 
