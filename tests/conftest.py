@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +25,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Workers of xdist have no terminal; their reports come to the one that has."""
     run = config.getoption("--budget")
-    if run is not None and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    # One for all workers: what dbt parsed is kept there, and nothing of it in the home of whoever runs the tests.
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lakeray-caches-")
+    if run is not None:
         config.pluginmanager.register(Budget(run))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing is left behind."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from lakeray.adapters.dbt import parsed
 from lakeray.adapters.ducklake import extensions
 from lakeray.adapters.ducklake import sql as named_sql
 from lakeray.values.origins import origin
@@ -37,9 +38,11 @@ class Project:
     def parse(cls, root: Path, *, folder: Path = DBT) -> Project:
         """Install the extensions and parse the dbt project, once."""
         extensions.install(root / "extensions")
-        with patch.dict(os.environ, environment("ducklake:sqlite:unused", root, root / "extensions")):
+        parsed.take_over(folder, target_dir=root / "target")
+        with patch.dict(os.environ, parsed.PARSING):
             result = dbtRunner().invoke(_arguments("parse", root=root, folder=folder, variables={}))
         assert isinstance(result.result, Manifest), result.exception
+        parsed.keep(folder, target_dir=root / "target")
         return cls(manifest=result.result, extensions=root / "extensions", folder=folder)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lakeray.adapters.dbt import resident_memory
+from lakeray.adapters.dbt import parsed, resident_memory
 from lakeray.adapters.dbt.failures import first_lines
 from lakeray.ports.transformer import Node, NodeResult, Ran
 from lakeray.values.errors import TransformError
@@ -50,13 +50,16 @@ class PythonDbt:
     def manifest(self) -> Mapping[str, Node]:
         """See ``Dbt``."""
         if self._parsed is None:
-            result = self._invoke(["parse"])
+            project_dir, target_dir = self._project.project_dir, self._project.target_dir
+            parsed.take_over(project_dir, target_dir=target_dir)
+            result = self._invoke(["parse"], environment=parsed.PARSING)
             if not result.success:
                 raise TransformError(
                     "the dbt project cannot be parsed",
                     found=first_lines(str(result.exception)),
                     todo=f"See {self._project.project_dir}",
                 )
+            parsed.keep(project_dir, target_dir=target_dir)
             self._parsed = result.result
             self._nodes = {name: _node(node) for name, node in self._parsed.nodes.items()}
         return self._nodes
@@ -73,7 +76,13 @@ class PythonDbt:
         problem = None if explained else str(result.exception or "")
         return Ran(results=results, problem=problem)
 
-    def _invoke(self, arguments: list[str], *, callbacks: Sequence[Callable[[Any], None]] = ()) -> Any:
+    def _invoke(
+        self,
+        arguments: list[str],
+        *,
+        callbacks: Sequence[Callable[[Any], None]] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> Any:
         if self._invocations % _RENEW_AFTER == 0:
             self.close()
         self._invocations += 1
@@ -84,7 +93,7 @@ class PythonDbt:
         flags = ["--no-use-colors", "--quiet", "--no-write-json", "--log-level", "none", "--log-level-file", "info"]
         paths = ["--project-dir", folder, "--profiles-dir", folder]
         output = ["--target-path", str(self._project.target_dir), "--log-path", str(self._project.target_dir / "logs")]
-        with _environment(self._project.environment):
+        with _environment(self._project.environment if environment is None else environment):
             return dbtRunner(manifest=self._parsed, callbacks=list(callbacks)).invoke(
                 [*flags, *arguments, *paths, *output]
             )
