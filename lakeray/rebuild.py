@@ -69,11 +69,15 @@ def plan_rebuild(rules: Rules, reader: RunReader) -> RebuildPlan:
         noted=reader.contract_notes(stream).merged_by,
     )
     mark = reader.cursor(stream).transformed_snapshot
+    counts = reader.rebuild_counts(change, merged_through=mark)
+    if counts.merging and not change.is_needed:
+        change = replace(change, repeats_key=True)
+        counts = reader.rebuild_counts(change, merged_through=mark)
     live = reader.registered(stream, first=date.min, last=date.max) if change.landing else ()
     held = reader.quarantined(stream) if change.is_needed else ()
     return RebuildPlan(
         change=change,
-        counts=reader.rebuild_counts(change, merged_through=mark),
+        counts=counts,
         merged_through=mark,
         landing=tuple(live),
         rejected=tuple(
@@ -135,7 +139,9 @@ def _require_place(rules: Rules, ports: Ports, change: Rebuild) -> None:
 
 
 def _merged_by(contract: Contract, noted: MergedBy) -> Contract:
-    return replace(contract, primary_key=noted.primary_key, newest_first=noted.newest_first)
+    return replace(
+        contract, primary_key=noted.primary_key, newest_first=noted.newest_first, cursor_type=noted.cursor_type
+    )
 
 
 def _chunks(files: Sequence[LedgerEntry]) -> Iterator[Sequence[LedgerEntry]]:

@@ -6,6 +6,8 @@
     to       rows of landing up to this DuckLake snapshot are read again; none when nothing orders them anew
     there    by column of the table, its value in the type that it gets, as SQL; landing, the same of the landing table
     note     what meta.merged_by is to say: source, stream, key and newest first
+    cursor_type  what meta.cursor_types is to say: column and type; no type when it is the column's own, and nothing at all when
+             what is kept of a text stays
 
     1. the keys that occur more than once among the table's rows, its tombstones and the model's rows
     2. of these keys, all rows but the newest lose (lakeray_age); of two that are level the table's stays. Keys and ages alone are
@@ -29,6 +31,7 @@
   {%- endif -%}
   {%- set rows = lakeray_run('create or replace table ' ~ target ~ ' as ' ~ kept ~ ' union all by name ' ~ new) -%}
   {%- do lakeray_note_rebuilt(plan['note']) -%}
+  {%- do lakeray_note_cursor_type(plan['cursor_type']) -%}
   {{ return(rows) }}
 {%- endmacro %}
 
@@ -152,4 +155,19 @@
       ~ lakeray_text(note[2]) ~ ", " ~ lakeray_text(note[3]) ~ ", now())"
   ) -%}
   {%- do lakeray_enrich_again(note[0] ~ '/' ~ note[1]) -%}
+{%- endmacro %}
+
+
+{# The same of what its cursor is compared as. #}
+{% macro lakeray_note_cursor_type(note) -%}
+  {%- if note is not none -%}
+    {%- set model = lakeray_text(this.identifier) -%}
+    {%- do lakeray_run("delete from lakehouse.meta.cursor_types where model = " ~ model) -%}
+    {%- if note[1] is not none -%}
+      {%- do lakeray_run(
+          "insert into lakehouse.meta.cursor_types values (" ~ model ~ ", " ~ lakeray_text(note[0]) ~ ", " ~ lakeray_text(note[1])
+          ~ ", now())"
+      ) -%}
+    {%- endif -%}
+  {%- endif -%}
 {%- endmacro %}

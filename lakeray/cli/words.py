@@ -57,6 +57,8 @@ class StreamState:
     """Rows whose text cursor does not parse as its type."""
     left_out: int = 0
     """Live files of which the contract's policy left columns or fields out."""
+    replaced: tuple[int, int] = (0, 0)
+    """Files that newer generations have replaced, and the rows that these files brought."""
     error: str | None = None
 
     @property
@@ -90,6 +92,8 @@ class StreamState:
             "landing_rows": self.landing_rows,
             "processed_rows": self.processed_rows,
             "kept_files": self.kept_files,
+            "replaced_files": self.replaced[0],
+            "replaced_rows": self.replaced[1],
             "rows_without_key": self.rows_without_key,
             "cursor_breaks": self.cursor_breaks,
             "last_batch": None if self.last_batch is None else _last_batch(self.last_batch),
@@ -131,6 +135,7 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
             "landing rows",
             "processed rows",
             "kept",
+            "replaced",
             "lag",
             "quarantined",
             "too late",
@@ -457,6 +462,7 @@ def _status_row(state: StreamState) -> tuple[str, ...]:
         _count(state.landing_rows),
         _count(state.processed_rows),
         f"{state.kept_files:,}",
+        f"{state.replaced[0]:,}",
         "?" if lag is None else human_seconds(lag),
         str(state.quarantined),
         "?" if plan is None else str(len(plan.too_late)),

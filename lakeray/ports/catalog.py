@@ -106,6 +106,9 @@ class CatalogReader(PlanningReader, KnowsLake, Protocol):
     def kept_files(self, stream: StreamName) -> int:
         """How many files left landing whose objects stay."""
 
+    def replaced_files(self, stream: StreamName) -> tuple[int, int]:
+        """How many files newer generations have replaced, and how many rows these files brought (P16)."""
+
     def totals(self, stream: StreamName) -> tuple[int, int | None]:
         """How many files were ever taken in, and the newest DuckLake snapshot that registered one."""
 

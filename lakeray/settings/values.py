@@ -351,6 +351,7 @@ class StreamSettings:
             columns=with_airbyte_columns(columns),
             primary_key=tuple(dict.fromkeys(self.as_written(key) for key in self.primary_key)),
             newest_first=self._newest_first({column.name: column.type for column in columns}),
+            cursor_type=None if self.cursor_type is None else str(_type(self.cursor_type, at=at)),
             on_new_column=self.contract.on_new_column,
             on_type_change=self.contract.on_type_change,
             on_missing_column=self.contract.on_missing_column,

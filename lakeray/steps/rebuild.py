@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lakeray.values.casts import castable
 from lakeray.values.column_types import parse_type
@@ -31,12 +32,15 @@ def plan_rebuild(
     Raises:
         ContractError: there is no cast from what a column is to what it should be.
     """
+    casts = tuple(cast for cast in _casts(contract, processed or {}) if _follows(cast, landing))
     change = Rebuild(
         stream=stream,
         key=contract.primary_key,
         newest_first=contract.newest_first,
-        noted=noted if processed is not None else None,
-        processed=tuple(cast for cast in _casts(contract, processed or {}) if _follows(cast, landing)),
+        noted=_compared(noted, casts, contract) if processed is not None else None,
+        cursor_type=_compared_as(contract),
+        notes_cursor_type=contract.cursor_type is not None,
+        processed=casts,
         landing=_casts(contract, landing),
         has_processed=processed is not None,
     )
@@ -58,11 +62,10 @@ def refuse_other_key(stream: StreamName, contract: Contract, *, noted: MergedBy 
         merged: whether anything is merged yet.
 
     Raises:
-        ContractError: the config names another key or cursor.
+        ContractError: the config names another key, cursor or type to compare the cursor as.
     """
-    wanted = MergedBy(primary_key=contract.primary_key, newest_first=contract.newest_first)
-    if merged and noted is not None and noted != wanted:
-        raise other_key(stream, noted, wanted)
+    if merged and noted is not None and not noted.allows(contract.merged_by):
+        raise other_key(stream, noted, contract.merged_by)
 
 
 def refuse_loss(change: Rebuild, counts: RebuildCounts, *, allow_loss: bool) -> None:
@@ -80,6 +83,23 @@ def refuse_loss(change: Rebuild, counts: RebuildCounts, *, allow_loss: bool) -> 
         todo="Choose a type that holds them, as VARCHAR does, or another key; or let them go with "
         "rebuild.allow_loss=true: values become NULL, rows without a key go. Nothing was changed",
     )
+
+
+def _compared_as(contract: Contract) -> str | None:
+    """What the config says that the cursor is compared as; None: of a text what was kept, or will be found."""
+    if not contract.newest_first or contract.cursor_type is not None:
+        return contract.cursor_type
+    own = {folded(column.name): column.type for column in contract.columns}.get(folded(contract.newest_first[0]))
+    return None if own is None or own == parse_type("VARCHAR") else str(own)
+
+
+def _compared(noted: MergedBy | None, casts: Sequence[Cast], contract: Contract) -> MergedBy | None:
+    """What the rows were compared by: a cursor that becomes a text and is still compared as another type, by its own."""
+    if noted is None or noted.cursor_type is not None or not noted.newest_first or contract.cursor_type is None:
+        return noted
+    cursor = folded(noted.newest_first[0])
+    found = next((cast.found for cast in casts if folded(cast.column) == cursor), None)
+    return noted if found in (None, parse_type("VARCHAR")) else replace(noted, cursor_type=str(found))
 
 
 def _follows(cast: Cast, landing: Mapping[str, str]) -> bool:

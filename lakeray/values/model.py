@@ -121,11 +121,18 @@ class Contract:
     primary_key: tuple[str, ...]
     newest_first: tuple[str, ...] = ()
     """The cursor, and what stands in for it: the first that is not null says how new a record is."""
+    cursor_type: str | None = None
+    """The DuckDB type that the cursor is compared as; None: its own, or of a text what was found and kept."""
     declared: tuple[Column, ...] | None = None
     """The columns as the stream's config has them; None when ``columns`` are. What a file brought may still grow."""
     on_new_column: OnNewColumn = OnNewColumn.ADD
     on_type_change: OnTypeChange = OnTypeChange.QUARANTINE
     on_missing_column: OnMissingColumn = OnMissingColumn.NULL
+
+    @property
+    def merged_by(self) -> MergedBy:
+        """What the processed table's rows are compared by under this contract."""
+        return MergedBy(primary_key=self.primary_key, newest_first=self.newest_first, cursor_type=self.cursor_type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -668,6 +675,13 @@ class MergedBy:
 
     primary_key: tuple[str, ...]
     newest_first: tuple[str, ...]
+    cursor_type: str | None = None
+    """What the values of the cursor, the first of ``newest_first``, are compared as; None: their own type, or not noted."""
+
+    def allows(self, wanted: MergedBy) -> bool:
+        """Whether rows that were compared by this may be compared by ``wanted`` from now on."""
+        same = (self.primary_key, self.newest_first) == (wanted.primary_key, wanted.newest_first)
+        return same and (None in (self.cursor_type, wanted.cursor_type) or self.cursor_type == wanted.cursor_type)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -680,6 +694,12 @@ class Rebuild:
     newest_first: tuple[str, ...]
     noted: MergedBy | None = None
     """What the processed table is merged by; None when nobody noted it, or there is no table."""
+    cursor_type: str | None = None
+    """What the cursor is to be compared as; None: of a text what was kept, or is found when it is made anew."""
+    notes_cursor_type: bool = False
+    """Whether that is noted: the config says it. Else the cursor's own type is what it is."""
+    repeats_key: bool = False
+    """Whether rows of the processed table have the same key: they were merged by another one once."""
     processed: tuple[Cast, ...] = ()
     """Columns of the processed table that get another type."""
     landing: tuple[Cast, ...] = ()
@@ -690,10 +710,8 @@ class Rebuild:
     @property
     def orders_anew(self) -> bool:
         """Whether rows meet, or are compared, in another way: then landing's rows are looked at again."""
-        return self.noted is not None and (self.noted.primary_key, self.noted.newest_first) != (
-            self.key,
-            self.newest_first,
-        )
+        wanted = MergedBy(primary_key=self.key, newest_first=self.newest_first, cursor_type=self.cursor_type)
+        return self.repeats_key or (self.noted is not None and not self.noted.allows(wanted))
 
     @property
     def is_needed(self) -> bool:

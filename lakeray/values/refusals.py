@@ -8,13 +8,19 @@ from lakeray.values.model import Column, MergedBy, StreamName
 
 def other_key(stream: StreamName, noted: MergedBy, wanted: MergedBy) -> ContractError:
     """The config names another key or cursor than the rows of the processed table were merged by."""
-    keys = noted.primary_key != wanted.primary_key
-    what, setting = ("key", "primary_key") if keys else ("cursor", "cursor_field")
-    old, new = (noted.primary_key, wanted.primary_key) if keys else (noted.newest_first, wanted.newest_first)
+    if noted.primary_key != wanted.primary_key:
+        what, setting = "key", "primary_key"
+        old, new = ", ".join(noted.primary_key), ", ".join(wanted.primary_key)
+    elif noted.newest_first != wanted.newest_first:
+        what, setting = "cursor", "cursor_field"
+        old, new = ", ".join(noted.newest_first), ", ".join(wanted.newest_first)
+    else:
+        what, setting = "cursor type", "cursor_type"
+        old, new = noted.cursor_type or "", wanted.cursor_type or ""
     return ContractError(
         f"{stream}: the rows of {stream.processed_table} were merged by another {what} than the stream's config says",
-        expected=", ".join(old) or "the extraction time alone",
-        found=", ".join(new) or "the extraction time alone",
+        expected=old or "the extraction time alone",
+        found=new or "the extraction time alone",
         todo=f"`lakeray rebuild +stream={stream}` tells what the new {what} would make of them, and makes the table "
         f"anew. Or set {setting} in conf/stream/{stream}.yaml back. Nothing was changed",
     )

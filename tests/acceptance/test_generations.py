@@ -46,6 +46,8 @@ def test_a_feed_killed_while_older_generations_are_replaced_is_ended_by_the_next
     assert lake.processed(STREAM, "id, type") == [("fresh", "first"), ("kept", "older by its cursor")]
     assert len(lake.landing(STREAM, "id")) == 2
     lake.ok("doctor", f"+stream={STREAM}")
+    told = lake.ok("status", f"+stream={STREAM}").stream(STREAM)
+    assert (told["replaced_files"], told["replaced_rows"]) == (5, 10)
     assert lake.ok(*FEED).events == []
 
 

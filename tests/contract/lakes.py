@@ -435,6 +435,14 @@ class SqlTransformer:
                 "INSERT INTO lakehouse.meta.merged_by "
                 f"VALUES ('{source}', '{name}', '{noted}', '{newest_first}', now())"
             )
+            if plan["cursor_type"] is not None:
+                column, kind = plan["cursor_type"]
+                model = stream.processed_table
+                self.query(f"DELETE FROM lakehouse.meta.cursor_types WHERE model = '{model}'")
+                if kind is not None:
+                    self.query(
+                        f"INSERT INTO lakehouse.meta.cursor_types VALUES ('{model}', '{column}', '{kind}', now())"
+                    )
             self.query("DELETE FROM lakehouse.meta.enriched_marks WHERE model = '*'")
             self.query("COMMIT")
         except BaseException:

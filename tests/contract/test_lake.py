@@ -184,6 +184,32 @@ def test_the_key_is_noted_and_stays_while_rows_are_merged_by_it(ready: Lake) -> 
     assert ready.state() == before
 
 
+def test_what_the_cursor_is_compared_as_is_noted_and_stays_until_a_rebuild(ready: Lake) -> None:
+    own = replace(CONTRACT, newest_first=("cursor",))
+    text, number = replace(own, cursor_type="VARCHAR"), replace(own, cursor_type="BIGINT")
+    for contract, kept in ((own, None), (number, "BIGINT"), (text, "VARCHAR"), (own, "VARCHAR")):
+        ready.committer.ensure_landing(STREAM, contract)  # nothing is merged yet
+        noted = ready.reader.contract_notes(STREAM).merged_by
+        assert noted == MergedBy(primary_key=("pk",), newest_first=("cursor",), cursor_type=kept)
+    ready.put(A, row(1, "a"))
+    ready.take_in(A)
+    ready.merge()
+    with pytest.raises(ContractError, match="another cursor type") as refused:
+        ready.committer.ensure_landing(STREAM, number)
+    assert (refused.value.expected, refused.value.found) == ("VARCHAR", "BIGINT")
+    change = Rebuild(
+        stream=STREAM, key=("pk",), newest_first=("cursor",), noted=noted, cursor_type="BIGINT", notes_cursor_type=True
+    )
+    assert change.orders_anew
+    ready.committer.rebuild(change, merged_through=ready.reader.cursor(STREAM).transformed_snapshot)
+    assert ready.committer.ensure_landing(STREAM, number) == []
+    ready.committer.rebuild(
+        replace(change, notes_cursor_type=False), merged_through=ready.reader.cursor(STREAM).transformed_snapshot
+    )
+    noted = ready.reader.contract_notes(STREAM).merged_by
+    assert noted is not None and noted.cursor_type is None
+
+
 # ---- what files bring ----------------------------------------------------------------------------------------------
 
 
@@ -1195,6 +1221,7 @@ def test_the_generations_of_live_files_are_those_of_their_rows(ready: Lake) -> N
     assert lake.reader.generations(STREAM)[A].etag == entry.etag
     lake.committer.forget(STREAM, paths=[entry.registered_path], entries=[entry], reason=Removal.REPLACED)
     assert A not in found()
+    assert lake.reader.replaced_files(STREAM) == (1, entry.rows)
     assert A not in lake.reader.known(STREAM, since=None)  # the key may return
 
 

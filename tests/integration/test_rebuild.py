@@ -177,6 +177,47 @@ def test_a_key_gets_finer_and_coarser_again(stream: Stream) -> None:
     assert stream.run("rebuild").stream(STREAM)["needed"] is False
 
 
+def test_another_cursor_type_is_refused_and_a_rebuild_orders_the_rows_anew(stream: Stream) -> None:
+    compared = "+streams.klaviyo__metrics.cursor_type"
+    stream.configure(size="VARCHAR", **{"streams.klaviyo__metrics.cursor_field": "size", compared: "VARCHAR"})
+    stream.put("old", record("a", "as a number", size="10"), record("b", size="1"), size=pa.string())
+    stream.put("new", record("a", "as a text", size="9", hour=1), size=pa.string())
+    stream.feed()
+    assert stream.processed("id, type") == [("a", "as a text"), ("b", "first")]
+    stream.configure(**{compared: "BIGINT"})
+    for command in ("feed", "plan"):
+        error = stream.run(command).stream(STREAM)["error"]
+        assert (error["kind"], error["expected"], error["found"]) == ("contract", "VARCHAR", "BIGINT")
+        assert "cursor_type" in error["todo"] and f"lakeray rebuild +stream={STREAM}" in error["todo"]
+    told = stream.told()
+    assert (told["needed"], told["cursor_type"]) == (True, {"from": "VARCHAR", "to": "BIGINT"})
+    assert stream.rebuild().code == 0
+    assert stream.processed("id, type") == [("a", "as a number"), ("b", "first")]
+    assert stream.feed()["status"] == "nothing_new" and stream.told()["needed"] is False
+    stream.configure(**{compared: "null"})  # what it was compared as stays
+    stream.put("later", record("a", "later", size="11"), record("b", "later", size="0"), size=pa.string())
+    stream.feed()
+    assert stream.processed("id, type") == [("a", "later"), ("b", "first")]
+
+
+def test_rows_that_an_earlier_version_merged_by_another_key_are_told_and_made_anew(stream: Stream) -> None:
+    stream.configure(key="[id,type]")
+    stream.put("old", record("a", "first", hour=0), record("a", "second", hour=1), record("b", "x"))
+    stream.feed()
+    with stream.lake.connection(read_only=False) as earlier:
+        earlier.execute("DELETE FROM lakehouse.meta.merged_by")
+    stream.configure(key="[id]")
+    stream.put("new", record("c", "x"))
+    ran = stream.run("feed")
+    (told,) = [event["change"] for event in ran.events if event["event"] == "landing_changed"]
+    assert ran.code == 0 and "2 of its rows" in told and f"lakeray rebuild +stream={STREAM}" in told
+    found = stream.told()
+    assert (found["needed"], found["rows"], found["rows_merging"]) == (True, 4, 1)
+    assert stream.rebuild().code == 0
+    assert stream.processed("id, type") == [("a", "second"), ("b", "x"), ("c", "x")]
+    assert stream.told()["needed"] is False
+
+
 @pytest.mark.parametrize(
     ("point", "then"),
     [

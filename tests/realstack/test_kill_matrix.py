@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
 from lakeray.values.faults import FaultPoint
 from tests.realstack.results import Results
 from tests.realstack.stack import STREAMS, Contents, Stack
+from tests.support.real.lake import PROJECT
+from tests.support.real.processes import lakeray
 
 KILLED = -signal.SIGKILL
 SAMPLE_OF_POINTS = (
@@ -26,8 +30,9 @@ ONCE_A_FEED = {
     FaultPoint.AFTER_ORIGINALS,
 }
 """A feed claims once, notes once what was there, and lets old snapshots go once: the second time is the next feed's."""
-OF_ANOTHER_DAY = (FaultPoint.AFTER_REPLACE, FaultPoint.AFTER_FORGET, FaultPoint.AFTER_REBUILD)
-"""Of generations, and of a contract that changed (tests/integration/test_rebuild.py): no plain feed comes there."""
+OF_A_REBUILD = (FaultPoint.AFTER_REBUILD, FaultPoint.AFTER_FORGET)
+OF_ANOTHER_DAY = (FaultPoint.AFTER_REPLACE, *OF_A_REBUILD)
+"""Of generations, and of a contract that changed: no plain feed comes there."""
 FAULT = "kill -9 of the feed"
 
 
@@ -92,4 +97,27 @@ def test_a_feed_killed_while_a_generation_is_replaced_and_run_again_makes_the_sa
             with lake.feed(fault=f"{FaultPoint.AFTER_REPLACE}:1") as feed:
                 assert feed.end().code == KILLED, feed.log
         lake.fed()
+        results.same(row, lake, undisturbed.contents())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("point", OF_A_REBUILD)
+def test_a_rebuild_killed_at_the_point_and_run_again_makes_the_same_tables(
+    point: FaultPoint, stack: Stack, results: Results, tmp_path: Path
+) -> None:
+    project = shutil.copytree(PROJECT / "dbt", tmp_path / "dbt", ignore=shutil.ignore_patterns("target"))
+    union = 'STRUCT("type" VARCHAR, "integer" BIGINT, "string" VARCHAR)'
+    changed = (f"dbt.project_dir={project}", f"streams.{STREAMS[1].replace('/', '__')}.fields.type='{union}'")
+    rebuild = ("rebuild", "rebuild.dry_run=false", *changed)
+    undisturbed, lake = stack.lake(), stack.lake()
+    for each in (undisturbed, lake):
+        each.fed()
+    assert lakeray("generate", *changed).code == 0
+    with results.trial("kill -9 of a rebuild", str(point)) as row:
+        assert undisturbed.run(*rebuild).code == 0
+        killed = lake.run(*rebuild, environment={"LAKERAY_FAULT": f"{point}:1"})
+        assert killed.code == KILLED, killed.err
+        assert lake.run(*rebuild).code == 0
+        for each in (undisturbed, lake):
+            each.fed(*changed)
         results.same(row, lake, undisturbed.contents())

@@ -117,6 +117,50 @@ def test_another_key_or_cursor_is_refused_with_the_way_out(
     assert f"lakeray rebuild +stream={STREAM}" in told.todo and setting in told.todo
 
 
+@pytest.mark.parametrize(
+    ("kind", "wanted", "was", "orders_anew"),
+    [
+        ("VARCHAR", "BIGINT", "TIMESTAMP WITH TIME ZONE", True),
+        ("VARCHAR", "BIGINT", "BIGINT", False),
+        ("VARCHAR", None, "BIGINT", False),  # what is kept stays
+        ("VARCHAR", "BIGINT", None, False),  # nobody noted it
+        ("BIGINT", None, "VARCHAR", True),  # the field was a text once
+        ("BIGINT", None, "BIGINT", False),
+        ("BIGINT", None, None, False),
+    ],
+)
+def test_another_type_to_compare_the_cursor_as_orders_rows_anew(
+    kind: str, wanted: str | None, was: str | None, orders_anew: bool
+) -> None:
+    contract = replace(with_column("more", kind), newest_first=("more",), cursor_type=wanted)
+    noted = replace(contract.merged_by, cursor_type=was)
+    assert change(contract, landing=kind, noted=noted).orders_anew is orders_anew
+    if orders_anew and wanted is not None:
+        with pytest.raises(ContractError, match="another cursor type") as refused:
+            rebuild.refuse_other_key(STREAM, contract, noted=noted, merged=True)
+        assert "lakeray rebuild" in refused.value.todo and "cursor_type" in refused.value.todo
+    else:
+        rebuild.refuse_other_key(STREAM, contract, noted=noted, merged=True)
+
+
+def test_a_number_that_becomes_a_text_and_is_compared_as_one_orders_rows_anew() -> None:
+    contract = replace(with_column("more", "VARCHAR"), newest_first=("more",), cursor_type="VARCHAR")
+    noted = replace(contract.merged_by, cursor_type=None)
+    assert change(contract, landing="BIGINT", noted=noted).orders_anew
+    as_before = replace(contract, cursor_type="BIGINT")
+    assert not change(as_before, landing="BIGINT", noted=noted).orders_anew
+    assert not change(replace(contract, cursor_type=None), landing="BIGINT", noted=noted).orders_anew
+
+
+def test_rows_that_repeat_their_key_are_a_reason_to_rebuild(world: FeedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(world, 1, "BIGINT")
+    world.feed()
+    assert not planned(world, CONTRACT).change.is_needed
+    monkeypatch.setattr(world.lake, "rebuild_counts", lambda *_, **__: NOTHING)
+    found = planned(world, CONTRACT)
+    assert found.change.is_needed and found.change.orders_anew and found.counts == NOTHING
+
+
 @pytest.mark.parametrize(("noted", "merged"), [(None, True), (MERGED_BY, False)])
 def test_another_key_is_fine_while_nothing_is_merged_by_the_other(noted: MergedBy | None, merged: bool) -> None:
     rebuild.refuse_other_key(STREAM, BY_VALUE, noted=noted, merged=merged)

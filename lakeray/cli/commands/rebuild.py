@@ -86,8 +86,14 @@ def _failed(stream: StreamSettings, error: LakerayError) -> StreamReport:
 def _table(plan: RebuildPlan) -> Table:
     change, counts = plan.change, plan.counts
     failing = dict(counts.failing)
-    rows = [("key", _names(change.noted.primary_key), _names(change.key))] if change.noted else []
-    rows += [("cursor", _names(change.noted.newest_first), _names(change.newest_first))] if change.noted else []
+    noted, rows = change.noted, []
+    if noted is not None:
+        rows = [
+            ("key", _names(noted.primary_key), _names(change.key)),
+            ("cursor", _names(noted.newest_first), _names(change.newest_first)),
+        ]
+        if noted.cursor_type and change.cursor_type:
+            rows.append(("cursor type", noted.cursor_type, change.cursor_type))
     changed = [(what, old, new) for what, old, new in rows if old != new]
     casts = {cast.column: cast for cast in (*change.landing, *change.processed)}
     changed += [(cast.column, str(cast.found), str(cast.wanted)) for cast in casts.values()]
@@ -139,6 +145,7 @@ def _json(stream: StreamSettings, plan: RebuildPlan | LakerayError) -> dict[str,
             "from": list(noted.newest_first if noted else change.newest_first),
             "to": list(change.newest_first),
         },
+        "cursor_type": {"from": noted.cursor_type if noted else None, "to": change.cursor_type},
         "columns": [
             {
                 "name": cast.column,

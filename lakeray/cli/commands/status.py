@@ -67,6 +67,7 @@ def state_of(app: Lakeray, stream: StreamSettings, *, warned: Sequence[RowWarnin
         landing_rows=app.reader.table_rows("staging", name.landing_table),
         processed_rows=app.reader.table_rows("main", name.processed_table),
         kept_files=app.reader.kept_files(name),
+        replaced=app.reader.replaced_files(name),
         now=app.clock.now(),
         rows_without_key=sum(item.rows for item in of_stream if item.kind == "without_key"),
         cursor_breaks=sum(item.rows for item in of_stream if item.kind == "cursor_breaks"),

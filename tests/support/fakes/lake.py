@@ -279,6 +279,11 @@ class MemoryLake:
         """How many files left landing whose objects stay."""
         return sum(1 for entry in self._ledger(stream) if entry.removed_because == Removal.KEPT)
 
+    def replaced_files(self, stream: StreamName) -> tuple[int, int]:
+        """How many files newer generations have replaced, and how many rows these files brought."""
+        rows = [entry.rows for entry in self._ledger(stream) if entry.removed_because == Removal.REPLACED]
+        return len(rows), sum(rows)
+
     def totals(self, stream: StreamName) -> tuple[int, int | None]:
         """How many files were ever taken in, and the newest snapshot that registered one."""
         entries = self._ledger(stream)
@@ -402,11 +407,10 @@ class MemoryLake:
         return bool(self.processed_rows(stream)) and kind is not None and _is_of(parse_type(kind), old, new)
 
     def _note_key(self, stream: StreamName, contract: Contract) -> None:
-        wanted = MergedBy(primary_key=contract.primary_key, newest_first=contract.newest_first)
-        noted = self.catalog.head.merged_by.get(stream)
-        if noted == wanted:
+        wanted, noted = contract.merged_by, self.catalog.head.merged_by.get(stream)
+        if noted is not None and noted.allows(wanted) and wanted.cursor_type in (None, noted.cursor_type):
             return
-        if noted is not None and self.processed_rows(stream):
+        if noted is not None and not noted.allows(wanted) and self.processed_rows(stream):
             raise other_key(stream, noted, wanted)
         self._write(merged_by={**self.catalog.head.merged_by, stream: wanted})
 
@@ -563,7 +567,8 @@ class MemoryLake:
         landed = [row for file in again for row in stamped(self._rows(file), file.origin)]
         own = self.catalog.head.processed.get(stream, {}).values()
         after = newest_of([*own, *landed], key=change.key)
-        noted = MergedBy(primary_key=change.key, newest_first=change.newest_first)
+        kept = change.cursor_type if change.notes_cursor_type else None
+        noted = MergedBy(primary_key=change.key, newest_first=change.newest_first, cursor_type=kept)
         types = dict(self.processed_columns(stream) or {}) | {
             cast.column: str(cast.wanted) for cast in change.processed
         }

@@ -12,6 +12,7 @@ from datetime import UTC, date
 from typing import Any
 
 from lakeray.adapters.ducklake.reading.file_generations import file_generations
+from lakeray.adapters.ducklake.values.merge_notes import CursorType, merged_by, with_cursor_type
 from lakeray.ports.catalog import ContractNotes, Known
 from lakeray.values.model import (
     Cursor,
@@ -119,14 +120,19 @@ def contract_notes(fetch: Fetch) -> dict[StreamName, ContractNotes]:
     """What was noted of the contracts of all streams."""
     merged: dict[StreamName, MergedBy] = {}
     left_out: dict[StreamName, dict[tuple[FieldPath, ...], int]] = {}
-    for source, stream, note, text, newest_first, files in fetch("all_contract_notes", []):
-        name = StreamName(source, stream)
-        if note == "merged_by":
-            merged[name] = MergedBy(primary_key=tuple(json.loads(text)), newest_first=tuple(json.loads(newest_first)))
+    cursors: dict[str, CursorType] = {}
+    for source, stream, note, text, more, files in fetch("all_contract_notes", []):
+        if note == "cursor_type":
+            cursors[source] = (text, more)
+        elif note == "merged_by":
+            merged[StreamName(source, stream)] = merged_by(text, more)
         else:
-            left_out.setdefault(name, {})[_paths(text)] = files
+            left_out.setdefault(StreamName(source, stream), {})[_paths(text)] = files
     return {
-        name: ContractNotes(merged_by=merged.get(name), left_out=left_out.get(name, {}))
+        name: ContractNotes(
+            merged_by=with_cursor_type(merged[name], cursors.get(name.processed_table)) if name in merged else None,
+            left_out=left_out.get(name, {}),
+        )
         for name in merged.keys() | left_out.keys()
     }
 

@@ -156,7 +156,17 @@ class DuckLakeReader:
 
     def kept_files(self, stream: StreamName) -> int:
         """How many files left landing whose objects stay."""
-        rows = self._rows("kept_files", {**_named(stream), "reason": str(Removal.KEPT)})
+        return self._removed(stream, Removal.KEPT)
+
+    def replaced_files(self, stream: StreamName) -> tuple[int, int]:
+        """How many files newer generations have replaced, and how many rows these files brought (P16)."""
+        if not self._removed(stream, Removal.REPLACED):
+            return 0, 0
+        ((files, rows),) = self._rows("replaced_files", {**_named(stream), "reason": str(Removal.REPLACED)})
+        return files, rows
+
+    def _removed(self, stream: StreamName, reason: Removal) -> int:
+        rows = self._rows("kept_files", {**_named(stream), "reason": str(reason)})
         return rows[0][0] if rows else 0
 
     def totals(self, stream: StreamName) -> tuple[int, int | None]:

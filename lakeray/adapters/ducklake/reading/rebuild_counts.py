@@ -36,7 +36,7 @@ def count(change: Rebuild, *, tables: Mapping[str, Sequence[str]], ask: Ask, mer
     adds = change.orders_anew and own.is_there and delivered.is_there
     return RebuildCounts(
         rows=rows + dead_rows,
-        merging=rows - without_key - int(ask(own.distinct())[0][0]) if merges else 0,
+        merging=rows - without_key - int(ask(own.distinct())[0][0]) if own.is_there else 0,
         added=int(ask(_added(own, delivered, merged_through))[0][0]) if adds else 0,
         without_key=without_key + dead_without_key if merges else 0,
         failing=tuple((cast.column, lost) for cast, lost in zip(change.processed, failing, strict=True) if lost),

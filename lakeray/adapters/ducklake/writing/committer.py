@@ -338,6 +338,7 @@ class DuckLakeCommitter:
             "there": _as_sql(change.processed),
             "landing": _as_sql(change.landing),
             "note": [stream.source, stream.stream, json.dumps(change.key), json.dumps(change.newest_first)],
+            "cursor_type": _cursor_type_to_note(change),
         }
         built = self._transformer.run_rebuild(stream, key=change.key, plan=plan, token=self._token)
         self._fault(FaultPoint.AFTER_REBUILD)
@@ -481,6 +482,13 @@ def _as_sql(casts: Sequence[Cast]) -> dict[str, str]:
     """By column, its value in the wanted type, NULL where it does not fit."""
     sql_of = {cast.column: cast_sql(quoted(cast.column), cast.found, cast.wanted) for cast in casts}
     return {column: value for column, value in sql_of.items() if value is not None}
+
+
+def _cursor_type_to_note(change: Rebuild) -> tuple[str, str | None] | None:
+    """The cursor and what it is compared as, None for its own type; nothing when what was kept of it stays."""
+    if not change.newest_first or change.cursor_type is None:
+        return None
+    return change.newest_first[0], change.cursor_type if change.notes_cursor_type else None
 
 
 def _only(answers: Sequence[Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from string import Template
 from typing import Any
 
 import duckdb
@@ -12,6 +13,7 @@ import duckdb
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
 from lakeray.adapters.ducklake.duckdb_errors import first_line
+from lakeray.adapters.ducklake.values.merge_notes import merged_by, with_cursor_type
 from lakeray.adapters.ducklake.writing.alter import alter
 from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.values.column_types import ColumnType, parse_type, quoted
@@ -46,8 +48,7 @@ class Landing:
         try:
             have = dict(self._rows("columns", ["staging", stream.landing_table]))
             done = self._create(stream, contract) if not have else self._widen(stream, contract, have)
-            self._note_key(stream, contract, at=at)
-            return done
+            return done + self._note_key(stream, contract, at=at)
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(f"{stream}: the landing table cannot be made", found=first_line(error)) from error
 
@@ -93,17 +94,42 @@ class Landing:
         kinds = [parse_type(kind) for name, kind in columns if folded(name) == folded(column.name)]
         return any(covers(kind, old) and not covers(kind, column.type) for kind in kinds)
 
-    def _note_key(self, stream: StreamName, contract: Contract, *, at: datetime) -> None:
-        """Note what the processed table is merged by, while it has no rows; then see that it stays so."""
-        wanted = MergedBy(primary_key=contract.primary_key, newest_first=contract.newest_first)
-        rows = self._rows("merged_by", [stream.source, stream.stream])
-        noted = merged_by(rows[0]) if rows else None
-        if noted == wanted:
-            return
-        if noted is not None and self._processed_rows(stream):
+    def _note_key(self, stream: StreamName, contract: Contract, *, at: datetime) -> list[str]:
+        """Note what the processed table is merged by, while it has no rows; then see that it stays so.
+
+        Of a table that an earlier version merged nobody noted it: the config's is taken for it. What its rows say
+        against that is returned.
+        """
+        wanted, noted = contract.merged_by, self._noted(stream)
+        if noted is not None and noted.allows(wanted) and wanted.cursor_type in (None, noted.cursor_type):
+            return []
+        has_rows = self._processed_rows(stream) > 0
+        if noted is not None and has_rows and not noted.allows(wanted):
             raise other_key(stream, noted, wanted)
+        repeated = self._repeated(stream, contract) if noted is None and has_rows else 0
         with fenced(self._connection, token=self._token, message=f"{stream}: merged by another key") as cursor:
             note_key(cursor, stream, wanted, at=at)
+        return [_told_repeated(stream, contract, repeated)] if repeated else []
+
+    def _noted(self, stream: StreamName) -> MergedBy | None:
+        rows = self._rows("merged_by", [stream.source, stream.stream])
+        kept = self._rows("cursor_type", [stream.processed_table])
+        return with_cursor_type(merged_by(*rows[0]), kept[0] if kept else None) if rows else None
+
+    def _repeated(self, stream: StreamName, contract: Contract) -> int:
+        """Rows of the processed table that do not have their key alone: they were merged by another one (ADR 0025)."""
+        columns = [folded(name) for name, _ in self._rows("columns", ["main", stream.processed_table])]
+        keys = [f"c{columns.index(folded(key))}" for key in contract.primary_key if folded(key) in columns]
+        if len(keys) < len(contract.primary_key):
+            return self._processed_rows(stream)  # by a column that the table does not have
+        parts = {
+            "table": quoted(stream.processed_table),
+            "columns": ", ".join(f"c{number}" for number in range(len(columns))),
+            "has_key": " AND ".join(f"{key} IS NOT NULL" for key in keys),
+            "keys": ", ".join(keys),
+        }
+        with self._connection.cursor() as cursor:
+            return int(cursor.execute(Template(sql.load("ducklake/repeated_keys")).substitute(parts)).fetchall()[0][0])
 
     def _processed_rows(self, stream: StreamName) -> int:
         table = stream.processed_table
@@ -131,10 +157,11 @@ def _changed(cursor: duckdb.DuckDBPyConnection, stream: StreamName, own: str, co
     return f"changed {stream.landing_table}.{column.name} to {column.type}"
 
 
-def merged_by(row: Sequence[str]) -> MergedBy:
-    """A row of ``meta.merged_by``."""
-    key, newest = (tuple(json.loads(text)) for text in row)
-    return MergedBy(primary_key=key, newest_first=newest)
+def _told_repeated(stream: StreamName, contract: Contract, rows: int) -> str:
+    return (
+        f"noted that {stream.processed_table} is merged by {', '.join(contract.primary_key)}; {rows} of its rows say that "
+        f"they were merged by another key: `lakeray rebuild +stream={stream}` tells what would become of them"
+    )
 
 
 def note_key(cursor: duckdb.DuckDBPyConnection, stream: StreamName, wanted: MergedBy, *, at: datetime) -> None:
@@ -143,3 +170,7 @@ def note_key(cursor: duckdb.DuckDBPyConnection, stream: StreamName, wanted: Merg
     noted = [json.dumps(wanted.primary_key), json.dumps(wanted.newest_first)]
     cursor.execute(sql.load("ducklake/delete_merged_by"), named)
     cursor.execute(sql.load("ducklake/insert_merged_by"), [*named, *noted, at])
+    if wanted.cursor_type is not None:
+        cursor.execute(sql.load("ducklake/delete_cursor_type"), [stream.processed_table])
+        compared = [stream.processed_table, wanted.newest_first[0], wanted.cursor_type, at]
+        cursor.execute(sql.load("ducklake/insert_cursor_type"), compared)

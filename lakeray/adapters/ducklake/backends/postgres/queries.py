@@ -56,7 +56,7 @@ QUERIES = frozenset(
 )
 """Statements that exist twice: ``{name}.sql`` for DuckLake and ``postgres_{name}.sql`` for Postgres."""
 _TABLES = ("ledger", "removals", "quarantine", "batches", "feeder_cursors", "enriched_marks")
-_LATER = ("left_out", "merged_by")
+_LATER = ("left_out", "merged_by", "cursor_types")
 """A lake that an earlier version made lacks them until a committer opens it: nothing is in them then."""
 
 

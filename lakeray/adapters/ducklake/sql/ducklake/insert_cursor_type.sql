@@ -1,0 +1,2 @@
+-- Note what a processed table's cursor is compared as.
+INSERT INTO lakehouse.meta.cursor_types VALUES (?, ?, ?, ?)
