@@ -94,7 +94,7 @@ def _compared_as(contract: Contract) -> str | None:
 
 
 def _compared(noted: MergedBy | None, casts: Sequence[Cast], contract: Contract) -> MergedBy | None:
-    """What the rows were compared by: a cursor that becomes a text and is still compared as another type, by its own."""
+    """What the rows were compared by: of a cursor that becomes a text, the type that it has until then."""
     if noted is None or noted.cursor_type is not None or not noted.newest_first or contract.cursor_type is None:
         return noted
     cursor = folded(noted.newest_first[0])

@@ -676,7 +676,7 @@ class MergedBy:
     primary_key: tuple[str, ...]
     newest_first: tuple[str, ...]
     cursor_type: str | None = None
-    """What the values of the cursor, the first of ``newest_first``, are compared as; None: their own type, or not noted."""
+    """What the first of ``newest_first`` is compared as; None: as its own type, or nobody noted it."""
 
     def allows(self, wanted: MergedBy) -> bool:
         """Whether rows that were compared by this may be compared by ``wanted`` from now on."""

@@ -1,4 +1,4 @@
-"""A sync that overwrites, on SeaweedFS and Postgres: nothing leaves until it is whole, then all that is older does (P16)."""
+"""A sync that overwrites, on SeaweedFS and Postgres: nothing leaves until it is whole, then the older does (P16)."""
 
 from __future__ import annotations
 

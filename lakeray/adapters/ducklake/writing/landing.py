@@ -159,8 +159,8 @@ def _changed(cursor: duckdb.DuckDBPyConnection, stream: StreamName, own: str, co
 
 def _told_repeated(stream: StreamName, contract: Contract, rows: int) -> str:
     return (
-        f"noted that {stream.processed_table} is merged by {', '.join(contract.primary_key)}; {rows} of its rows say that "
-        f"they were merged by another key: `lakeray rebuild +stream={stream}` tells what would become of them"
+        f"noted that {stream.processed_table} is merged by {', '.join(contract.primary_key)}; {rows} of its rows say "
+        f"that they were merged by another key: `lakeray rebuild +stream={stream}` tells what would become of them"
     )
 
 
