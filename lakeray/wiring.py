@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -137,8 +137,8 @@ def open_committer(settings: Settings) -> Iterator[GroupCommitter]:
             fault=fault_from_environment(),
             writer=settings.lake.writer,
             row_group_bytes=stream_budget.row_groups(settings.batch),
-            owns=lambda lake_id, stream, key: owns(
-                settings, raw, stream, key, owner=Owner(lake=lake_id, catalog=lake.shown)
+            owned=lambda lake_id, stream, keys: owned(
+                settings, raw, stream, keys, owner=Owner(lake=lake_id, catalog=lake.shown)
             ),
         )
         try:
@@ -152,16 +152,20 @@ def open_committer(settings: Settings) -> Iterator[GroupCommitter]:
             committer.close()
 
 
-def owns(settings: Settings, raw: ObjectStore, stream: StreamName, key: str, *, owner: Owner) -> bool:
-    """Whether the lake may delete the stream's raw objects, one of which has this key.
+def owned(
+    settings: Settings, raw: ObjectStore, stream: StreamName, keys: Collection[str], *, owner: Owner
+) -> frozenset[str]:
+    """Of a stream's keys those whose objects the lake may delete now.
 
     A command of some streams lets objects of others go, too: where the config does not say their place, the claim does.
     """
     known = settings.streams.get(stream.slug)
-    layout = Layout.of(stream) if known is None else known.layout
-    if not key.startswith(layout.root):
-        return ownership.is_held_above(raw, key, owner=owner)
-    return ownership.is_held(raw, layout.root, owner=owner)
+    root = (Layout.of(stream) if known is None else known.layout).root
+    below = [key for key in keys if key.startswith(root)]
+    elsewhere = {key.rpartition("/")[0]: key for key in keys if not key.startswith(root)}
+    held = {folder for folder, key in elsewhere.items() if ownership.is_held_above(raw, key, owner=owner)}
+    found = ownership.deletable(raw, root, below, owner=owner) if below else frozenset()
+    return found | {key for key in keys if not key.startswith(root) and key.rpartition("/")[0] in held}
 
 
 def _data_path_owner(settings: Settings, *, lake: Backend) -> Owner | None:

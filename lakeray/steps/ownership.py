@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from lakeray.values.model import SourceFile
 
 UNREADABLE = "unreadable"
 """The lake of a claim that says of none."""
+_LOOKS = 32
+"""Folders that are looked into at once."""
 _TRIES = 3
 """Somebody deletes the claim while it is looked at: once is bad luck."""
 _SAYS = "One lake deletes the objects below this prefix: this one. docs/runbook.md says how another one takes over."
@@ -111,13 +114,21 @@ def claim_stream(store: Store, root: str, claims: Sequence[SourceFile], *, owner
     """
     if is_claimed(store, root, claims, owner=owner, take_over=take_over):
         return False
+    _refuse_above(store, root, owner=owner, take_over=take_over)
+    keys = {root + CLAIM, *(key for key, _ in others(store, claims, owner=owner))}
+    written = [key for key in sorted(keys) if hold(store, key, owner=owner, take_over=take_over)]
+    if written:
+        # Again, behind the claim: of lakes that begin in the same moment the outer one finds ours where it deletes, or
+        # we find its claim here.
+        _refuse_above(store, root, owner=owner, take_over=take_over)
+    return bool(written)
+
+
+def _refuse_above(store: Store, root: str, *, owner: Owner, take_over: str | None) -> None:
     for address, data in store.read_above(root, CLAIM):
         found = owner_in(data)
         if found.lake not in (owner.lake, take_over):
             raise _owned(address, found, owner)
-    keys = {root + CLAIM, *(key for key, _ in others(store, claims, owner=owner))}
-    written = [key for key in sorted(keys) if hold(store, key, owner=owner, take_over=take_over)]
-    return bool(written)
 
 
 def data_path_owner(store: Store) -> Owner | None:
@@ -176,6 +187,35 @@ def is_held_above(store: Store, key: str, *, owner: Owner) -> bool:
     """Whether the nearest claim above an object is the lake's: for a stream whose root is not known. Writes nothing."""
     found = store.read_above(key, CLAIM)
     return bool(found) and owner_in(found[0][1]).lake == owner.lake
+
+
+def deletable(store: Store, root: str, keys: Collection[str], *, owner: Owner) -> frozenset[str]:
+    """Those of the keys below a stream's root whose objects the lake may delete now.
+
+    Its claim is there, or is made, for there is none; and no other lake's is in a folder between it and the object: a
+    lake inside the prefix, which took over or began in the same moment, may have registered what is below.
+
+    Raises:
+        StorageError: the storage failed.
+    """
+    if not is_held(store, root, owner=owner):
+        return frozenset()
+    of_key = {key: _folders_between(root, key) for key in keys}
+    folders = sorted({folder for between in of_key.values() for folder in between})
+    with ThreadPoolExecutor(_LOOKS) as pool:
+        claims = list(pool.map(lambda folder: store.read_whole(folder + CLAIM), folders))
+    foreign = {
+        folder
+        for folder, data in zip(folders, claims, strict=True)
+        if data is not None and owner_in(data).lake != owner.lake
+    }
+    return frozenset(key for key, between in of_key.items() if foreign.isdisjoint(between))
+
+
+def _folders_between(root: str, key: str) -> tuple[str, ...]:
+    """The folders strictly below ``root`` that an object lies in."""
+    parts = key.removeprefix(root).split("/")[:-1]
+    return tuple(root + "/".join(parts[: depth + 1]) + "/" for depth in range(len(parts)))
 
 
 def _written(store: Store, key: str, claim: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
@@ -94,11 +95,11 @@ def test_two_lakes_do_not_share_a_data_path(tmp_path: Path, extension_directory:
 def test_what_another_lake_took_over_is_not_deleted_any_more(tmp_path: Path, extension_directory: Path) -> None:
     """In the midst of a run: asked again before each clean-up deletes something."""
     lake = OnDisk(tmp_path / "lake", extension_directory)
-    asked: list[tuple[str, StreamName, str]] = []
+    asked: list[tuple[str, StreamName, list[str]]] = []
 
-    def owns(lake_id: str, stream: StreamName, key: str) -> bool:
-        asked.append((lake_id, stream, key))
-        return False
+    def owned(lake_id: str, stream: StreamName, keys: Collection[str]) -> Collection[str]:
+        asked.append((lake_id, stream, sorted(keys)))
+        return ()
 
     committer = DuckLakeCommitter(
         lake.backend,
@@ -107,7 +108,7 @@ def test_what_another_lake_took_over_is_not_deleted_any_more(tmp_path: Path, ext
         store=lake.store,
         transformer=lake.transformer,
         landing_ddl=landing_ddl,
-        owns=owns,
+        owned=owned,
     )
     lake.committer = committer
     committer.ensure_landing(ORDERS, CONTRACT)
@@ -117,10 +118,26 @@ def test_what_another_lake_took_over_is_not_deleted_any_more(tmp_path: Path, ext
     entries = lake.reader.registered(ORDERS, first=date.min, last=date.max)
     committer.remove(ORDERS, entries, reason=Removal.RETENTION)
     assert committer.expire(older_than=EVER) == []
-    assert (lake.keys(), asked) == ({A}, [(lake.reader.lake_id(), ORDERS, A)])
+    assert (lake.keys(), asked) == ({A}, [(lake.reader.lake_id(), ORDERS, [A])])
     assert committer.expire(older_than=EVER) == [] and len(asked) == 1  # off the list for good
     committer.close()
     lake.close()
+
+
+def test_what_a_lake_inside_the_prefix_registered_is_not_deleted(tmp_path: Path, extension_directory: Path) -> None:
+    """It began in the same moment, or took over from inside: its claim is below, and the outer one looked earlier."""
+    outer = Lake.new(tmp_path / "outer", extensions=extension_directory)
+    inner = Lake.new(tmp_path / "inner", extensions=extension_directory, raw=outer.raw / STREAM / "eu")
+    inside = f"{STREAM}/eu/{key(2)}"
+    for name in (key(1), inside, key(28)):
+        write(outer.raw / name, record(name))
+    outer.ok("feed", HERE, ALL)
+    inner.ok("feed", HERE, ALL, f"lake.take_over={lake_id(outer)}")
+    deleted = outer.ok("clean", HERE, ALL, "retention.snapshot_days=0").document["objects_deleted"]
+    assert [Path(path).name for path in deleted] == [Path(key(1)).name]
+    assert outer.objects() == {inside, key(28)}
+    assert inner.ok("doctor", HERE).document["findings"] == []
+    assert outer.run("feed", HERE, ALL).stream(STREAM)["error"]["kind"] == "prefix_owned"
 
 
 A, B = key_for(date(2026, 3, 1)), key_for(date(2026, 3, 20))

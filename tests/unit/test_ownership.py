@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -18,6 +19,7 @@ from lakeray.steps.ownership import (
     claim_of,
     claim_stream,
     data_path_owner,
+    deletable,
     hold,
     is_held,
     owner_in,
@@ -208,6 +210,52 @@ def test_what_may_be_deleted_now_is_asked_of_the_claim_itself(store: MemoryStore
     assert is_held(store, f"{STREAM}/", owner=ONE)  # nobody's: it is claimed
     assert is_held(store, f"{STREAM}/", owner=ONE)
     assert not is_held(store, f"{STREAM}/", owner=TWO)
+
+
+def test_what_lies_below_another_lakes_claim_is_not_deleted(store: MemoryStore) -> None:
+    claimed(store, ONE)
+    inside = f"{STREAM}/eu/{A}"
+    assert deletable(store, f"{STREAM}/", [A, inside], owner=ONE) == {A, inside}
+    store.put(f"{STREAM}/eu/{STREAM}/{CLAIM}", claim_of(TWO))
+    assert deletable(store, f"{STREAM}/", [A, inside, f"{STREAM}/eu/x"], owner=ONE) == {A, f"{STREAM}/eu/x"}
+    store.put(f"{STREAM}/eu/{CLAIM}", claim_of(ONE))
+    assert deletable(store, f"{STREAM}/", [A, f"{STREAM}/eu/x"], owner=ONE) == {A, f"{STREAM}/eu/x"}
+    assert deletable(store, f"{STREAM}/", [A], owner=TWO) == frozenset()
+
+
+@pytest.mark.parametrize("first", ["outer", "inner"])
+def test_of_nested_lakes_that_begin_in_the_same_moment_none_deletes_what_the_other_registered(first: str) -> None:
+    """Each has listed, and looked above, before the other's claim was there."""
+    inner, outer = StreamName("shop", "orders/eu"), StreamName("shop", "orders")
+
+    class Racing(MemoryStore):
+        other: Callable[[], object] | None = None
+
+        def create(self, key: str, data: bytes) -> bool:
+            other, self.other = self.other, None
+            if other is not None:
+                other()
+            return super().create(key, data)
+
+    store, refused = Racing(), []
+    key = f"{inner}/year=2026/part_0.parquet"
+
+    def begins(owner: Owner, stream: StreamName) -> None:
+        try:
+            claim_stream(store, f"{stream}/", [], owner=owner, take_over=None)
+        except PrefixOwnedError:
+            refused.append(stream)
+
+    lakes = {"outer": (ONE, outer), "inner": (TWO, inner)}
+    second = lakes["inner" if first == "outer" else "outer"]
+    store.other = lambda: begins(*second)
+    begins(*lakes[first])
+    taken_in = [stream for stream in (inner, outer) if stream not in refused]
+    assert taken_in
+    if inner in taken_in:
+        assert deletable(store, f"{outer}/", [key], owner=ONE) == frozenset()
+    if outer in taken_in and inner in refused:
+        assert deletable(store, f"{outer}/", [f"{outer}/x"], owner=ONE)
 
 
 def test_a_data_path_is_one_lakes_too(store: MemoryStore) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,11 +64,12 @@ _ADVANCE = (
 )
 
 
-Owns = Callable[[str, StreamName, str], bool]
+Owned = Callable[[str, StreamName, Collection[str]], Collection[str]]
+"""Of keys of a stream those whose objects the lake of an id may delete."""
 
 
-def _owns_all(_lake: str, _stream: StreamName, _key: str) -> bool:
-    return True
+def _owns_all(_lake: str, _stream: StreamName, keys: Collection[str]) -> Collection[str]:
+    return keys
 
 
 class Store(RawStore, DeletesRaw, ReadsRaw, Protocol):
@@ -90,12 +91,12 @@ class DuckLakeCommitter:
         fault: Fault = no_fault,
         writer: str = "auto",
         row_group_bytes: int = 0,
-        owns: Owns = _owns_all,
+        owned: Owned = _owns_all,
     ) -> None:
         """Open the lake.
 
         Args:
-            owns: whether the lake of this id may delete the stream's raw objects, one of which has this key.
+            owned: which of a stream's raw objects the lake may delete; asked before it does.
             writer: ``auto``, ``catalog`` or ``extension``: who registers (``lake.writer``).
             row_group_bytes: what a thread collects before it writes a row group of a table in ``main``; 0 leaves it.
         """
@@ -107,7 +108,7 @@ class DuckLakeCommitter:
         self._fault = fault
         self._writes_by = writer
         self._row_group_bytes = row_group_bytes
-        self._owns = owns
+        self._owned = owned
         self._commits = 0
         self._connection = self._connect()
         if ensure_bookkeeping(self._connection):
@@ -150,7 +151,7 @@ class DuckLakeCommitter:
             store=store,
             fault=fault,
             queries=self._queries,
-            owns=lambda stream, key: self._owns(self.lake_id, stream, key),
+            owned=lambda stream, keys: self._owned(self.lake_id, stream, keys),
             writer=self._writer,
         )
         self._landing = Landing(connection, token=token, ddl=self._landing_ddl)

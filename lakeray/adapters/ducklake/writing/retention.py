@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,17 +81,17 @@ class Retention:
         store: DeletesRaw,
         fault: Fault,
         queries: BookkeepingQueries,
-        owns: Callable[[StreamName, str], bool],
+        owned: Callable[[StreamName, Collection[str]], Collection[str]],
         writer: CatalogWriter | None = None,
     ) -> None:
         """Clean up.
 
         Args:
-            owns: whether the lake may delete the stream's objects, one of which has this key; asked before (P13).
+            owned: of a stream's keys those whose objects the lake may delete; asked before it does (P13).
             queries: what the catalog's database answers by itself; DuckLake is asked the rest.
             writer: takes files out of the catalog without reading them; None, and what it cannot, is for DuckLake.
         """
-        self._owns = owns
+        self._owned = owned
         self._writer = writer
         self._queries = queries
         self._connection = connection
@@ -286,11 +286,13 @@ class Retention:
         return [path for path in scheduled if path not in spared] + [self._store.url(key) for key in originals]
 
     def _parted_by_owner(self, scheduled: Sequence[_Scheduled]) -> tuple[list[_Scheduled], list[_Scheduled]]:
-        """What this lake may delete, and what another one took over meanwhile."""
-        streams = {(item.source, item.stream): item.key for item in scheduled}
-        own = {named for named, key in sorted(streams.items()) if self._owns(StreamName(*named), key)}
-        mine = [item for item in scheduled if (item.source, item.stream) in own]
-        return mine, [item for item in scheduled if (item.source, item.stream) not in own]
+        """What this lake may delete, and what is another one's by now."""
+        own: set[str] = set()
+        for named in sorted({(item.source, item.stream) for item in scheduled}):
+            keys = {item.key for item in scheduled if (item.source, item.stream) == named}
+            own |= set(self._owned(StreamName(*named), keys))
+        mine = [item for item in scheduled if item.key in own]
+        return mine, [item for item in scheduled if item.key not in own]
 
     def _still_ours(self, scheduled: Sequence[_Scheduled]) -> tuple[list[_Scheduled], list[_Scheduled]]:
         """Objects that are still what was taken in, and keys that Airbyte has written anew: those are not ours."""
