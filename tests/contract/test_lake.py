@@ -779,7 +779,7 @@ def test_a_replay_goes_on_when_what_left_landing_left_storage_too(ready: Lake) -
         ready.put(key, row(number, str(number)))
         ready.take_in(key)
         ready.merge()
-    ready.committer.remove(STREAM, ready.reader.history(A), reason=Removal.KEPT)
+    ready.committer.remove(STREAM, ready.reader.history(A), reason=Removal.RETENTION)
     ready.store.delete(A)
     ready.committer.rewind(STREAM, to_snapshot=0)
     ready.merge()
@@ -1014,9 +1014,10 @@ def test_a_kept_object_that_is_written_anew_is_a_new_file(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("writer", ["extension", "catalog"])
-def test_kept_objects_are_never_scheduled_and_a_foreign_clean_up_deletes_none(
+def test_kept_objects_are_never_scheduled_and_no_foreign_expiry_and_clean_up_deletes_one(
     writer: str, tmp_path: Path, extension_directory: Path
 ) -> None:
+    """Also within the grace period, with which older snapshots stay: the raw files are the user's."""
     lake = OnDisk(tmp_path / "lake", extension_directory, writer=writer)
     for number, key in enumerate((A, B, C)):
         lake.put(key, row(number))
@@ -1028,37 +1029,40 @@ def test_kept_objects_are_never_scheduled_and_a_foreign_clean_up_deletes_none(
             scheduled = "__ducklake_metadata_lakehouse.ducklake_files_scheduled_for_deletion"
             paths = {path for (path,) in lake.transformer.query(f"SELECT path FROM {scheduled}")}
             assert paths & {lake.store.url(key) for key in (A, B, C)} == set()
-            lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+            expire_and_clean_up_by_somebody_else(lake)
 
     lake.fault = clean_up_by_somebody_else
-    assert lake.feed(snapshot_days=-36500, raw=RawRules()).kept == 2
-    assert {FaultPoint.AFTER_REMOVE, FaultPoint.BEFORE_EXPIRE, FaultPoint.AFTER_EXPIRE} <= set(reached)
-    lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
-    assert (lake.keys(), lake.landing()) == ({A, B, C}, [(2, "")])
+    assert lake.feed(raw=RawRules()).kept == 2
+    assert reached == [FaultPoint.AFTER_REMOVE]
+    assert set(lake.reader.data_file_paths()) & {lake.store.url(key) for key in (A, B)} == set()
+    expire_and_clean_up_by_somebody_else(lake)
+    lake.put(later := key_for(date(2026, 3, 31)), row(3))
+    assert lake.feed(snapshot_days=-36500, raw=RawRules()).kept == 1
+    assert {FaultPoint.BEFORE_EXPIRE, FaultPoint.AFTER_EXPIRE} <= set(reached)
+    expire_and_clean_up_by_somebody_else(lake)
+    assert (lake.keys(), lake.landing()) == ({A, B, C, later}, [(3, "")])
     lake.close()
 
 
-def test_kept_objects_that_somebody_else_had_scheduled_are_taken_off_the_list(on_disk: OnDisk) -> None:
+def expire_and_clean_up_by_somebody_else(lake: OnDisk) -> None:
+    lake.transformer.query("CALL ducklake_expire_snapshots('lakehouse', older_than => '2100-01-01'::TIMESTAMPTZ)")
+    lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+
+
+@pytest.mark.parametrize("by_us", [True, False])
+def test_kept_objects_that_an_earlier_version_left_in_the_catalog_stay(on_disk: OnDisk, by_us: bool) -> None:
+    """Somebody else had them scheduled: they leave the list. Or we expire first: they leave the catalog."""
     lake = on_disk
     for number, key in enumerate((A, C)):
         lake.put(key, row(number))
-    lake.feed(raw=RawRules())
-    lake.transformer.query("CALL ducklake_expire_snapshots('lakehouse', older_than => '2100-01-01'::TIMESTAMPTZ)")
+    lake.feed()
+    lake.transformer.query("UPDATE lakehouse.meta.removals SET reason = 'kept'")
+    if not by_us:
+        lake.transformer.query("CALL ducklake_expire_snapshots('lakehouse', older_than => '2100-01-01'::TIMESTAMPTZ)")
     assert lake.store.url(A) not in lake.committer.expire(older_than=EVER, dry_run=True)
     assert lake.store.url(A) not in lake.committer.expire(older_than=EVER)
     lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
     assert lake.keys() == {A, C}
-
-
-def test_without_a_grace_period_kept_objects_survive_a_foreign_expiry_and_clean_up(on_disk: OnDisk) -> None:
-    """With one they do not, until it is over (ADR 0024): what no snapshot shows is DuckLake's to delete."""
-    lake = on_disk
-    for number, key in enumerate((A, C)):
-        lake.put(key, row(number))
-    assert lake.feed(raw=RawRules(), snapshot_days=-36500).kept == 1  # none, by the clock of the test
-    lake.transformer.query("CALL ducklake_expire_snapshots('lakehouse', older_than => '2100-01-01'::TIMESTAMPTZ)")
-    lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
-    assert (lake.keys(), lake.landing()) == ({A, C}, [(1, "")])
 
 
 def test_an_expiry_takes_the_oldest_snapshots_alone_though_a_clock_went_back(on_disk: OnDisk) -> None:
@@ -1086,7 +1090,8 @@ def test_what_no_removal_lets_go_is_not_deleted_whoever_took_it_out_of_landing(o
     assert lake.keys() == {A, C}
 
 
-def test_rows_of_kept_objects_are_shown_by_older_snapshots_until_these_expire(on_disk: OnDisk) -> None:
+def test_rows_of_kept_objects_are_not_shown_by_older_snapshots(on_disk: OnDisk) -> None:
+    """The price: what the catalog does not know, nobody's DuckLake deletes (ADR 0024)."""
     lake = on_disk
     for number, key in enumerate((A, C)):
         lake.put(key, row(number))
@@ -1095,7 +1100,7 @@ def test_rows_of_kept_objects_are_shown_by_older_snapshots_until_these_expire(on
     lake.feed(raw=RawRules())
     assert lake.landing() == [(1, "")]
     older = f"SELECT pk FROM lakehouse.staging.{STREAM.landing_table} AT (VERSION => {head}) ORDER BY ALL"
-    assert lake.transformer.query(older) == [(0,), (1,)]
+    assert lake.transformer.query(older) == [(1,)]
     lake.committer.expire(older_than=EVER)
     assert lake.landing() == [(1, "")] and lake.keys() == {A, C}
 

@@ -24,9 +24,9 @@ def of_batch(pair: Twins, lake: WrittenLake, stream: StreamName, number: int) ->
     return [entry for at in range(2) for entry in lake.reader.history(pair.key(stream, f"{number}-{at}"))]
 
 
-def removed(pair: Twins, stream: StreamName, number: int) -> set[int]:
+def removed(pair: Twins, stream: StreamName, number: int, *, reason: Removal = Removal.RETENTION) -> set[int]:
     return {
-        lake.committer.remove(stream, of_batch(pair, lake, stream, number), reason=Removal.RETENTION)
+        lake.committer.remove(stream, of_batch(pair, lake, stream, number), reason=reason)
         for lake in pair.lakes.values()
     }
 
@@ -78,6 +78,16 @@ def _books(lake: WrittenLake) -> set[str]:
 def _table_of_books(lake: WrittenLake, name: str) -> int:
     ((number,),) = lake.stored("ducklake_table", f"table_name = '{name}'", "table_id")
     return int(number)
+
+
+def test_files_that_are_kept_leave_both_catalogs(own_pair: Twins) -> None:
+    stream = three_batches(own_pair)
+    assert removed(own_pair, stream, 0, reason=Removal.KEPT) == {4}
+    same_catalogs(own_pair, stream)
+    for lake in own_pair.lakes.values():
+        paths = {lake.raw.url(own_pair.key(stream, f"0-{at}")) for at in range(2)}
+        assert not paths & set(lake.reader.data_file_paths())
+        assert len(shown(lake, stream)) == 8
 
 
 def test_older_snapshots_still_show_what_was_taken_out_until_they_are_expired(own_pair: Twins) -> None:

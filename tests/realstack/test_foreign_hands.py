@@ -66,6 +66,17 @@ def test_a_flush_in_the_midst_of_a_run_is_noticed_by_the_next_question(lake: Rea
     assert run_as_others_do(lake, FLUSH) == [0]
 
 
+def test_kept_objects_survive_an_expiry_and_a_clean_up_by_others(stack: Stack) -> None:
+    lake = stack.lake(streams=[str(LISTS)])
+    objects = lake.objects()
+    fed = lake.fed("retention.delete_existing=false", "retention.snapshot_days=1").stream(str(LISTS))
+    assert fed["kept"] == fed["cleaned"] > 0
+    expire = "CALL ducklake_expire_snapshots('lakehouse', older_than => '2100-01-01'::TIMESTAMPTZ)"
+    run_as_others_do(lake, expire, "CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
+    assert lake.objects() == objects
+    assert lake.doctor() == []
+
+
 # ---- two lakes -----------------------------------------------------------------------------------------------------
 
 

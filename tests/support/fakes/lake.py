@@ -22,7 +22,7 @@ from lakeray.values.errors import (
     TransformMemoryError,
 )
 from lakeray.values.faults import FaultPoint
-from lakeray.values.keys import file_day
+from lakeray.values.keys import file_day, is_registered_as_it_lies
 from lakeray.values.model import (
     UNKNOWN_GENERATION,
     Accepted,
@@ -522,6 +522,9 @@ class MemoryLake:
             files=tuple(file for file in self.catalog.head.files if file not in gone),
             **self._without(stream, files, reason),
         )
+        if reason is Removal.KEPT:
+            stay = [e.registered_path for e in files if is_registered_as_it_lies(e.registered_path, key=e.key)]
+            self._leave_history(stay)
         self.catalog.reach("after_remove")
         return rows
 

@@ -35,6 +35,7 @@ from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement,
 from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats
 from lakeray.values.errors import LeaseLostError
 from lakeray.values.faults import Fault, FaultPoint
+from lakeray.values.keys import is_registered_as_it_lies
 from lakeray.values.model import CommitRequest, LedgerEntry, LedgerLacks, Removal, StreamName
 from lakeray.values.requirements import State, first_unmet
 
@@ -107,7 +108,7 @@ class CatalogWriter:
         """Take whole files out of the landing table once; returns the rows that went.
 
         Nothing is read of the files: a DELETE through DuckLake opens every file that the table has, for nothing of
-        the catalog tells it which of them hold the rows of these.
+        the catalog tells it which of them hold the rows of these. Raw objects that are kept leave the catalog.
 
         Raises:
             NotProved: the catalog is not one that may be written directly, or the landing table does not hold these
@@ -156,7 +157,7 @@ class CatalogWriter:
             [
                 _snapshot(replace(before.head, next_file_id=before.head.next_file_id + 1), at),
                 (sql.load("catalog/add_changes"), values),
-                (sql.load("catalog/end_files"), [books.snapshot, [row[0] for row in live]]),
+                *_leaving(live, files, reason=reason, snapshot=books.snapshot),
                 *books.steps(connection=self._connection),
             ]
         )
@@ -312,6 +313,19 @@ def _require_as_registered(files: Sequence[LedgerEntry], live: Sequence[tuple[An
     wanted = sorted((entry.registered_path, entry.rows) for entry in files)
     if sorted((path, rows) for _, path, rows, _ in live) != wanted or any(row[3] for row in live):
         raise NotProved("the landing table does not hold these files as the ledger says")
+
+
+def _leaving(
+    live: Sequence[tuple[Any, ...]], files: Sequence[LedgerEntry], *, reason: Removal, snapshot: int
+) -> list[Statement]:
+    """A raw object that is kept leaves the catalog at once: what has ended there, anybody's expiry has deleted."""
+    kept = files if reason is Removal.KEPT else ()
+    stay = {item.registered_path for item in kept if is_registered_as_it_lies(item.registered_path, key=item.key)}
+    ended = [row[0] for row in live if row[1] not in stay]
+    left = [row[0] for row in live if row[1] in stay]
+    steps: list[Statement] = [(sql.load("catalog/end_files"), [snapshot, ended])] if ended else []
+    tables = ("statistics", "deletions", "data_files") if left else ()
+    return steps + [(sql.load(f"catalog/forget_{name}"), [left]) for name in tables]
 
 
 def _sizes(rows: Sequence[tuple[Any, ...]]) -> dict[int, TableSize]:

@@ -44,7 +44,7 @@ def forget(
     try:
         with fenced(connection, token=token, message=f"{stream}: about to forget {len(paths)} file(s)"):
             pass  # a stale committer stops here, before the catalog is touched
-        rows = _leave_catalog(connection, stream, paths)
+        rows = leave_landing(connection, stream, paths)
         with fenced(connection, token=token, message=f"{stream}: {reason}, {len(entries)} file(s)") as cursor:
             insert_removals(cursor, stream, entries, reason=reason, at=at)
     except (duckdb.Error, AnswerLost) as error:
@@ -110,7 +110,7 @@ def release(connection: duckdb.DuckDBPyConnection, *, token: int, stream: Stream
     try:
         with fenced(connection, token=token, message=f"{stream}: {len(paths)} path(s) hold new objects"):
             pass
-        _leave_catalog(connection, stream, paths)
+        leave_landing(connection, stream, paths)
         with connection.cursor() as cursor:
             unschedule(cursor, paths)
     except (duckdb.Error, AnswerLost) as error:
@@ -142,7 +142,8 @@ def leave_catalog(cursor: duckdb.DuckDBPyConnection, identifiers: Sequence[int])
         raise
 
 
-def _leave_catalog(connection: duckdb.DuckDBPyConnection, stream: StreamName, paths: Sequence[str]) -> int:
+def leave_landing(connection: duckdb.DuckDBPyConnection, stream: StreamName, paths: Sequence[str]) -> int:
+    """Take a landing table's files out of the catalog, as ``leave_catalog`` does; the rows that were live."""
     with connection.cursor() as cursor:
         found = cursor.execute(
             sql.load("ducklake/landing_file_ids"), {"table": stream.landing_table, "paths": list(paths)}

@@ -15,7 +15,7 @@ from lakeray.adapters.ducklake.backends.backend import BookkeepingQueries
 from lakeray.adapters.ducklake.catalog.attempts import AnswerLost, CatalogFailed, NotProved, until_landed
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.fenced import fenced
-from lakeray.adapters.ducklake.writing.forget import forget, insert_removals, leave_catalog, unschedule
+from lakeray.adapters.ducklake.writing.forget import forget, insert_removals, leave_catalog, leave_landing, unschedule
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError, DamageError
 from lakeray.values.faults import Fault, FaultPoint
@@ -199,6 +199,11 @@ class Retention:
                     todo="Nothing was removed. Run `lakeray doctor`",
                 )
             insert_removals(cursor, stream, files, reason=reason, at=at)
+        if reason is Removal.KEPT:  # cut off before this, the next expiry of ours lets them go
+            stay = [
+                path for path, entry in zip(paths, files, strict=True) if is_registered_as_it_lies(path, key=entry.key)
+            ]
+            leave_landing(self._connection, stream, stay)
         return found
 
     def _parted(self, files: Sequence[LedgerEntry]) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
@@ -249,8 +254,9 @@ class Retention:
     def _let_kept_go(self, cursor: duckdb.DuckDBPyConnection, *, kept_from: int) -> None:
         """Take raw objects that stay out of the catalog, when no DuckLake snapshot shows them from ``kept_from`` on.
 
-        Before the expiry: it schedules for deletion what it finds, and then anybody's clean-up deletes it. Cut off in
-        between, the snapshots that are about to go show the files no more, and the next run goes on.
+        There are some where an earlier version removed them, or DuckLake's DELETE was cut off. Before the expiry: it
+        schedules for deletion what it finds, and then anybody's clean-up deletes it. Cut off in between, the snapshots
+        that are about to go show the files no more, and the next run goes on.
         """
         ended = self._rows(cursor, "shown_no_more", {"kept_from": kept_from})
         kept = {item.path for item in self._raw_objects(cursor, [path for _, path in ended]) if self._stays(item)}

@@ -1,0 +1,2 @@
+-- Files that leave the catalog, as if they had never been registered: no expiry can schedule them for deletion then.
+DELETE FROM ducklake_file_column_stats WHERE data_file_id = ANY($1)
