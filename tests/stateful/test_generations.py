@@ -122,12 +122,15 @@ class Refreshes(RuleBasedStateMachine):
     # ---- what runs -------------------------------------------------------------------------------------------------
 
     def finished(self, run: Callable[[], StreamReport]) -> StreamReport | None:
+        """No key leaves in a run that ends with a listed object outside: that may be of the newest generation."""
+        before, report = set(self.processed()), None
         try:
             report = run()
         except Crash:
             self.world.reopen()
-            return None
-        assert report.error is None or report.error["kind"] == "not_there", report.error
+        outside = self.outside()
+        assert not outside or before <= set(self.processed()), (outside, before - set(self.processed()))
+        assert report is None or report.error is None or report.error["kind"] == "not_there", report.error
         return report
 
     @rule()
@@ -166,6 +169,14 @@ class Refreshes(RuleBasedStateMachine):
 
     def there(self) -> list[str]:
         return [key for key in self.rows if self.world.store.exists(key)]
+
+    def outside(self) -> list[str]:
+        """Listed objects that are not taken in, and that no operator ignores."""
+        taken_in = {entry.key for _, entry in self.world.catalog.head.ledger if entry.removed_at is None}
+        held = self.world.lake.quarantined(STREAM)
+        ignored = {entry.key for entry in held if entry.status == QuarantineStatus.IGNORED}
+        listed = self.world.store.keys()
+        return [key for key in listed if key not in taken_in | ignored]
 
     def processed(self) -> dict[int, Row]:
         return self.world.lake.merged_rows(STREAM)

@@ -200,7 +200,7 @@ def test_what_is_unknown_is_null_and_never_zero() -> None:
         None
     ] * 5
     row = words.status_tables([state(plan=None)], enriched={})[0].rows[0]
-    assert row[1] == row[6] == row[8] == row[9] == "?"
+    assert row[1] == row[7] == row[9] == row[10] == "?"
 
 
 def test_who_registered_the_last_batch_is_told() -> None:
