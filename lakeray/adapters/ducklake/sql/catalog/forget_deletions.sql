@@ -1,2 +1,2 @@
 -- Files that leave the catalog, as if they had never been registered: no expiry can schedule them for deletion then.
-DELETE FROM ducklake_delete_file WHERE data_file_id = ANY($1)
+DELETE FROM ducklake_delete_file WHERE data_file_id IN (SELECT unnest($1))
