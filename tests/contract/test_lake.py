@@ -1029,7 +1029,7 @@ def test_kept_objects_are_never_scheduled_and_no_foreign_expiry_and_clean_up_del
             scheduled = "__ducklake_metadata_lakehouse.ducklake_files_scheduled_for_deletion"
             paths = {path for (path,) in lake.transformer.query(f"SELECT path FROM {scheduled}")}
             assert paths & {lake.store.url(key) for key in (A, B, C)} == set()
-            expire_and_clean_up_by_somebody_else(lake)
+            lake.transformer.query("CALL ducklake_cleanup_old_files('lakehouse', cleanup_all => true)")
 
     lake.fault = clean_up_by_somebody_else
     assert lake.feed(raw=RawRules()).kept == 2
