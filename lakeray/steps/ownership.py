@@ -117,10 +117,9 @@ def claim_stream(store: Store, root: str, claims: Sequence[SourceFile], *, owner
     _refuse_above(store, root, owner=owner, take_over=take_over)
     keys = {root + CLAIM, *(key for key, _ in others(store, claims, owner=owner))}
     written = [key for key in sorted(keys) if hold(store, key, owner=owner, take_over=take_over)]
-    if written:
-        # Again, behind the claim: of lakes that begin in the same moment the outer one finds ours where it deletes, or
-        # we find its claim here.
-        _refuse_above(store, root, owner=owner, take_over=take_over)
+    # Again, behind the claim: of lakes that begin in the same moment the outer one finds ours where it deletes, or we
+    # find its claim here.
+    _refuse_above(store, root, owner=owner, take_over=take_over)
     return bool(written)
 
 

@@ -375,12 +375,13 @@ class Stream(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_is_what_is_registered(self) -> None:
-        """P2, P7: in every snapshot that still can be read."""
+        """P2, P7: in every snapshot that still can be read; what was forgotten or is kept has left all of them (P13)."""
+        kept = {(entry.key, entry.etag) for entry in self.ledger() if entry.removed_because == Removal.KEPT}
         for state in self.world.catalog.snapshots.values():
             live = {(e.key, e.etag, e.snapshot) for _, e in state.ledger if e.removed_at is None}
             files = [(file.key, file.etag, file.snapshot) for file in state.files]
             assert len(files) == len(set(files)) and set(files) <= live
-            assert {identity[:2] for identity in live - set(files)} <= self.moved  # forgotten, in every snapshot
+            assert {identity[:2] for identity in live - set(files)} <= self.moved | kept
             for stream, batch in state.batches:
                 assert stream == STREAM
                 assert batch.files == sum(entry.commit_id == batch.commit_id for _, entry in state.ledger)
