@@ -375,7 +375,7 @@ class Stream(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_is_what_is_registered(self) -> None:
-        """P2, P7: in every snapshot that still can be read; what was forgotten or is kept has left all of them (P13)."""
+        """P2, P7: in every snapshot that still can be read; what was forgotten or is kept has left them all (P13)."""
         kept = {(entry.key, entry.etag) for entry in self.ledger() if entry.removed_because == Removal.KEPT}
         for state in self.world.catalog.snapshots.values():
             live = {(e.key, e.etag, e.snapshot) for _, e in state.ledger if e.removed_at is None}
