@@ -11,16 +11,18 @@ import pytest
 
 from lakeray.adapters.ducklake.writing.committer import DuckLakeCommitter
 from lakeray.adapters.storage.object_store import open_store
+from lakeray.steps.ownership import Owner, claim_of
 from lakeray.streams.generated import landing_ddl
 from lakeray.values.errors import UsageError
 from lakeray.values.keys import CLAIM
 from lakeray.values.model import Removal, StreamName
-from lakeray.wiring import check_places
+from lakeray.wiring import check_places, owned
 from tests.contract.lakes import CONTRACT, EVER, OnDisk
 from tests.support.fakes.feeds import key_for
 from tests.support.fakes.records import STREAM as ORDERS
 from tests.support.fakes.records import row
 from tests.support.fakes.settings import settings
+from tests.support.fakes.store import MemoryStore
 from tests.support.real.lake import Lake
 from tests.support.real.parquet import record, write
 
@@ -138,6 +140,16 @@ def test_what_a_lake_inside_the_prefix_registered_is_not_deleted(tmp_path: Path,
     assert outer.objects() == {inside, key(28)}
     assert inner.ok("doctor", HERE).document["findings"] == []
     assert outer.run("feed", HERE, ALL).stream(STREAM)["error"]["kind"] == "prefix_owned"
+
+
+def test_each_object_is_judged_by_the_claim_above_it_wherever_the_config_has_the_stream_by_now() -> None:
+    one, two, store = Owner(lake="one", catalog=""), Owner(lake="two", catalog=""), MemoryStore()
+    for place, owner in ((f"{ORDERS}/", one), ("earlier/", one), ("another/", two), (f"{ORDERS}/eu/", two)):
+        store.put(f"{place}{CLAIM}", claim_of(owner))
+    mine = {f"{ORDERS}/a/x.parquet", "earlier/a/x.parquet", "earlier/x.parquet"}
+    theirs = {f"{ORDERS}/eu/x.parquet", "another/a/x.parquet", "nobodys/x.parquet"}
+    assert owned(settings(), store, ORDERS, mine | theirs, owner=one) == mine
+    assert owned(settings(), store, ORDERS, {"another/x.parquet"}, owner=one) == frozenset()
 
 
 A, B = key_for(date(2026, 3, 1)), key_for(date(2026, 3, 20))
