@@ -7,7 +7,9 @@ import importlib
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -44,6 +46,7 @@ from lakeray.planning import Days
 from lakeray.ports.committer import Committer, GroupCommitter, LeaseHolder, LeaseTerms, ServedCommitter
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor, Feeders
+from lakeray.ports.queries import LakeAddress, QuerySession, S3Address
 from lakeray.ports.services import Services
 from lakeray.ports.storage import ObjectStore
 from lakeray.run import Lakeray
@@ -54,7 +57,7 @@ from lakeray.steps import ownership, validate
 from lakeray.steps.ownership import Owner
 from lakeray.streams.generated import landing_ddl
 from lakeray.values import memory, redaction
-from lakeray.values.errors import UsageError
+from lakeray.values.errors import NoLakeError, UsageError
 from lakeray.values.layouts import Layout
 from lakeray.values.model import GENERATION_COLUMN, Rejected, SampleResult, SourceFile, StreamName, StreamReport
 
@@ -287,6 +290,51 @@ def open_statistics(settings: Settings, *, refusals_only: bool = False) -> Stati
         extension_directory=absolute(settings.paths.root) / "extensions",
         temp=temp_directory(settings),
         refusals_only=refusals_only,
+    )
+
+
+@contextmanager
+def queries(settings: Settings) -> Iterator[QuerySession]:
+    """The lake, open for a user's questions: with the memory and the threads of a merge.
+
+    Raises:
+        NoLakeError: there is no lake yet.
+        CatalogError: the catalog cannot be opened.
+    """
+    from lakeray.adapters.ducklake.reading.query_session import LakeQueries
+
+    check_places(settings)
+    lake = backend(settings)
+    lake.place = replace(
+        lake.place,
+        memory_bytes=memory.duckdb_limit_bytes(int(settings.batch.memory_bytes)),
+        threads=stream_budget.threads(settings.batch),
+    )
+    if not lake.exists():
+        raise NoLakeError("there is no lake yet", found=lake.shown, todo="`lakeray feed` makes it")
+    session = LakeQueries(lake, leave_at_once=leave_at_once)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def lake_address(settings: Settings) -> LakeAddress:
+    """How somebody else's DuckDB reads the lake; no secret is in it, and nothing is opened."""
+    lake = backend(settings)
+    return LakeAddress(
+        extensions=lake.extensions,
+        extension_directory=str(lake.place.extension_directory),
+        duckdb_version=version("duckdb"),
+        settings={name: lake.settings[name] for name in ("TimeZone", "enable_external_file_cache")},
+        attach=lake.attach_statement(read_only=True, with_secret=False),
+        asks_password=lake.catalog_secret is not None,
+        s3=None
+        if lake.place.s3 is None
+        else S3Address(
+            shown=lake.place.s3.secret().shown,
+            has_token=lake.place.s3.session_token is not None,
+        ),
     )
 
 

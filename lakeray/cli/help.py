@@ -48,6 +48,24 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
         "lakeray why shopify/orders/year=2026/month=01/day=02/part_0.parquet\n\nThe path may be a key, or an address "
         "under storage.url.",
     ),
+    "sql": Topic(
+        "ask the lake: reads, and nothing else",
+        """lakeray sql "SELECT currency, sum(total) FROM fct_sales GROUP BY 1"
+lakeray sql "FROM staging.stg_shopify__orders" --format csv > orders.csv
+lakeray sql                                        a shell; SHOW TABLES; lists what there is
+
+--format table | json | csv | parquet. Works while a feed runs. Results are printed as they come, whatever their size;
+Ctrl-C ends a question at once. A statement that writes is refused.""",
+    ),
+    "connect": Topic(
+        "the words that read this lake from elsewhere",
+        """lakeray connect duckdb            SQL for DuckDB's own shell
+lakeray connect python
+lakeray connect jdbc              Java, and whatever takes a JDBC driver
+lakeray connect dbeaver
+
+Secrets are named by their variables of the environment, never printed.""",
+    ),
     "reconcile": Topic(
         "landing DDL to tables: create, add columns", "lakeray reconcile\n\nRefuses to narrow a column."
     ),
@@ -132,8 +150,8 @@ whose host is gone, loses its lease by itself.""",
 
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Daily": ("feed", "plan", "status", "why", "enrich"),
-    "Set-up": ("generate", "reconcile", "services", "sample", "demo"),
+    "Daily": ("feed", "plan", "status", "sql", "why", "enrich"),
+    "Set-up": ("generate", "reconcile", "connect", "services", "sample", "demo"),
     "Upkeep": ("clean", "replay", "rebuild", "quarantine", "doctor", "lease"),
 }
 """Which command is for when; each is in one group."""

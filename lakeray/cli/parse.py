@@ -12,6 +12,11 @@ _WITH_PATHS = ("why", "quarantine", "generate", "services", "lease")
 """Commands whose words are their own; those of the others are streams."""
 _STREAM = re.compile(r"[\w*?\[\]!-]+/[\w*?\[\]!-]+")
 """A stream's name, or a pattern of names: ``shopify/orders``, ``shopify/*``."""
+_WITH_WORDS = ("sql", "connect")
+"""Commands whose words are their own, whatever is in them; but a setting is one."""
+_SETTING = re.compile(r"[+~]*\w[\w.]*=")
+_FLAGS = {"sql": ("--format",)}
+"""Flags of a command, each with a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,10 @@ def parse(words: Sequence[str]) -> Call:
             config_dir = next(rest, None)
         elif word == "--cfg":
             show_config = next(rest, None) is not None
+        elif (flag := word.partition("=")[0]) in _FLAGS.get(command, ()):
+            arguments.append(word if "=" in word else f"{flag}={next(rest, '')}")
+        elif command in _WITH_WORDS and not word.startswith("--") and not _SETTING.match(word):
+            arguments.append(word)
         elif word.startswith("--"):
             raise UsageError(word, expected="--help, --cfg job or --config-dir FOLDER", found="another flag")
         elif command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0]):

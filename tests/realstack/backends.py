@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
+from lakeray.adapters.services.state import ServicesState
 from tests.realstack.stack import Stack
 from tests.support.real.lake import Lake, Row
 
@@ -59,6 +60,11 @@ class BackendLake(Lake):
     def database(self) -> str:
         """The Postgres database of this lake alone, and its owner."""
         return f"backends_{self._number}"
+
+    @property
+    def services(self) -> ServicesState:
+        """The servers' addresses and keys."""
+        return self._stack.state
 
     @property
     def settings(self) -> list[str]:

@@ -22,10 +22,12 @@ from lakeray.adapters.ducklake.reading.reader import DuckLakeReader
 from lakeray.cli.compose import settings_of
 from lakeray.cli.parse import parse
 from lakeray.ports.committer import LeaseTerms
+from lakeray.values.column_types import quoted
 from lakeray.values.errors import LeaseHeldError
 from lakeray.values.model import Cursor, StreamName
 from tests.realstack.backends import COMBINATIONS, PASSWORD, STREAM, BackendLake, Combination
 from tests.realstack.stack import Stack, until
+from tests.support.real.processes import ran_as
 
 SAMPLE = (f"+stream={STREAM}", "sample.days=1", "sample.files_per_day=2", "sample.rows_per_file=5")
 LISTS = StreamName("klaviyo", "lists")
@@ -181,6 +183,32 @@ def test_a_feed_and_its_transform_end_in_the_tables_of_the_one_lake(lake: Backen
     if lake.combination.catalog == "postgres":
         assert lake.catalogs() == [lake.combination.schema]
         assert_nowhere(PASSWORD, lake.root, ran.out + ran.err)
+    if lake.combination.s3:
+        assert_snippets_read(lake, rows=len(landed))
+
+
+def assert_snippets_read(lake: BackendLake, *, rows: int) -> None:
+    """``connect`` says no secret, its snippets read the lake, and ``sql`` does and writes nothing."""
+    count = f"SELECT count(*) AS n FROM staging.stg_{STREAM.replace('/', '__')}"
+    assert lake.document("sql", count) == [{"n": rows}]
+    keys = {
+        "S3_ACCESS_KEY_ID": lake.services.s3_access_key_id,
+        "S3_SECRET_ACCESS_KEY": lake.services.s3_secret_access_key,
+    }
+    for kind in ("python", "duckdb"):
+        text = lake.document("connect", kind)["snippet"]
+        assert keys["S3_SECRET_ACCESS_KEY"] not in text and PASSWORD not in text
+        assert "int_klaviyo__lists" in ran_as(kind, text, environment={**keys, "PGPASSWORD": PASSWORD})
+    if lake.combination.catalog == "postgres":  # the role of docs/lake.md, which may read and nothing else
+        role, schema = f"reader_{lake.database}", quoted(lake.combination.schema)
+        lake.in_postgres(f"CREATE ROLE {role} LOGIN PASSWORD 'of the reader'")
+        lake.in_postgres(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        lake.in_postgres(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        text = lake.document("connect", "python")["snippet"].replace(f"user={lake.database}", f"user={role}")
+        text += f'\nprint(lake.sql("{count}"))'
+        assert str(rows) in ran_as("python", text, environment={**keys, "PGPASSWORD": "of the reader"})
+    refused = lake.run("sql", "DELETE FROM int_klaviyo__lists")
+    assert (refused.code, "read" in refused.err) == (2, True)
 
 
 def test_a_connection_that_is_opened_anew_has_the_password_and_its_error_has_not(

@@ -63,6 +63,11 @@ def storage_failed(error: BaseException) -> bool:
     return _no_storage(str(error), [] if status is None else [status])
 
 
+def is_of_the_storage(error: BaseException) -> bool:
+    """Whether a file or an object could not be read, as against a statement that is wrong."""
+    return _is(error, "IOException", "HTTPException")
+
+
 def damaged_copy(error: BaseException) -> bool:
     """Whether the bytes are at fault, when a copy on the local disk cannot be read."""
     if _is(error, "IOException"):

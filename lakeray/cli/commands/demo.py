@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakeray import wiring
+from lakeray.cli.answers import cell
 from lakeray.cli.commands import sample
 from lakeray.cli.commands.feed import INTERRUPTED, problems
 from lakeray.cli.commands.status import enriched_models, state_of
 from lakeray.cli.interrupt import StopFlag
 from lakeray.cli.terminal import Output
-from lakeray.cli.words import status_json, status_tables
+from lakeray.cli.words import Table, status_json, status_tables
 from lakeray.run import feed_all
 from lakeray.settings.values import Settings
 from lakeray.values.events import Noted
+
+_NEWEST = """SELECT order_name, ordered_at, currency, quantity, gross, discounts, net, taxes, total
+FROM fct_sales ORDER BY ordered_at DESC, order_id LIMIT 5"""
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
@@ -27,5 +31,20 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         report = feed_all(app, stop=stop)
         states = [state_of(app, stream) for stream in app.streams()]
         enriched = {name: app.reader.table_rows("main", name) for name in enriched_models(settings)}
-    out.result(status_json(states, enriched=enriched), status_tables(states, enriched=enriched), text=problems(report))
+    names, rows = _newest(settings) if enriched.get("fct_sales") else ((), ())
+    document = status_json(states, enriched=enriched) | {
+        "fct_sales": [dict(zip(names, row, strict=True)) for row in rows]
+    }
+    tables = status_tables(states, enriched=enriched)
+    if rows:
+        tables.append(Table(title="fct_sales, the newest orders", columns=names, rows=rows))
+    out.result(document, tables, text=problems(report))
     return INTERRUPTED if stop() else 1 if report.failed else 0
+
+
+def _newest(settings: Settings) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The names and the rows of the newest orders, as text."""
+    with wiring.queries(settings) as session:
+        answer = session.ask(_NEWEST)
+        rows = tuple(tuple(map(cell, row)) for page in answer.pages() for row in page)
+        return tuple(answer.columns), rows

@@ -36,6 +36,33 @@ def lakeray(
     return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
+_AS_SQL = """
+import os, sys, duckdb
+lake = duckdb.connect()
+# DuckDB's shell knows it, and no other DuckDB.
+names = " ".join(f"WHEN '{name}' THEN '{value}'" for name, value in os.environ.items() if name.startswith("S3_"))
+lake.execute(f"CREATE MACRO getenv(name) AS CASE name {names or 'WHEN NULL THEN NULL'} END")
+for statement in lake.extract_statements(sys.argv[1]):
+    answer = lake.execute(statement)
+print(answer.fetchall())
+"""
+
+
+def ran_as(kind: str, snippet: str, *, environment: Mapping[str, str]) -> str:
+    """What a snippet of ``connect`` prints, of kind ``python`` or ``duckdb``, in a process of its own."""
+    program = [snippet] if kind == "python" else [_AS_SQL, snippet]
+    done = subprocess.run(
+        [sys.executable, "-c", *program],
+        env=plain_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 class Running:
     """``python -m lakeray WORDS`` on a lake, its log read line by line as it comes."""
 

@@ -249,9 +249,14 @@ class Backend(ABC):
         """Options of ATTACH by name, each value an SQL literal."""
         return {"DATA_PATH": literal(self.place.data_path), **self.catalog_options}
 
-    def attach_statement(self, *, read_only: bool) -> str:
-        """What attaches the lake as ``lakehouse``."""
-        options = [f"{name} {value}" for name, value in self.attach_options.items()]
+    def attach_statement(self, *, read_only: bool, with_secret: bool = True) -> str:
+        """What attaches the lake as ``lakehouse``.
+
+        Args:
+            with_secret: whether it names the DuckDB secret of the catalog's database, which only lakeray has.
+        """
+        wanted = self.attach_options.items()
+        options = [f"{name} {value}" for name, value in wanted if with_secret or name != "META_SECRET"]
         options += ["READ_ONLY"] if read_only else []
         return f"ATTACH {literal(f'ducklake:{self.catalog}')} AS lakehouse ({', '.join(options)})"
 
