@@ -98,7 +98,7 @@ def _before(lake: LakeAddress) -> list[str]:
 
 
 def _secret(s3: S3Address, named: Mapping[str, str]) -> str:
-    shown = {name.upper(): _quoted(value) for name, value in s3.shown.items()}
+    shown = {name: _quoted(value) for name, value in s3.shown.items()}
     parameters = ", ".join(f"{name} {value}" for name, value in {**shown, **named}.items())
     return f"CREATE OR REPLACE SECRET lake_s3 (TYPE s3, SCOPE 's3://', {parameters})"
 

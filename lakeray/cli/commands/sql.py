@@ -74,7 +74,7 @@ def _shell(session: QuerySession, *, form: str) -> int:
             print()
             text = ""
             continue
-        if not text and line.strip().rstrip(";").lower() in _LEAVE:
+        if not text and line.strip().rstrip(";") in _LEAVE:
             return 0
         text = f"{text}\n{line}" if text else line
         if text.strip() and not text.rstrip().endswith(";"):
