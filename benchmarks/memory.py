@@ -183,7 +183,8 @@ def _results(settings: Settings, made: dict[str, Any], feed: Sampled, *, allowed
     report = json.loads(feed.out)
     with wiring.opened(settings) as app:
         rows = app.reader.all_peaks()
-        processed = {name: app.reader.table_rows("main", f"int_{name.replace('/', '__')}") for name in made}
+        tables = app.reader.tables()
+        processed = {name: tables[("main", f"int_{name.replace('/', '__')}")].rows for name in made}
     merged = [(name, peak) for name, peak in rows if peak.end == "merged" and peak.peak_bytes]
     ratios = [peak.projected_bytes / (peak.peak_bytes or 1) for _, peak in merged]
     uncompressed = sum(stream["uncompressed_bytes"] for stream in made.values())

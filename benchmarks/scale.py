@@ -21,9 +21,8 @@ from benchmarks.report import keep, timed
 from benchmarks.stack import FIRST_DAY, Place, Silent, keys_of, sample_bodies, servers, stream_of
 from lakeray import wiring
 from lakeray.adapters.ducklake.backends.connection import connect
-from lakeray.cli.commands.status import state_of
 from lakeray.planning import PlanningPorts, plan_stream
-from lakeray.run import Lakeray
+from lakeray.run import Lakeray, overview
 from lakeray.steps.clean import RawRules, plan_clean
 from lakeray.values.model import Removal
 
@@ -150,7 +149,7 @@ def _discovery(lake: Lake) -> float:
 def _status(lake: Lake) -> float:
     with lake.app() as app:
         app.reader.cursor(app.streams()[0].name)
-        return timed(lambda: state_of(app, app.streams()[0]))
+        return timed(lambda: overview(app, enriched=()))
 
 
 def _clean_planning(lake: Lake) -> float:

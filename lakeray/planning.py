@@ -14,6 +14,7 @@ from lakeray.steps import (
     discover,
     generations,
     merge,
+    overview,
     ownership,
     plan,
     presence,
@@ -115,9 +116,11 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False,
     known, held = ports.reader.known(rules.stream, since=view), _held(rules, ports.reader)
     known_among = functools.partial(ports.reader.known_among, rules.stream)
     claims: list[SourceFile] = []
+    newest = overview.Newest()
     listed = discover.list_since(ports.store, rules.layout, since=None if everything else view, older=discover.OLDER)
+    files = discover.without_claims(listed, into=claims)
     found = discover.sort_out(
-        watch.passing(discover.without_claims(listed, into=claims)),
+        watch.passing(newest.passing(files) if everything else files),
         known=known,
         quarantine=held,
         since=horizon_of(rules, cursor),
@@ -128,7 +131,7 @@ def plan_stream(rules: Rules, ports: PlanningPorts, *, everything: bool = False,
         layout=rules.layout,
     )
     unfinished = reregister.unfinished(held, known_among)
-    planned = replace(_packed(rules, ports, found), claims=tuple(claims), unfinished=unfinished)
+    planned = replace(_packed(rules, ports, found), claims=tuple(claims), unfinished=unfinished, newest_at=newest.at)
     if unsettled:
         anew = _packed(rules, ports, Discovery(new=watch.as_registered(ports.store.head)))
         planned = replace(planned, reregister=anew.batches)

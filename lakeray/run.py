@@ -33,16 +33,29 @@ from lakeray.settings.conversion import batch_for
 from lakeray.settings.stream_budget import fitted
 from lakeray.settings.values import ExecutorChoice, Settings, StreamSettings
 from lakeray.steps.clean import RawRules, clean_before
+from lakeray.steps.overview import Overview, StreamOverview, not_told, records_of
 from lakeray.steps.ownership import is_claimed
 from lakeray.steps.presence import is_waiting
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.split import leaves_of
 from lakeray.steps.work import Standing, Work, work_of
 from lakeray.values.errors import LakerayError, PrefixOwnedError
-from lakeray.values.events import ExecutorChosen, FilesCleaned, ModelsEnriched, model_runs, worked
+from lakeray.values.events import ExecutorChosen, FilesCleaned, ModelsEnriched, Noted, model_runs, worked
 from lakeray.values.faults import Fault, no_fault
-from lakeray.values.model import BuildResult, FeedReport, Plan, RawPolicy, StreamName, StreamReport, StreamStatus
+from lakeray.values.model import (
+    BuildResult,
+    FeedReport,
+    Plan,
+    QuarantineStatus,
+    RawPolicy,
+    RunRecord,
+    StreamName,
+    StreamReport,
+    StreamStatus,
+)
 
+_QUARANTINED = (QuarantineStatus.REJECTED, QuarantineStatus.RETRY)
+"""What waits for an operator is counted as changed."""
 NOTHING_BUILT = BuildResult(models=(), rows_affected=0, seconds=0.0)
 
 
@@ -193,7 +206,8 @@ def feed_all(app: Lakeray, *, stop: Callable[[], bool]) -> FeedReport:
     if not busy and (stop() or not app.reader.enriched_is_stale()):
         return _report(app, reports, NOTHING_BUILT)
     files = sum(found.files for found in busy)
-    fed = _feed(app, [found.stream.name for found in busy], files=files, replay=None, stop=stop)
+    names = [found.stream.name for found in busy]
+    fed = _feed(app, names, files=files, replay=None, stop=stop, idle=tuple(reports.values()))
     return _report(app, reports | {report.stream: report for report in fed.reports}, fed.built)
 
 
@@ -251,16 +265,106 @@ def choose_executor(settings: Settings, *, files: int) -> tuple[ExecutorChoice, 
 
 
 def _feed(
-    app: Lakeray, streams: Sequence[StreamName], *, files: int, replay: Days | None, stop: Callable[[], bool]
+    app: Lakeray,
+    streams: Sequence[StreamName],
+    *,
+    files: int,
+    replay: Days | None,
+    stop: Callable[[], bool],
+    idle: Sequence[StreamReport] = (),
 ) -> Fed:
     choice, because = choose_executor(app.settings, files=files)
     app.events.emit(ExecutorChosen(executor=choice, because=because))
-    fed = app.open_feeders(choice, replay).run(
-        streams, finish=lambda committer: finished_by(committer, app, stop=stop), stop=stop
-    )
+
+    def finish(committer: Committer, reports: Sequence[StreamReport]) -> BuildResult | LakerayError:
+        _note(app, committer, [*records_of(reports, at=app.clock.now()), *_new_failures(app, idle)])
+        return finished_by(committer, app, stop=stop)
+
+    fed = app.open_feeders(choice, replay).run(streams, finish=finish, stop=stop)
     if fed.work is not None:
         app.events.emit(worked(fed.work))
     return fed
+
+
+def _new_failures(app: Lakeray, reports: Sequence[StreamReport]) -> list[RunRecord]:
+    """What streams without work failed at, where it is not what the record says already.
+
+    A run without any work takes no lease for it, and writes nothing (P3).
+    """
+    records = records_of(reports, at=app.clock.now())
+    return not_told(records, {run.stream: run for run in app.reader.runs(each=1)}) if records else []
+
+
+def _note(app: Lakeray, committer: Committer, records: Sequence[RunRecord]) -> None:
+    """Keep what the run did. What it did stands, if that fails."""
+    try:
+        committer.note_runs(records)
+    except LakerayError as error:
+        app.events.emit(Noted(message=f"the run is not on record: {error}"))
+
+
+def overview(app: Lakeray, *, enriched: Sequence[str]) -> Overview:
+    """What there is to know of the command's streams; a storage that does not answer is said in it, not raised.
+
+    Args:
+        enriched: names of the enriched models.
+
+    Raises:
+        CatalogError: the catalog does not answer.
+    """
+    reader = app.reader
+    snapshot, tables, arrivals = app.planning_snapshot(), reader.tables(), reader.arrivals()
+    runs, warned = {run.stream: run for run in reader.runs(each=1)}, reader.row_warnings()
+
+    def of(stream: StreamSettings) -> StreamOverview:
+        name, own = stream.name, [item for item in warned if item.table == stream.name.processed_table]
+        planned, failure = _planned(app, stream, snapshot)
+        registered, newest = reader.totals(name)
+        return StreamOverview(
+            stream=name,
+            cursor=snapshot.cursor(name),
+            plan=planned,
+            is_waiting=planned is not None and is_waiting(planned),
+            registered_files=registered,
+            registered_snapshot=newest,
+            quarantined=sum(1 for entry in snapshot.quarantined(name) if entry.status in _QUARANTINED),
+            last_batch=reader.last_batch(name),
+            landing=tables.get(("staging", name.landing_table)),
+            processed=tables.get(("main", name.processed_table)),
+            kept_files=reader.kept_files(name),
+            replaced=reader.replaced_files(name),
+            now=app.clock.now(),
+            rows_without_key=sum(item.rows for item in own if item.kind == "without_key"),
+            cursor_breaks=sum(item.rows for item in own if item.kind == "cursor_breaks"),
+            left_out=sum(snapshot.contract_notes(name).left_out.values()),
+            last_run=runs.get(name),
+            arrivals=arrivals.get(name, ()),
+            expect_every=stream.expect_every,
+            error=None if failure is None else str(failure),
+        )
+
+    built = {name: tables.get(("main", name)) for name in enriched}
+    return Overview(
+        lake=snapshot.lake_id(),
+        catalog=app.catalog,
+        storage=app.settings.storage.url,
+        env=app.settings.env,
+        streams=[of(stream) for stream in app.streams()],
+        enriched={name: None if table is None else table.rows for name, table in built.items()},
+    )
+
+
+def _planned(
+    app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot
+) -> tuple[Plan | None, LakerayError | None]:
+    """What there is to take in, and why it cannot be told or would not be taken in."""
+    planned: Plan | None = None
+    try:
+        rules = app.rules(stream)
+        planned = plan_stream(rules, replace(app.planning_ports(), reader=snapshot), everything=True)
+        return planned, refusal_of(app, rules, planned, snapshot=snapshot)
+    except LakerayError as error:
+        return planned, error
 
 
 def _is_releasable(app: Lakeray, snapshot: PlanningSnapshot) -> bool:
@@ -331,13 +435,20 @@ def _is_claimed(app: Lakeray, rules: Rules, reader: RunReader | PlanningSnapshot
     return claimed or reader.cursor(rules.stream).path is None
 
 
-def refusal_of(app: Lakeray, rules: Rules, planned: Plan) -> LakerayError | None:
-    """Why a feed would not begin with what was planned; None when it would. Writes nothing."""
-    missing = missing_of(rules, app.planning_ports(), planned)
+def refusal_of(
+    app: Lakeray, rules: Rules, planned: Plan, *, snapshot: PlanningSnapshot | None = None
+) -> LakerayError | None:
+    """Why a feed would not begin with what was planned; None when it would. Writes nothing.
+
+    Args:
+        snapshot: the bookkeeping that it was planned by; None asks anew.
+    """
+    reader = snapshot or app.reader
+    missing = missing_of(rules, replace(app.planning_ports(), reader=reader), planned)
     if missing is not None and not rules.accept_empty:
         return missing
     try:
-        _is_claimed(app, rules, app.reader, planned)
+        _is_claimed(app, rules, reader, planned)
     except PrefixOwnedError as owned:
         return owned
     return None

@@ -43,6 +43,10 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
         "files, estimated time.",
     ),
     "status": Topic("where every stream stands", "lakeray status [output=json]\n\nWorks while a feed runs."),
+    "runs": Topic(
+        "the last runs that did something, or failed",
+        "lakeray runs [output=json]\n\nA feed that finds nothing new writes nothing; the same failure is kept once.",
+    ),
     "why": Topic(
         "everything known about one raw file",
         "lakeray why shopify/orders/year=2026/month=01/day=02/part_0.parquet\n\nThe path may be a key, or an address "
@@ -150,7 +154,7 @@ whose host is gone, loses its lease by itself.""",
 
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Daily": ("feed", "plan", "status", "sql", "why", "enrich"),
+    "Daily": ("feed", "plan", "status", "runs", "sql", "why", "enrich"),
     "Set-up": ("generate", "reconcile", "connect", "services", "sample", "demo"),
     "Upkeep": ("clean", "replay", "rebuild", "quarantine", "doctor", "lease"),
 }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from lakeray.steps.clean import Leaving
+from lakeray.steps.overview import Overview, StreamOverview
 from lakeray.values.errors import LakerayError
 from lakeray.values.keys import shown
 from lakeray.values.model import (
-    Cursor,
     FeedReport,
     LastBatch,
     LedgerEntry,
@@ -19,9 +19,11 @@ from lakeray.values.model import (
     QuarantineEntry,
     QuarantineStatus,
     Removal,
+    RunRecord,
     SourceFile,
     StreamName,
     StreamReport,
+    TableHealth,
 )
 
 
@@ -32,73 +34,6 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamState:
-    """What ``status`` tells of one stream."""
-
-    stream: StreamName
-    cursor: Cursor
-    plan: Plan | None
-    """None when the storage could not be listed."""
-    registered_files: int
-    registered_snapshot: int | None
-    quarantined: int
-    last_batch: LastBatch | None
-    landing_rows: int | None
-    processed_rows: int | None
-    kept_files: int
-    """Files that left landing whose objects stay."""
-    now: datetime
-    rows_without_key: int = 0
-    """Rows that merges left out, of all files that were merged."""
-    cursor_breaks: int = 0
-    """Rows whose text cursor does not parse as its type."""
-    left_out: int = 0
-    """Live files of which the contract's policy left columns or fields out."""
-    replaced: tuple[int, int] = (0, 0)
-    """Files that newer generations have replaced, and the rows that these files brought."""
-    error: str | None = None
-
-    @property
-    def lag_seconds(self) -> float | None:
-        """How long the oldest pending file, or an unmerged batch, has waited; 0 for none, None when unknown."""
-        if self.plan is None:
-            return None
-        waits = [file.last_modified for batch in self.plan.batches for file in batch.files]
-        if self.last_batch is not None and (self.registered_snapshot or 0) > self.cursor.transformed_snapshot:
-            waits.append(self.last_batch.committed_at)
-        return max(0.0, (self.now - min(waits)).total_seconds()) if waits else 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """The interface's fields, and a few more."""
-        plan = self.plan
-        return {
-            "source": self.stream.source,
-            "stream": self.stream.stream,
-            "cursor_path": self.cursor.path,
-            "pending_files": None if plan is None else plan.files,
-            "pending_bytes": None if plan is None else plan.size_bytes,
-            "registered_files": self.registered_files,
-            "registered_snapshot": self.registered_snapshot,
-            "transformed_snapshot": self.cursor.transformed_snapshot or None,
-            "lag_seconds": self.lag_seconds,
-            "quarantined": self.quarantined,
-            "too_late": None if plan is None else len(plan.too_late),
-            "changed": None if plan is None else _changed(plan),
-            "vanished": None if plan is None else len(plan.vanished),
-            "left_out": self.left_out,
-            "landing_rows": self.landing_rows,
-            "processed_rows": self.processed_rows,
-            "kept_files": self.kept_files,
-            "replaced_files": self.replaced[0],
-            "replaced_rows": self.replaced[1],
-            "rows_without_key": self.rows_without_key,
-            "cursor_breaks": self.cursor_breaks,
-            "last_batch": None if self.last_batch is None else _last_batch(self.last_batch),
-            "error": self.error,
-        }
 
 
 def human_bytes(count: int) -> str:
@@ -119,17 +54,33 @@ def human_seconds(seconds: float) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
-def status_json(states: Sequence[StreamState], *, enriched: dict[str, int | None]) -> dict[str, Any]:
+def status_json(found: Overview) -> dict[str, Any]:
     """``status`` as one JSON document."""
-    return {"streams": [state.as_json() for state in states], "enriched": enriched}
+    return {
+        "lake": found.lake,
+        "catalog": found.catalog,
+        "storage": found.storage,
+        "env": found.env,
+        "totals": found.totals,
+        "streams": [_state_json(item) for item in found.streams],
+        "enriched": dict(found.enriched),
+    }
 
 
-def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | None]) -> list[Table]:
+def place_line(found: Overview) -> str:
+    """Which lake it is about, of which storage."""
+    return (
+        f"env={found.env}, catalog {found.catalog or '-'}, lake {found.lake or 'not made yet'}, storage {found.storage}"
+    )
+
+
+def status_tables(found: Overview) -> list[Table]:
     """``status`` as tables."""
     streams = Table(
         title="Streams",
         columns=(
             "stream",
+            "state",
             "pending",
             "taken in",
             "landing rows",
@@ -137,23 +88,25 @@ def status_tables(states: Sequence[StreamState], *, enriched: dict[str, int | No
             "kept",
             "replaced",
             "lag",
+            "newest file",
+            "last run",
             "quarantined",
             "too late",
             "changed",
             "vanished",
             "registered by",
         ),
-        rows=tuple(_status_row(state) for state in states),
+        rows=tuple(_status_row(item) for item in found.streams),
     )
     models = Table(
         title="Enriched",
         columns=("model", "rows"),
-        rows=tuple((name, _count(rows)) for name, rows in enriched.items()),
+        rows=tuple((name, _count(rows)) for name, rows in found.enriched.items()),
     )
-    return [streams, models] if enriched else [streams]
+    return [streams, models] if found.enriched else [streams]
 
 
-def row_warning_lines(state: StreamState) -> list[str]:
+def row_warning_lines(state: StreamOverview) -> list[str]:
     """What merges had to say of a stream's rows; nothing when there is nothing to say."""
     told: list[str] = []
     if state.rows_without_key:
@@ -166,6 +119,94 @@ def row_warning_lines(state: StreamState) -> list[str]:
             "as older than all others. → If the type is wrong, set the stream's cursor_type"
         )
     return told
+
+
+def runs_json(records: Sequence[RunRecord]) -> dict[str, Any]:
+    """``runs`` as one JSON document."""
+    return {
+        "runs": [
+            {
+                "source": record.stream.source,
+                "stream": record.stream.stream,
+                **_run_json(record),
+                "batches": record.batches,
+                "files": record.files,
+                "bytes": record.size_bytes,
+                "rows": record.rows,
+                "quarantined": record.quarantined,
+                "seconds": record.seconds,
+            }
+            for record in records
+        ]
+    }
+
+
+def runs_table(records: Sequence[RunRecord]) -> Table:
+    """``runs`` as a table."""
+    return Table(
+        title="Runs",
+        columns=("ended, UTC", "stream", "outcome", "batches", "files", "size", "rows", "quarantined", "time", "error"),
+        rows=tuple(
+            (
+                f"{record.at:%Y-%m-%d %H:%M:%S}",
+                str(record.stream),
+                str(record.outcome),
+                str(record.batches),
+                f"{record.files:,}",
+                human_bytes(record.size_bytes),
+                f"{record.rows:,}",
+                str(record.quarantined),
+                human_seconds(record.seconds),
+                "" if record.error is None else f"{record.error['about']}: {record.error['found']}",
+            )
+            for record in records
+        ),
+    )
+
+
+def _state_json(state: StreamOverview) -> dict[str, Any]:
+    """The interface's fields, and a few more."""
+    plan, within = state.plan, state.expected_within
+    return {
+        "source": state.stream.source,
+        "stream": state.stream.stream,
+        "state": str(state.state),
+        "cursor_path": state.cursor.path,
+        "pending_files": None if plan is None else plan.files,
+        "pending_bytes": None if plan is None else plan.size_bytes,
+        "registered_files": state.registered_files,
+        "registered_snapshot": state.registered_snapshot,
+        "transformed_snapshot": state.cursor.transformed_snapshot or None,
+        "lag_seconds": state.lag_seconds,
+        "newest_file_at": None if state.newest_file_at is None else state.newest_file_at.isoformat(),
+        "expected_within_seconds": None if within is None else within.total_seconds(),
+        "quarantined": state.quarantined,
+        "too_late": None if plan is None else len(plan.too_late),
+        "changed": None if plan is None else _changed(plan),
+        "vanished": None if plan is None else len(plan.vanished),
+        "left_out": state.left_out,
+        "landing_rows": None if state.landing is None else state.landing.rows,
+        "processed_rows": None if state.processed is None else state.processed.rows,
+        "table_health": None if state.processed is None else _health(state.processed),
+        "kept_files": state.kept_files,
+        "replaced_files": state.replaced[0],
+        "replaced_rows": state.replaced[1],
+        "rows_without_key": state.rows_without_key,
+        "cursor_breaks": state.cursor_breaks,
+        "last_batch": None if state.last_batch is None else _last_batch(state.last_batch),
+        "last_run": None if state.last_run is None else _run_json(state.last_run),
+        "error": state.error,
+    }
+
+
+def _run_json(record: RunRecord) -> dict[str, Any]:
+    error = None if record.error is None else dict(record.error)
+    return {"at": record.at.isoformat(), "outcome": str(record.outcome), "error": error}
+
+
+def _health(table: TableHealth) -> dict[str, int]:
+    """Of a processed table."""
+    return {"data_files": table.data_files, "delete_files": table.delete_files, "dead_rows": table.dead_rows}
 
 
 _FEED = (
@@ -452,24 +493,30 @@ def _count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _status_row(state: StreamState) -> tuple[str, ...]:
-    plan = state.plan
-    lag = state.lag_seconds
+def _status_row(state: StreamOverview) -> tuple[str, ...]:
+    plan, lag, newest, last = state.plan, state.lag_seconds, state.newest_file_at, state.last_run
     return (
         str(state.stream),
+        str(state.state),
         "?" if plan is None else f"{plan.files:,} ({human_bytes(plan.size_bytes)})" if plan.files else "0",
         f"{state.registered_files:,}",
-        _count(state.landing_rows),
-        _count(state.processed_rows),
+        _count(None if state.landing is None else state.landing.rows),
+        _count(None if state.processed is None else state.processed.rows),
         f"{state.kept_files:,}",
         f"{state.replaced[0]:,}",
         "?" if lag is None else human_seconds(lag),
+        "-" if newest is None else f"{_ago(state.now - newest)} ago",
+        "-" if last is None else f"{last.outcome} {_ago(state.now - last.at)} ago",
         str(state.quarantined),
         "?" if plan is None else str(len(plan.too_late)),
         "?" if plan is None else str(_changed(plan)),
         "?" if plan is None else str(len(plan.vanished)),
         "" if state.last_batch is None else state.last_batch.registered_by or "?",
     )
+
+
+def _ago(span: timedelta) -> str:
+    return human_seconds(max(0.0, span.total_seconds()))
 
 
 def _report_json(item: StreamReport) -> dict[str, Any]:

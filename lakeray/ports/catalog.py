@@ -22,7 +22,9 @@ from lakeray.values.model import (
     RebuildCounts,
     RegisteredPath,
     RowWarning,
+    RunRecord,
     StreamName,
+    TableHealth,
 )
 from lakeray.values.type_growth import FieldPath
 
@@ -183,5 +185,11 @@ class RunReader(CatalogReader, Protocol):
             merged_through: rows of landing up to this DuckLake snapshot count as merged (inclusive).
         """
 
-    def table_rows(self, schema: str, table: str) -> int | None:
-        """How many rows a table of the lake has; None when there is no such table."""
+    def runs(self, *, each: int) -> Sequence[RunRecord]:
+        """What is on record of runs, the newest first; of each stream at most so many."""
+
+    def arrivals(self) -> Mapping[StreamName, Sequence[datetime]]:
+        """When the files of each stream that were taken in had come, to the minute; the 200 newest minutes of each."""
+
+    def tables(self) -> Mapping[tuple[str, str], TableHealth]:
+        """Every table and view of ``staging`` and ``main``, by schema and name."""

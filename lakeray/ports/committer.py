@@ -24,6 +24,7 @@ from lakeray.values.model import (
     Rebuild,
     Rejected,
     Removal,
+    RunRecord,
     StreamName,
 )
 
@@ -123,6 +124,9 @@ class Committer(Protocol):
         Args:
             status: ``waits`` of new objects in the place of those that were taken in (P14).
         """
+
+    def note_runs(self, records: Sequence[RunRecord]) -> None:
+        """Keep what runs did, in one DuckLake snapshot; nothing when there is nothing."""
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up; returns the paths that storage loses (P13)."""

@@ -37,8 +37,8 @@ class Executor(Protocol):
 
 FeedOne = Callable[[StreamName, Committer, Executor, Callable[[], bool]], StreamReport]
 """Feeds one stream through a committer and an executor, until the last argument says stop. Picklable where Ray runs."""
-Finish = Callable[[Committer], BuildResult | LakerayError]
-"""What comes once, after all streams; a failure is a value."""
+Finish = Callable[[Committer, Sequence[StreamReport]], BuildResult | LakerayError]
+"""What comes once, after all streams, whose reports it gets; a failure is a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

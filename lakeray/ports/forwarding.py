@@ -23,6 +23,7 @@ from lakeray.values.model import (
     Rebuild,
     Rejected,
     Removal,
+    RunRecord,
     StreamName,
 )
 
@@ -109,6 +110,10 @@ class ForwardingCommitter(ABC):
     ) -> None:
         """See ``Committer``."""
         self.forward("quarantine", stream, rejected, status=status)
+
+    def note_runs(self, records: Sequence[RunRecord]) -> None:
+        """See ``Committer``."""
+        self.forward("note_runs", records)
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """See ``Committer``."""

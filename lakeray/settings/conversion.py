@@ -8,7 +8,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +42,12 @@ LEAST_MEMORY_BYTES = 64 * 10**6
 
 LEAST_BEATS = 3
 """Heartbeats within the timeout, at least: a machine that is busy gives one late."""
+
+
+_SPAN = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h|d)\s*$")
+
+
+_SPANS = {"s": timedelta(seconds=1), "min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -237,8 +243,8 @@ def _scalar(hint: Any, value: Any, *, at: str) -> Any:
         raise UsageError(at, expected="a text without NUL", found="one with NUL")
     if hint is Path and isinstance(value, str | Path):
         return _path(value, at=at)
-    if hint is date:
-        return _date(value, at=at)
+    if hint in (date, timedelta):
+        return _date(value, at=at) if hint is date else parse_span(value, at=at)
     return _plain(hint, value, at=at)
 
 
@@ -277,6 +283,19 @@ def _date(value: object, *, at: str) -> date:
         return date.fromisoformat(str(value))
     except ValueError as error:
         raise UsageError(at, expected="a day, YYYY-MM-DD", found=repr(value)) from error
+
+
+def parse_span(value: object, *, at: str) -> timedelta:
+    """A span of time from ``90s``, ``15min``, ``6h`` or ``1.5d``.
+
+    Raises:
+        UsageError: it is none of these, nothing, or longer than a year.
+    """
+    match = _SPAN.match(str(value))
+    span = timedelta() if match is None else float(match[1]) * _SPANS[match[2]]
+    if not timedelta() < span <= timedelta(days=366):
+        raise UsageError(at, expected="a span of time such as 15min, 6h or 1d", found=repr(value))
+    return span
 
 
 def parse_size(value: object, *, at: str) -> Size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -306,6 +306,8 @@ class StreamSettings:
     contract: ContractOptions = field(default_factory=ContractOptions)
     batch: Mapping[str, Any] = field(default_factory=dict)
     retention: StreamRetention = field(default_factory=StreamRetention)
+    expect_every: timedelta | None = None
+    """How old the newest file may be before the stream is stale; None: as its files came before."""
     fields: Mapping[str, str] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
 

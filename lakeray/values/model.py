@@ -269,6 +269,8 @@ class Plan:
     """Keys of files that a run was cut off from taking out of landing, to register them anew: live in the ledger."""
     factor: Factor = DEFAULT
     """Bytes of memory per compressed byte that the batches were packed by, and where it is from."""
+    newest_at: datetime | None = None
+    """The last change of the newest file that was listed; None when nothing was, or not the whole prefix."""
 
     @property
     def files(self) -> int:
@@ -760,6 +762,18 @@ class CleanPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableHealth:
+    """What a table is made of."""
+
+    rows: int
+    data_files: int
+    delete_files: int
+    """Lists of rows that are deleted; at most one a data file."""
+    dead_rows: int
+    """Rows that are in data files, and in such a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastBatch:
     """The newest batch of a stream, as ``status`` shows it."""
 
@@ -815,6 +829,24 @@ class StreamReport:
     seconds: float = 0.0
     error: Mapping[str, str] | None = None
     """``errors.LakerayError.as_dict()`` when the status is failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What is kept of a run that did something for a stream, or failed."""
+
+    stream: StreamName
+    at: datetime
+    """When it ended."""
+    outcome: StreamStatus
+    batches: int
+    files: int
+    rows: int
+    size_bytes: int
+    quarantined: int
+    seconds: float
+    error: Mapping[str, str] | None
+    """``errors.LakerayError.as_dict()`` when it failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lakeray.cli import words
 from lakeray.steps.clean import Leaving
+from lakeray.steps.overview import Overview, StreamOverview, records_of
 from lakeray.values.model import (
     Batch,
     Changed,
@@ -25,6 +26,7 @@ from lakeray.values.model import (
     SourceFile,
     StreamReport,
     StreamStatus,
+    TableHealth,
 )
 from tests.support.fakes.records import STREAM
 
@@ -147,7 +149,11 @@ def test_times_are_short(seconds: float, text: str) -> None:
     assert words.human_seconds(seconds) == text
 
 
-def state(**changes: object) -> words.StreamState:
+def health(rows: int) -> TableHealth:
+    return TableHealth(rows=rows, data_files=2, delete_files=1, dead_rows=4)
+
+
+def state(**changes: object) -> StreamOverview:
     given_: dict[str, object] = {
         "stream": STREAM,
         "cursor": Cursor(stream=STREAM, path=FILE.key, transformed_snapshot=7),
@@ -156,12 +162,16 @@ def state(**changes: object) -> words.StreamState:
         "registered_snapshot": 7,
         "quarantined": 1,
         "last_batch": LAST,
-        "landing_rows": 3,
-        "processed_rows": None,
+        "landing": health(3),
+        "processed": None,
         "kept_files": 2,
         "now": AT + timedelta(hours=1),
     }
-    return words.StreamState(**(given_ | changes))  # type: ignore[arg-type]
+    return StreamOverview(**(given_ | changes))  # type: ignore[arg-type]
+
+
+def of(*streams: StreamOverview, **enriched: int | None) -> Overview:
+    return Overview(lake="l", catalog="c", storage="s3://x", env="prod", streams=streams, enriched=enriched)
 
 
 def test_the_lag_is_of_the_oldest_that_waits() -> None:
@@ -174,7 +184,7 @@ def test_the_lag_is_of_the_oldest_that_waits() -> None:
 
 
 def test_status_has_the_fields_of_the_interface() -> None:
-    document = json.loads(json.dumps(words.status_json([state()], enriched={"fct_sales": 4})))
+    document = json.loads(json.dumps(words.status_json(of(state(), fct_sales=4))))
     assert document["enriched"] == {"fct_sales": 4}
     (stream,) = document["streams"]
     assert set(stream) >= {
@@ -195,18 +205,38 @@ def test_status_has_the_fields_of_the_interface() -> None:
 
 
 def test_what_is_unknown_is_null_and_never_zero() -> None:
-    stream = state(plan=None, landing_rows=None, last_batch=None).as_json()
+    document = words.status_json(of(state(plan=None, landing=None, last_batch=None)))
+    (stream,) = document["streams"]
     assert [stream[name] for name in ("pending_files", "pending_bytes", "too_late", "lag_seconds", "last_batch")] == [
         None
     ] * 5
-    row = words.status_tables([state(plan=None)], enriched={})[0].rows[0]
-    assert row[1] == row[7] == row[9] == row[10] == "?"
+    row = words.status_tables(of(state(plan=None)))[0].rows[0]
+    assert row[2] == row[8] == row[12] == row[13] == row[14] == "?"
 
 
 def test_who_registered_the_last_batch_is_told() -> None:
     told = state(last_batch=replace(LAST, registered_by="catalog writer"))
-    assert told.as_json()["last_batch"]["registered_by"] == "catalog writer"
-    assert words.status_tables([told], enriched={})[0].rows[0][-1] == "catalog writer"
+    assert words.status_json(of(told))["streams"][0]["last_batch"]["registered_by"] == "catalog writer"
+    assert words.status_tables(of(told))[0].rows[0][-1] == "catalog writer"
+
+
+def test_a_stream_tells_how_fresh_and_how_sound_it_is_and_how_its_last_run_went() -> None:
+    failed = {"kind": "catalog", "about": "the catalog", "expected": "", "found": "nothing", "todo": ""}
+    run = records_of([StreamReport(stream=STREAM, status=StreamStatus.FAILED, seconds=2.0, error=failed)], at=AT)[0]
+    told = state(processed=health(5), last_run=run, plan=replace(PLAN, newest_at=AT), expect_every=timedelta(days=1))
+    (stream,) = words.status_json(of(told))["streams"]
+    assert stream["table_health"] == {"data_files": 2, "delete_files": 1, "dead_rows": 4}
+    assert stream["last_run"] == {"at": AT.isoformat(), "outcome": "failed", "error": failed}
+    assert (stream["newest_file_at"], stream["expected_within_seconds"]) == (AT.isoformat(), 86400)
+    assert stream["state"] == "failed"
+    row = words.status_tables(of(told))[0].rows[0]
+    assert row[9:11] == ("60 min ago", "failed 60 min ago")
+    document = words.status_json(of(told))
+    assert [document[name] for name in ("lake", "catalog", "storage", "env")] == ["l", "c", "s3://x", "prod"]
+    assert "storage s3://x" in words.place_line(of(told))
+    (shown,) = words.runs_table([run]).rows
+    assert (shown[2], shown[-1]) == ("failed", "the catalog: nothing")
+    assert words.runs_json([run])["runs"][0]["error"] == failed
 
 
 def test_a_plan_tells_its_batches_and_what_needs_attention() -> None:

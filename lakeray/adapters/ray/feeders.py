@@ -107,10 +107,11 @@ def run_feeds(what: RayFeeders, streams: Sequence[StreamName], *, finish: Finish
     work: CommitterWork | None = None
     with suppress(TryAgainError):
         work = get(committer.work.remote())
-    built = finish(proxy)
+    told = tuple(reports[stream] for stream in streams)
+    built = finish(proxy, told)
     with suppress(TryAgainError):  # a committer that died has given its lease back already
         get(committer.close.remote())
-    return Fed(reports=tuple(reports[stream] for stream in streams), built=built, work=work)
+    return Fed(reports=told, built=built, work=work)
 
 
 def _start_workers(warm_up: Callable[[], None]) -> None:

@@ -37,7 +37,7 @@ class ThreadFeeders:
                     leave_at_once=self.leave_at_once,
                 )
                 work = served.work
-            return Fed(reports=tuple(reports), built=finish(committer), work=work)
+            return Fed(reports=tuple(reports), built=finish(committer, reports), work=work)
 
 
 def run_feeds(

@@ -8,11 +8,11 @@ from lakeray import wiring
 from lakeray.cli.answers import cell
 from lakeray.cli.commands import sample
 from lakeray.cli.commands.feed import INTERRUPTED, problems
-from lakeray.cli.commands.status import enriched_models, state_of
+from lakeray.cli.commands.status import enriched_models
 from lakeray.cli.interrupt import StopFlag
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Table, status_json, status_tables
-from lakeray.run import feed_all
+from lakeray.run import feed_all, overview
 from lakeray.settings.values import Settings
 from lakeray.values.events import Noted
 
@@ -29,13 +29,10 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     with stop.listening(), wiring.opened(settings) as app:
         app.events.emit(Noted(message=f"raw files are in {settings.storage.url}, the lake is in {settings.paths.root}"))
         report = feed_all(app, stop=stop)
-        states = [state_of(app, stream) for stream in app.streams()]
-        enriched = {name: app.reader.table_rows("main", name) for name in enriched_models(settings)}
-    names, rows = _newest(settings) if enriched.get("fct_sales") else ((), ())
-    document = status_json(states, enriched=enriched) | {
-        "fct_sales": [dict(zip(names, row, strict=True)) for row in rows]
-    }
-    tables = status_tables(states, enriched=enriched)
+        found = overview(app, enriched=enriched_models(settings))
+    names, rows = _newest(settings) if found.enriched.get("fct_sales") else ((), ())
+    document = status_json(found) | {"fct_sales": [dict(zip(names, row, strict=True)) for row in rows]}
+    tables = status_tables(found)
     if rows:
         tables.append(Table(title="fct_sales, the newest orders", columns=names, rows=rows))
     out.result(document, tables, text=problems(report))

@@ -84,7 +84,9 @@ class OneAfterTheOther:
             work = CommitterWork(
                 commits=batches, snapshots=batches, transforms=merges, dbt_runs=merges, busy_s=0.0, seconds=0.0
             )
-            return Fed(reports=tuple(reports), built=finish(committer), work=None if self.committer_dies else work)
+            return Fed(
+                reports=tuple(reports), built=finish(committer, reports), work=None if self.committer_dies else work
+            )
 
 
 class MemoryApplication:

@@ -52,7 +52,9 @@ from lakeray.values.model import (
     Rejected,
     Removal,
     RowWarning,
+    RunRecord,
     StreamName,
+    TableHealth,
     Unknown,
 )
 from lakeray.values.names import folded
@@ -106,6 +108,7 @@ class State:
     """The columns of the processed tables: landing's, until a rebuild is ahead of it."""
     built_from: Mapping[StreamName, int] = field(default_factory=dict)
     existing: Mapping[StreamName, Mapping[str, str]] = field(default_factory=dict)
+    runs: tuple[RunRecord, ...] = ()
     """What each stream's first plan listed: key to ETag."""
     returnable: frozenset[tuple[StreamName, str, int]] = frozenset()
     """Removed ledger entries whose keys may return: the stream, the key and the snapshot that registered it."""
@@ -340,14 +343,36 @@ class MemoryLake:
         """No catalog format: this one is in memory."""
         return "in memory"
 
-    def table_rows(self, schema: str, table: str) -> int | None:
-        """How many rows a landing or processed table has; None when there is no such table."""
+    def runs(self, *, each: int) -> Sequence[RunRecord]:
+        """What is on record of runs, the newest first."""
+        newest = reversed(self.catalog.head.runs)
+        seen: Counter[StreamName] = Counter()
+        kept = []
+        for record in newest:
+            seen[record.stream] += 1
+            if seen[record.stream] <= each:
+                kept.append(record)
+        return kept
+
+    def arrivals(self) -> Mapping[StreamName, Sequence[datetime]]:
+        """When the files had come that are registered now, to the minute."""
+        found: dict[StreamName, set[datetime]] = {}
+        for file in self.catalog.head.files:
+            found.setdefault(file.stream, set()).add(datetime.fromisoformat(f"{file.origin[:16]}:00+00:00"))
+        return {stream: sorted(minutes) for stream, minutes in found.items()}
+
+    def tables(self) -> Mapping[tuple[str, str], TableHealth]:
+        """Every landing and processed table; a processed one counts as one file."""
         head = self.catalog.head
-        if schema == "staging":
-            found = next((name for name in head.tables if name.landing_table == table), None)
-            return None if found is None else sum(file.rows for file in self._files(found))
-        merged = next((name for name in head.processed if name.processed_table == table), None)
-        return None if merged is None else len(head.processed[merged])
+        landing = {
+            ("staging", name.landing_table): (sum(file.rows for file in self._files(name)), len(self._files(name)))
+            for name in head.tables
+        }
+        merged = {("main", name.processed_table): (len(rows), 1) for name, rows in head.processed.items()}
+        return {
+            name: TableHealth(rows=rows, data_files=files, delete_files=0, dead_rows=0)
+            for name, (rows, files) in (landing | merged).items()
+        }
 
     def all_peaks(self) -> Sequence[tuple[str, Peak]]:
         """Every merge that is on record."""
@@ -504,6 +529,11 @@ class MemoryLake:
     def remember(self, stream: StreamName, peaks: Sequence[Peak]) -> None:
         """Keep the records of merges."""
         self._write(peaks=self._with_peaks(stream, peaks))
+
+    def note_runs(self, records: Sequence[RunRecord]) -> None:
+        """Keep what a run did."""
+        if records:
+            self._write(runs=(*self.catalog.head.runs, *records))
 
     def rewind(self, stream: StreamName, *, to_snapshot: int) -> None:
         """Move transformed_through back, for ``replay`` alone (P11)."""

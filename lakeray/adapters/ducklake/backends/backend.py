@@ -166,6 +166,11 @@ class Backend(ABC):
         return {}
 
     @property
+    def keeps_rows_as_text(self) -> bool:
+        """Whether rows that are inlined in the catalog are there as their texts are cast: any DuckDB reads them."""
+        return False
+
+    @property
     def catalog_secret(self) -> DuckDBSecret | None:
         """What DuckDB needs to enter the database; ``catalog_options`` names it."""
         return None

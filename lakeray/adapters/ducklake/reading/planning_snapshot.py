@@ -23,7 +23,9 @@ from lakeray.values.model import (
     Peak,
     PendingTransform,
     QuarantineEntry,
+    RunRecord,
     StreamName,
+    StreamStatus,
 )
 from lakeray.values.type_growth import FieldPath
 
@@ -202,6 +204,23 @@ def quarantine_entry(row: Sequence[Any]) -> QuarantineEntry:
         detail=detail,
         status=status,
         seen_at=seen_at.astimezone(UTC),
+    )
+
+
+def run_of(row: Sequence[Any]) -> RunRecord:
+    """One row of the record of runs."""
+    source, stream, at, outcome, batches, files, rows, size, quarantined, took_ms, error = row
+    return RunRecord(
+        stream=StreamName(source, stream),
+        at=at.astimezone(UTC),
+        outcome=StreamStatus(outcome),
+        batches=batches,
+        files=files,
+        rows=rows,
+        size_bytes=size,
+        quarantined=quarantined,
+        seconds=took_ms / 1000,
+        error=None if error is None else json.loads(error),
     )
 
 

@@ -14,15 +14,18 @@ from lakeray.adapters.ducklake.backends.connection import connect
 from lakeray.adapters.ducklake.duckdb_errors import first_line, lacks_bookkeeping, lacks_column
 from lakeray.adapters.ducklake.reading import rebuild_counts
 from lakeray.adapters.ducklake.reading.file_generations import file_generations
+from lakeray.adapters.ducklake.reading.inlined_books import InlinedBooks
 from lakeray.adapters.ducklake.reading.planning_snapshot import (
     BookkeepingSnapshot,
     contract_notes,
     left_out_of,
     peak_of,
     quarantine_entry,
+    run_of,
 )
 from lakeray.adapters.ducklake.sql.earlier import in_duckdb
 from lakeray.ports.catalog import ContractNotes, Known
+from lakeray.values.column_types import quoted
 from lakeray.values.errors import CatalogError, NoLakeError
 from lakeray.values.model import (
     Cursor,
@@ -39,7 +42,9 @@ from lakeray.values.model import (
     RegisteredPath,
     Removal,
     RowWarning,
+    RunRecord,
     StreamName,
+    TableHealth,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +62,7 @@ class DuckLakeReader:
         self._backend = backend
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._queries = backend.queries()
+        self._books = InlinedBooks() if backend.keeps_rows_as_text else None
         self._opening = Lock()
 
     def close(self) -> None:
@@ -261,18 +267,34 @@ class DuckLakeReader:
             change, tables=tables, ask=lambda statement: self._fetch(statement, []), merged_through=merged_through
         )
 
-    def table_rows(self, schema: str, table: str) -> int | None:
-        """How many rows a table of the lake has; None when there is no such table.
+    def runs(self, *, each: int) -> Sequence[RunRecord]:
+        """What is on record of runs, the newest first; nothing in a lake of an earlier version until it is fed."""
+        return [run_of(row) for row in self._rows("runs", {"each": each})]
 
-        By its files: DuckLake's own count looks through the files of every table of the lake.
+    def arrivals(self) -> Mapping[StreamName, Sequence[datetime]]:
+        """When the files of each stream that were taken in had come, to the minute."""
+        found: dict[StreamName, list[datetime]] = {}
+        for source, stream, minute in self._rows("arrivals", []):
+            found.setdefault(StreamName(source, stream), []).append(datetime.fromisoformat(f"{minute}:00+00:00"))
+        return found
+
+    def tables(self) -> Mapping[tuple[str, str], TableHealth]:
+        """Every table and view of ``staging`` and ``main``.
+
+        Its rows by its files, where these are all: DuckLake's own count looks through the files of every table.
         """
-        counted = self._rows("table_rows", {"schema": schema, "name": table})
-        if not counted:
-            return None
-        rows, all_of_them = counted[0]
-        if not all_of_them:
-            rows = self._fetch(f'SELECT count(*) FROM lakehouse."{schema}"."{table}"', [])[0][0]
-        return int(rows)
+        return {
+            (schema, table): TableHealth(
+                rows=int(rows) if all_of_them else self._counted(schema, table),
+                data_files=data_files,
+                delete_files=delete_files,
+                dead_rows=dead_rows,
+            )
+            for schema, table, rows, all_of_them, data_files, delete_files, dead_rows in self._rows("tables", [])
+        }
+
+    def _counted(self, schema: str, table: str) -> int:
+        return int(self._fetch(f"SELECT count(*) FROM lakehouse.{quoted(schema)}.{quoted(table)}", [])[0][0])
 
     def _built_from(self) -> list[str]:
         return [row[0] for row in self._rows("built_from", [])]
@@ -292,7 +314,8 @@ class DuckLakeReader:
 
         try:
             with self._connection.cursor() as cursor:
-                return cursor.execute(statement, values).fetchall()
+                rows = None if self._books is None else self._books.rows(cursor, statement, values)
+                return cursor.execute(statement, values).fetchall() if rows is None else rows
         except duckdb.Error as error:
             if lacks_bookkeeping(error):
                 return []  # the first committer is about to make it

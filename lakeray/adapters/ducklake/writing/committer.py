@@ -22,7 +22,7 @@ from lakeray.adapters.ducklake.writing.extension_writer import RawStore
 from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.adapters.ducklake.writing.forget import forget, forget_to_register
 from lakeray.adapters.ducklake.writing.landing import Landing, LandingDdl
-from lakeray.adapters.ducklake.writing.merge_records import insert_peaks, set_row_group
+from lakeray.adapters.ducklake.writing.merge_records import insert_peaks, insert_runs, set_row_group
 from lakeray.adapters.ducklake.writing.recent_origins import RecentOrigins
 from lakeray.adapters.ducklake.writing.registration import Registration, quarantine_rows
 from lakeray.adapters.ducklake.writing.retention import DeletesRaw, Retention
@@ -47,6 +47,7 @@ from lakeray.values.model import (
     Rebuild,
     Rejected,
     Removal,
+    RunRecord,
     StreamName,
 )
 
@@ -390,6 +391,17 @@ class DuckLakeCommitter:
                 cursor.execute(sql.load("ducklake/insert_quarantine"), rows)
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(f"{stream}: the quarantine", found=first_line(error), todo=_AGAIN) from error
+
+    def note_runs(self, records: Sequence[RunRecord]) -> None:
+        """Keep what a run did, in one DuckLake snapshot."""
+        if not records:
+            return
+        message = f"run: {', '.join(f'{item.stream} {item.outcome}' for item in records)}"
+        try:
+            with self._fenced(message) as cursor:
+                insert_runs(cursor, records)
+        except (duckdb.Error, AnswerLost) as error:
+            raise CatalogError("the record of the run", found=first_line(error), todo=_AGAIN) from error
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up (P13)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,7 +11,7 @@ import duckdb
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.values.errors import CatalogError
-from lakeray.values.model import Peak, StreamName
+from lakeray.values.model import Peak, RunRecord, StreamName
 
 _OPTION = "parquet_row_group_size_bytes"
 
@@ -37,6 +38,27 @@ def insert_peaks(cursor: duckdb.DuckDBPyConnection, stream: StreamName, peaks: S
                 at,
             ],
         )
+
+
+def insert_runs(cursor: duckdb.DuckDBPyConnection, records: Sequence[RunRecord]) -> None:
+    """Write the records of one run, in a transaction that is open."""
+    errors = [None if item.error is None else json.dumps(dict(item.error), ensure_ascii=False) for item in records]
+    cursor.execute(
+        sql.load("ducklake/insert_runs"),
+        {
+            "sources": [item.stream.source for item in records],
+            "streams": [item.stream.stream for item in records],
+            "at": records[0].at,
+            "outcomes": [str(item.outcome) for item in records],
+            "batches": [item.batches for item in records],
+            "files": [item.files for item in records],
+            "rows": [item.rows for item in records],
+            "sizes": [item.size_bytes for item in records],
+            "quarantined": [item.quarantined for item in records],
+            "took_ms": [round(1000 * item.seconds) for item in records],
+            "errors": errors,
+        },
+    )
 
 
 def set_row_group(connection: duckdb.DuckDBPyConnection, size_bytes: int) -> None:

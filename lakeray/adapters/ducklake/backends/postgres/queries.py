@@ -29,6 +29,7 @@ QUERIES = frozenset(
         "all_landing_names",
         "all_waiting",
         "anything_scheduled",
+        "arrivals",
         "built_from",
         "cleanable",
         "cursor",
@@ -50,13 +51,13 @@ QUERIES = frozenset(
         "shown_no_more",
         "shown_only_before",
         "streams_marks",
-        "table_rows",
+        "tables",
         "totals",
     }
 )
 """Statements that exist twice: ``{name}.sql`` for DuckLake and ``postgres_{name}.sql`` for Postgres."""
 _TABLES = ("ledger", "removals", "quarantine", "batches", "feeder_cursors", "enriched_marks")
-_LATER = ("left_out", "merged_by", "cursor_types")
+_LATER = ("left_out", "merged_by", "cursor_types", "origins")
 """A lake that an earlier version made lacks them until a committer opens it: nothing is in them then."""
 
 

@@ -72,6 +72,11 @@ class SqliteBackend(Backend):
         """See ``Backend``."""
         return "sqlite_scanner"
 
+    @property
+    def keeps_rows_as_text(self) -> bool:
+        """See ``Backend``."""
+        return True
+
     def exists(self) -> bool:
         """See ``Backend``."""
         return self._path.exists()

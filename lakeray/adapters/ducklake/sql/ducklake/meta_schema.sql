@@ -51,4 +51,7 @@ CREATE TABLE IF NOT EXISTS lakehouse.meta.row_warnings (
     model VARCHAR, kind VARCHAR, registered_path VARCHAR, row_count BIGINT, seen_at TIMESTAMP WITH TIME ZONE);
 CREATE TABLE IF NOT EXISTS lakehouse.meta.origins (
     source VARCHAR, stream VARCHAR, registered_path VARCHAR, origin VARCHAR);
+CREATE TABLE IF NOT EXISTS lakehouse.meta.runs (
+    source VARCHAR, stream VARCHAR, ended_at TIMESTAMP WITH TIME ZONE, outcome VARCHAR, batch_count BIGINT, file_count BIGINT,
+    row_count BIGINT, size_bytes BIGINT, quarantined BIGINT, took_ms BIGINT, error VARCHAR);
 COMMIT;
