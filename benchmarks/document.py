@@ -353,6 +353,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], Iterator[str]]]] =
     "memory": ("A backfill in little memory", _memory),
     "pipeline": ("How busy the committer is", _pipeline),
     "noop": ("A feed with nothing new", _plain),
+    "versions": ("This version beside an earlier one, CPU seconds of the process tree", _plain),
     "executor": ("Reading footers inline and on Ray", _plain),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CALLED_FROM_OUTSIDE = {
+    "manipulate_search_path": "Hydra, of a search path plugin",
     "stream_config": "the beginning of the command `new-stream` (interface): Airbyte's schema as a stream's config",
 }
 """Functions and methods that no code of ours names, each with who calls it."""
