@@ -145,6 +145,7 @@ class StreamFeed:
             Stopped: the operator asked to stop.
             LakerayError: something failed; what was committed stays.
         """
+        self._require_excluded()
         self._require_presence()  # P3: nothing is written for a listing that is not believed
         self._rewind()  # P4, P11: what a replay takes in again
         self._widen_landing()
@@ -218,6 +219,17 @@ class StreamFeed:
         for change in self._ports.committer.ensure_landing(self._rules.stream, self._rules.contract):
             self._progress.worked = True
             self._emit(LandingChanged(stream=str(self._rules.stream), change=change))
+
+    def _require_excluded(self) -> None:
+        """See that the tables hold nothing of what is never taken.
+
+        Raises:
+            ContractError: they do.
+        """
+        rules = self._rules
+        if rules.contract.excluded:
+            landing = self._ports.reader.landing_columns(rules.stream) or {}
+            validate.require_excluded(rules.stream, rules.contract, landing)
 
     def _require_presence(self) -> None:
         """Look, and believe what is listed.

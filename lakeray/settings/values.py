@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -13,6 +13,7 @@ from lakeray.airbyte.columns import with_airbyte_columns
 from lakeray.airbyte.paths import layout_of
 from lakeray.values.column_types import ColumnType, Scalar, parse_type, unlandable
 from lakeray.values.errors import UsageError, nearest
+from lakeray.values.exclusion import pruned
 from lakeray.values.layouts import Layout
 from lakeray.values.model import (
     Budget,
@@ -309,6 +310,8 @@ class StreamSettings:
     expect_every: timedelta | None = None
     """How old the newest file may be before the stream is stale; None: as its files came before."""
     fields: Mapping[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    """Fields that are never taken, by name; dots lead into nested ones."""
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -339,6 +342,8 @@ class StreamSettings:
         self._check_names()
         at = f"streams.{self.name.slug}.fields"
         columns = [Column(name=name, type=_type(text, at=f"{at}.{name}")) for name, text in self.fields.items()]
+        self._check_excluded(columns)
+        columns = list(pruned(columns, self.exclude))
         self._check_deletes()
         self._check_cursor()
         have = {folded(name) for name in self.fields}
@@ -357,6 +362,7 @@ class StreamSettings:
             on_new_column=self.contract.on_new_column,
             on_type_change=self.contract.on_type_change,
             on_missing_column=self.contract.on_missing_column,
+            excluded=self.exclude,
         )
 
     def as_written(self, name: str) -> str:
@@ -379,6 +385,31 @@ class StreamSettings:
                 found=f"{self.as_written(name)} beside it",
                 todo="Leave one of them out: the files that hold both are quarantined (duplicate_column)",
             )
+
+    def _check_excluded(self, columns: Sequence[Column]) -> None:
+        at = f"streams.{self.name.slug}.exclude"
+        needed = {folded(name) for name in (*self.primary_key, self.cursor_field, self.deleted_column) if name}
+        left = {folded(column.name): column.type for column in pruned(columns, self.exclude)}
+        for path in self.exclude:
+            name = folded(path)
+            if not path.strip("."):
+                raise UsageError(at, expected="names of fields", found=repr(path))
+            if name.startswith("_airbyte_"):
+                raise UsageError(at, expected="fields of the source", found=f"{path}, which lakeray merges by")
+            if name in needed:
+                raise UsageError(at, expected="neither the key, nor the cursor or deleted_column", found=path)
+        gone = [item for item in columns if folded(item.name) not in left and not self._is_named(item.name)]
+        texts = [item.name for item in gone if isinstance(item.type, Scalar)]
+        if texts:
+            raise UsageError(
+                at,
+                expected="a path into a struct",
+                found=f"one into {texts[0]}, a text that nobody looks into",
+                todo=f"Exclude {texts[0]} as a whole",
+            )
+
+    def _is_named(self, name: str) -> bool:
+        return any(same_name(name, path) for path in self.exclude)
 
     def _check_cursor(self) -> None:
         if self.cursor_type is None:

@@ -14,6 +14,8 @@ from typing import assert_never
 
 from lakeray.values.casts import lossless
 from lakeray.values.column_types import ColumnType, ListOf, MapOf, Scalar, Struct, parse_type
+from lakeray.values.errors import ContractError
+from lakeray.values.exclusion import held, pruned
 from lakeray.values.model import (
     Accepted,
     Cast,
@@ -26,6 +28,7 @@ from lakeray.values.model import (
     Rejected,
     RejectReason,
     SourceFile,
+    StreamName,
     Verdict,
 )
 from lakeray.values.names import OWN_PREFIX, folded, is_own_name, twice
@@ -78,7 +81,39 @@ def effective(contract: Contract, landing: Mapping[str, str]) -> Contract:
 
 
 def verdict(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
-    """Accept or reject one file. Only the first complaint is told; its detail holds no data value."""
+    """Accept or reject one file. Only the first complaint is told; its detail holds no data value.
+
+    Of a file with excluded fields everything else is looked at as if it had none.
+    """
+    taken = pruned(footer.columns, contract.excluded) if contract.excluded else footer.columns
+    if taken == footer.columns:
+        return _verdict(file, footer, contract)
+    found = _duplicate_columns(file, footer) or _verdict(file, replace(footer, columns=taken), contract)
+    return replace(found, whole=footer.columns) if isinstance(found, Accepted) else found
+
+
+def require_excluded(stream: StreamName, contract: Contract, landing: Mapping[str, str]) -> None:
+    """See that the landing table has no excluded field: it has one that was excluded after files were taken in.
+
+    Args:
+        landing: the table's columns and types.
+
+    Raises:
+        ContractError: it has.
+    """
+    columns = [Column(name=name, type=parse_type(kind)) for name, kind in landing.items()] if contract.excluded else []
+    there = held(columns, contract.excluded)
+    if there:
+        raise ContractError(
+            f"{stream}: the tables hold what `exclude` says is never taken",
+            expected=f"no columns with {', '.join(contract.excluded)}",
+            found=", ".join(there),
+            todo=f"Nothing was taken in. `lakeray drop-stream {stream}` removes the tables and leaves the raw files; "
+            "then the feed takes them in without these fields",
+        )
+
+
+def _verdict(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
     old = _old_names(footer, contract)
     contract = _with_old_names(contract, old)
     complaint = (

@@ -128,6 +128,8 @@ class Contract:
     on_new_column: OnNewColumn = OnNewColumn.ADD
     on_type_change: OnTypeChange = OnTypeChange.QUARANTINE
     on_missing_column: OnMissingColumn = OnMissingColumn.NULL
+    excluded: tuple[str, ...] = ()
+    """Paths of fields that are never taken, whatever the policy (exclusion.py)."""
 
     @property
     def merged_by(self) -> MergedBy:
@@ -331,6 +333,8 @@ class Accepted:
     """Not empty: a converted copy is registered in the file's place."""
     left_out: tuple[FieldPath, ...] = ()
     """Columns and nested fields that hold values and that ``on_new_column: ignore`` leaves in the raw object."""
+    whole: tuple[Column, ...] | None = None
+    """The file's columns with what is excluded, which the footer's lack; None when the file has nothing of it."""
     registered_path: str | None = None
     """Set when a converted copy was written: the path that is registered instead of the raw object's."""
     facts: object | None = field(default=None, compare=False, repr=False)

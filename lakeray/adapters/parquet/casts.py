@@ -12,15 +12,26 @@ _PLAUSIBLE = (946_684_800, 4_102_444_800)
 """The seconds from 1970 to 2000 (inclusive) and to 2100 (exclusive): in no two units do these ranges meet."""
 
 
-def cast_sql(cast: Cast) -> str:
-    """The column as the wanted type: NULL where a value does not fit, never an error."""
-    column = quoted(cast.column)
+def cast_sql(cast: Cast, *, value: str | None = None) -> str:
+    """The column as the wanted type: NULL where a value does not fit, never an error.
+
+    Args:
+        value: SQL of the column's value, as of the type that was found; None for the column itself.
+    """
+    column = value or quoted(cast.column)
     if cast.found == Scalar("NULL"):
         return f"CAST(NULL AS {cast.wanted})"
     if is_epoch(cast):
         micros = f"CAST({column} AS HUGEINT) * 1000000 // {_unit(column)}"
         return f"timezone('UTC', make_timestamp(CAST({micros} AS BIGINT)))"
     return casts.cast_sql(column, cast.found, cast.wanted) or f"CAST(NULL AS {cast.wanted})"
+
+
+def kept_sql(column: Column, kept: ColumnType) -> str:
+    """The column with those of its fields alone that the type has, as they are."""
+    if column.type == kept:
+        return quoted(column.name)
+    return casts.cast_sql(quoted(column.name), column.type, kept) or f"CAST(NULL AS {kept})"
 
 
 def loss_sql(cast: Cast) -> str:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lakeray.adapters.parquet.apart import APART
-from lakeray.adapters.parquet.casts import cast_sql, is_epoch, loss_sql, outside_sql, some
+from lakeray.adapters.parquet.casts import cast_sql, is_epoch, kept_sql, loss_sql, outside_sql, some
 from lakeray.adapters.parquet.footers import NO_TIMES
 from lakeray.adapters.parquet.meanwhile import moved_meanwhile, vanished
 from lakeray.ports.storage import ObjectStore
@@ -37,7 +37,7 @@ _PIECE_BYTES = 16 * 1024 * 1024
 def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: ObjectStore, temp: Path) -> Verdict:
     """Write the copy and say where it is, or reject the file whose values do not fit.
 
-    Without casts the copy is the same, byte for byte.
+    Without casts the copy is the same, byte for byte; but one of a file with excluded fields lacks them.
 
     Raises:
         StorageError: the storage failed.
@@ -48,7 +48,7 @@ def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: O
         path = folder / "copy.parquet"
 
         def write() -> Rejected | None:
-            if accepted.casts:
+            if accepted.casts or accepted.whole is not None:
                 return _read(accepted, raw=raw, folder=folder, into=path)
             _fetch(accepted.file, raw=raw, path=path)
             return None
@@ -138,10 +138,13 @@ def _lost(cast: Cast) -> tuple[RejectReason, str]:
 
 def _columns(accepted: Accepted) -> list[str]:
     casts = {cast.column: cast for cast in accepted.casts}
-    return [
-        f"{cast_sql(casts[column.name])} AS {quoted(column.name)}" if column.name in casts else quoted(column.name)
-        for column in accepted.footer.columns
-    ]
+    found = {column.name: column for column in accepted.whole or accepted.footer.columns}
+    columns = []
+    for column in accepted.footer.columns:
+        value = kept_sql(found[column.name], column.type)
+        cast = casts.get(column.name)
+        columns.append(f"{value if cast is None else cast_sql(cast, value=value)} AS {quoted(column.name)}")
+    return columns
 
 
 def _fetch(file: SourceFile, *, raw: ObjectStore, path: Path) -> None:
@@ -153,6 +156,8 @@ def _fetch(file: SourceFile, *, raw: ObjectStore, path: Path) -> None:
 def copy_key(stream: StreamName, accepted: Accepted) -> str:
     """Where the copy of a file is, below DATA_PATH."""
     casts = [part for each in accepted.casts for part in (each.column, str(each.wanted))]
+    if accepted.whole is not None:
+        casts += [part for column in accepted.footer.columns for part in ("kept", column.name, str(column.type))]
     named = "\0".join((accepted.file.key, accepted.file.etag, *casts))
     digest = hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"converted/{stream.landing_table}/{digest}.parquet"

@@ -218,4 +218,6 @@ class _Judged:
 def _of_file(reached: Verdict, file: SourceFile, footer: Footer) -> Verdict:
     if isinstance(reached, Rejected):
         return replace(reached, file=file)
+    if reached.whole is not None:
+        footer = replace(footer, columns=reached.footer.columns)
     return replace(reached, file=file, footer=footer)
