@@ -10,9 +10,12 @@ from datetime import date, timedelta
 from lakeray.planning import (
     Days,
     GenerationOf,
+    HasModel,
     PlanningPorts,
     Rules,
+    every_model,
     leaving_of,
+    missing_model,
     missing_of,
     owner_of,
     plan_clean,
@@ -109,6 +112,7 @@ class Ports:
     stop: Callable[[], bool]
     """Whether the operator asked to stop; asked between steps, never inside a commit."""
     generation_of: GenerationOf
+    has_model: HasModel = every_model
     fault: Fault = no_fault
     catalog: str = ""
     """Where the lake's catalog is, for the people who meet its claims."""
@@ -145,6 +149,7 @@ class StreamFeed:
             Stopped: the operator asked to stop.
             LakerayError: something failed; what was committed stays.
         """
+        self._require_model()
         self._require_excluded()
         self._require_presence()  # P3: nothing is written for a listing that is not believed
         self._rewind()  # P4, P11: what a replay takes in again
@@ -219,6 +224,15 @@ class StreamFeed:
         for change in self._ports.committer.ensure_landing(self._rules.stream, self._rules.contract):
             self._progress.worked = True
             self._emit(LandingChanged(stream=str(self._rules.stream), change=change))
+
+    def _require_model(self) -> None:
+        """See that somebody merges what is registered.
+
+        Raises:
+            DataError: dbt has no model of the stream.
+        """
+        if not self._ports.has_model(self._rules.stream):
+            raise missing_model(self._rules.stream)
 
     def _require_excluded(self) -> None:
         """See that the tables hold nothing of what is never taken.

@@ -21,7 +21,7 @@ from lakeray.steps import (
     rebuild,
     reregister,
 )
-from lakeray.values.errors import NotThereError
+from lakeray.values.errors import DataError, NotThereError
 from lakeray.values.keys import file_day
 from lakeray.values.layouts import Layout
 from lakeray.values.model import (
@@ -80,6 +80,25 @@ class Days:
 
     first: date
     last: date
+
+
+HasModel = Callable[[StreamName], bool]
+"""Whether somebody merges the stream: whether dbt's project has its model."""
+
+
+def every_model(_stream: StreamName) -> bool:
+    """Each stream has a model."""
+    return True
+
+
+def missing_model(stream: StreamName) -> DataError:
+    """What is said of a stream that nobody merges."""
+    return DataError(
+        f"{stream}: dbt has no model of it; nothing was taken in",
+        expected=f"a model {stream.processed_table}",
+        found="none of this name",
+        todo="`lakeray generate` writes it, and the landing DDL",
+    )
 
 
 GenerationOf = Callable[[SourceFile], int | None]

@@ -11,8 +11,11 @@ from lakeray.feed import Ports, StreamFeed, finished
 from lakeray.planning import (
     Days,
     GenerationOf,
+    HasModel,
     PlanningPorts,
     Rules,
+    every_model,
+    missing_model,
     missing_of,
     owner_of,
     plan_replay,
@@ -78,6 +81,7 @@ class Lakeray:
     new_id: Callable[[], str]
     """A short text, another one at each call, for commit ids."""
     generation_of: GenerationOf
+    has_model: HasModel = every_model
     fault: Fault = no_fault
     catalog: str = ""
     """Where the lake's catalog is, for the people who meet its claims."""
@@ -116,6 +120,7 @@ class Lakeray:
             fault=self.fault,
             catalog=self.catalog,
             generation_of=self.generation_of,
+            has_model=self.has_model,
         )
 
     def streams(self) -> list[StreamSettings]:
@@ -399,6 +404,8 @@ class _Looked:
 
 
 def _look(app: Lakeray, stream: StreamSettings, snapshot: PlanningSnapshot, *, today: date) -> _Looked:
+    if not app.has_model(stream.name):
+        return _Looked(stream=stream, error=missing_model(stream.name))
     rules = app.rules(stream)
     ports = PlanningPorts(store=app.store, reader=snapshot, today=today, generation_of=app.generation_of)
     try:
@@ -443,6 +450,8 @@ def refusal_of(
     Args:
         snapshot: the bookkeeping that it was planned by; None asks anew.
     """
+    if not app.has_model(rules.stream):
+        return missing_model(rules.stream)
     reader = snapshot or app.reader
     missing = missing_of(rules, replace(app.planning_ports(), reader=reader), planned)
     if missing is not None and not rules.accept_empty:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Collection, Iterator
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -53,13 +54,30 @@ from lakeray.run import Lakeray
 from lakeray.sample import SampleSettings, SampleStream, sample_files
 from lakeray.settings import stream_budget
 from lakeray.settings.values import ExecutorChoice, LakeWriter, Secret, Settings
-from lakeray.steps import ownership, validate
+from lakeray.steps import discover, ownership, validate
 from lakeray.steps.ownership import Owner
 from lakeray.streams.generated import landing_ddl
+from lakeray.streams.survey import ColumnFacts, ColumnSeen, FileFacts, candidates, columns_seen, pairs_of
 from lakeray.values import memory, redaction
 from lakeray.values.errors import NoLakeError, UsageError
 from lakeray.values.layouts import Layout
-from lakeray.values.model import GENERATION_COLUMN, Rejected, SampleResult, SourceFile, StreamName, StreamReport
+from lakeray.values.model import (
+    GENERATION_COLUMN,
+    Footer,
+    Rejected,
+    RejectReason,
+    SampleResult,
+    SourceFile,
+    StreamName,
+    StreamReport,
+)
+
+_FOOTERS = 64
+"""Footers that a survey reads (inclusive)."""
+_SAMPLED = 8
+"""Files whose rows a survey looks at (inclusive)."""
+_SAMPLED_BYTES = 32 * 1024 * 1024
+"""Of such a file, at most (inclusive)."""
 
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.statistics.statistics_reader import StatisticsReader
@@ -94,6 +112,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
             fault=fault_from_environment(),
             catalog=lake.shown,
             generation_of=functools.partial(generation_of, settings),
+            has_model=functools.partial(has_model, settings),
         )
         yield app
     finally:
@@ -259,6 +278,91 @@ def generation_of(settings: Settings, file: SourceFile) -> int | None:
     (facts,) = open_statistics(settings).of([found[1]], columns=columns)
     value = highest(facts, GENERATION_COLUMN) if isinstance(facts, FileStatistics) else None
     return None if value is None else int(value)
+
+
+def has_model(settings: Settings, stream: StreamName) -> bool:
+    """Whether the dbt project, or a package in it, has a file that is named as the stream's model.
+
+    By the names of files: dbt itself takes seconds to say it, and says it when it merges.
+    """
+    folder = absolute(settings.dbt.project_dir)
+    found = (path for kind in ("sql", "py") for path in folder.rglob(f"{stream.processed_table}.{kind}"))
+    return any(path.relative_to(folder).parts[0] != "target" for path in found)  # that one is dbt's own copies
+
+
+def dbt_models(settings: Settings) -> frozenset[str]:
+    """The names of dbt's models. Its artifacts go into a temporary folder.
+
+    Raises:
+        TransformError: the project cannot be parsed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        project = replace(dbt_project(settings, lake=backend(settings)), target_dir=Path(folder))
+        dbt = PythonDbt(project)
+        try:
+            return frozenset(node.name for node in dbt.manifest().values() if node.kind == "model")
+        finally:
+            dbt.close()
+
+
+def footer_reader(settings: Settings) -> Callable[[SourceFile], Footer | Rejected]:
+    """What reads the footer of one raw file; it writes nothing below ``paths.root``."""
+    from lakeray.adapters.parquet.footers import FooterReader
+
+    reader = FooterReader(raw_store(settings))
+
+    def footer_of(file: SourceFile) -> Footer | Rejected:
+        if file.problem:
+            return Rejected(file=file, reason=RejectReason.NAME, detail=file.problem)
+        found = reader.read_tail(file)
+        return found if isinstance(found, Rejected) else found[0]
+
+    return footer_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What a look at a stream's files found."""
+
+    place: str
+    """The address below which they were looked for."""
+    footers: int = 0
+    columns: Sequence[ColumnSeen] = ()
+    facts: Sequence[FileFacts] = ()
+    """The oldest file first."""
+    rows: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] = ((), ())
+    """The first rows of the newest file as text, under their columns."""
+    problem: str = ""
+    """Why there is no column: what is wrong with the files."""
+
+
+def survey(settings: Settings, layout: Layout, *, only_rows: bool = False) -> Survey:
+    """Look at footers and at a bounded sample of rows of what lies there. Writes nothing.
+
+    Raises:
+        StorageError: the storage does not answer.
+    """
+    from lakeray.adapters.parquet.survey import Sample  # brings DuckDB
+
+    store = raw_store(settings)
+    place, sample = store.url(layout.root), Sample(store)
+    files = discover.spread(discover.list_since(store, layout, since=None), most=_FOOTERS)
+    if only_rows:
+        return Survey(place=place, rows=sample.rows(files[-1]) if files else ((), ()))
+    read = footer_reader(settings)
+    footers = [(file, read(file)) for file in files]
+    sound = [(file, footer.columns) for file, footer in footers if isinstance(footer, Footer)]
+    if not sound:
+        return Survey(place=place, problem=next((item.detail for _, item in footers if isinstance(item, Rejected)), ""))
+    columns = columns_seen([columns for _, columns in reversed(sound)])
+    chosen = discover.spread([file for file, _ in sound if file.size_bytes <= _SAMPLED_BYTES], most=_SAMPLED)
+    counted = [sample.count(file, columns=candidates(columns), pairs=pairs_of(columns)) for file in chosen]
+    facts = [
+        FileFacts(rows=rows, columns={name: ColumnFacts(*what) for name, what in found.items()}, pairs=pairs)
+        for rows, found, pairs in filter(None, counted)
+    ]
+    rows = sample.rows(chosen[-1]) if chosen else ((), ())
+    return Survey(place=place, footers=len(sound), columns=columns, facts=facts, rows=rows)
 
 
 def batch_validator(settings: Settings) -> BatchValidator:

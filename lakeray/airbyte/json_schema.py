@@ -25,6 +25,33 @@ def fields_from_airbyte(json_schema: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(_type_of(schema)) for name, schema in json_schema.get("properties", {}).items()}
 
 
+def stream_document(document: Mapping[str, Any], *, stream: str) -> Mapping[str, Any]:
+    """A stream as Airbyte's catalog has it, from whatever holds it.
+
+    Args:
+        document: the stream itself, a catalog or what ``discover`` prints, a configured catalog, or a bare JSON schema.
+        stream: its name in a catalog, in any case of letters.
+
+    Raises:
+        ValueError: there is no such stream in it, or no schema; says what there is.
+    """
+    catalog = document.get("catalog", document)
+    if isinstance(catalog, Mapping) and isinstance(catalog.get("streams"), list):
+        streams = [item.get("stream", item) for item in catalog["streams"]]
+        named = {str(item.get("name")): item for item in streams}
+        found = next((item for name, item in named.items() if name.casefold() == stream.casefold()), None)
+        if found is None:
+            raise ValueError(f"a stream {stream}; there are {', '.join(sorted(named)) or 'none'}")
+        document = found
+    if "json_schema" not in document and "properties" in document:
+        document = {"json_schema": document}
+    schema = document.get("json_schema")
+    is_one = isinstance(schema, Mapping) and isinstance(schema.get("properties"), Mapping)
+    if not is_one:
+        raise ValueError("a JSON schema with properties, a stream of Airbyte's, or a catalog")
+    return document
+
+
 def descriptions_from_airbyte(json_schema: Mapping[str, Any]) -> dict[str, str]:
     """The columns' descriptions, on one line each, for the columns that have one."""
     described = {name: schema.get("description") for name, schema in json_schema.get("properties", {}).items()}

@@ -42,6 +42,14 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
         "lakeray plan shopify/orders\n\nBatches, bytes, projected memory, oversize and late files, rejected "
         "files, estimated time.",
     ),
+    "check": Topic(
+        "all that can be known before anything is written",
+        """lakeray check
+lakeray check +stream=shopify/orders
+
+Configs, generated files, dbt's project and models, prefixes, and the newest file of each stream beside its contract and
+the lake's tables. Reads only. Exits 1 when something is found, 2 when the settings cannot be read.""",
+    ),
     "status": Topic("where every stream stands", "lakeray status [output=json]\n\nWorks while a feed runs."),
     "runs": Topic(
         "the last runs that did something, or failed",
@@ -130,6 +138,23 @@ whose host is gone, loses its lease by itself.""",
         "lakeray generate          write what drifted\n"
         "lakeray generate check    only tell; exits 1 when something drifted",
     ),
+    "new-stream": Topic(
+        "a stream's config, DDL and model, from files or a schema",
+        """lakeray new-stream shop/orders --from-files                    types, key and cursor from what lies there
+lakeray new-stream shop/orders --from-schema orders.json       from a JSON schema, or Airbyte's catalog
+
+--key NAME,NAME and --cursor NAME go before what is proposed; --path says where the files lie, in Airbyte's variables.
+Shows the evidence, ten rows and a diff. Run it again whenever you like: what you edited stays, and the difference is
+shown.""",
+    ),
+    "drop-stream": Topic(
+        "a stream's tables and files go, its raw files stay; dry run first",
+        """lakeray drop-stream shop/orders           what would go; writes nothing
+lakeray drop-stream shop/orders --yes     let it go: tables, bookkeeping, config, generated files
+
+Raw files are never deleted. A model that you took over stays. Run it again after a crash.""",
+    ),
+    "streams": Topic("the configured streams", "lakeray streams [output=json]"),
     "services": Topic(
         "real SeaweedFS and Postgres on this machine, for env=dev",
         "lakeray services up env=dev\nlakeray services status env=dev\nlakeray services down env=dev\n\nData, logs "
@@ -155,8 +180,11 @@ whose host is gone, loses its lease by itself.""",
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Daily": ("feed", "plan", "status", "runs", "sql", "why", "enrich"),
-    "Set-up": ("generate", "reconcile", "connect", "services", "sample", "demo"),
-    "Upkeep": ("clean", "replay", "rebuild", "quarantine", "doctor", "lease"),
+    "Set-up": (
+        *("new-stream", "streams", "check", "generate", "reconcile"),
+        *("connect", "services", "sample", "demo"),
+    ),
+    "Upkeep": ("clean", "replay", "rebuild", "quarantine", "doctor", "lease", "drop-stream"),
 }
 """Which command is for when; each is in one group."""
 

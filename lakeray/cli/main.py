@@ -64,7 +64,7 @@ def _run(call: Call) -> int:
         return 0
     settings = settings_of(call)
     take_out(settings)
-    module = importlib.import_module(f"lakeray.cli.commands.{call.command}")
+    module = importlib.import_module(f"lakeray.cli.commands.{call.command.replace('-', '_')}")
     code: int = module.run(settings, call.arguments, Output(as_json=settings.output == "json"))
     return code
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lakeray.values.errors import UsageError
 
-_WITH_PATHS = ("why", "quarantine", "generate", "services", "lease")
+_WITH_PATHS = ("why", "quarantine", "generate", "services", "lease", "new-stream", "drop-stream")
 """Commands whose words are their own; those of the others are streams."""
+_FLAGS = {
+    "new-stream": {"--from-files": False, "--from-schema": True, "--key": True, "--cursor": True, "--path": True},
+    "drop-stream": {"--yes": False},
+    "sql": {"--format": True},
+}
+"""What commands have besides settings, and whether a value follows. It stands among the arguments, ``--key=id``."""
 _STREAM = re.compile(r"[\w*?\[\]!-]+/[\w*?\[\]!-]+")
 """A stream's name, or a pattern of names: ``shopify/orders``, ``shopify/*``."""
 _WITH_WORDS = ("sql", "connect")
 """Commands whose words are their own, whatever is in them; but a setting is one."""
 _SETTING = re.compile(r"[+~]*\w[\w.]*=")
-_FLAGS = {"sql": ("--format",)}
-"""Flags of a command, each with a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +49,8 @@ def parse(words: Sequence[str]) -> Call:
             config_dir = next(rest, None)
         elif word == "--cfg":
             show_config = next(rest, None) is not None
-        elif (flag := word.partition("=")[0]) in _FLAGS.get(command, ()):
-            arguments.append(word if "=" in word else f"{flag}={next(rest, '')}")
+        elif word.partition("=")[0] in _FLAGS.get(command, {}):
+            arguments.append(_flag(command, word, rest))
         elif command in _WITH_WORDS and not word.startswith("--") and not _SETTING.match(word):
             arguments.append(word)
         elif word.startswith("--"):
@@ -71,3 +75,13 @@ def parse(words: Sequence[str]) -> Call:
         config_dir=config_dir,
         show_config=show_config,
     )
+
+
+def _flag(command: str, word: str, rest: Iterator[str]) -> str:
+    name, has_value, value = word.partition("=")
+    if not _FLAGS[command][name]:
+        return name
+    found = value if has_value else next(rest, None)
+    if not found:
+        raise UsageError(f"{command} {name}", expected="a value behind it", found="nothing")
+    return f"{name}={found}"

@@ -162,6 +162,9 @@ class RunReader(CatalogReader, Protocol):
     def row_warnings(self) -> Sequence[RowWarning]:
         """What merges had to say of rows, of all processed tables; of each file what its last merge said."""
 
+    def streams(self) -> Sequence[StreamName]:
+        """The streams of which files were taken in, configured or not."""
+
     def landing_paths(self, stream: StreamName) -> Sequence[RegisteredPath]:
         """The live data files of the landing table, as the catalog has them."""
 

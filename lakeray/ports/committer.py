@@ -128,6 +128,9 @@ class Committer(Protocol):
     def note_runs(self, records: Sequence[RunRecord]) -> None:
         """Keep what runs did, in one DuckLake snapshot; nothing when there is nothing."""
 
+    def drop_stream(self, stream: StreamName) -> None:
+        """Drop the stream's tables and its bookkeeping. Its raw files stay, and nothing deletes them. Idempotent."""
+
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up; returns the paths that storage loses (P13)."""
 

@@ -115,6 +115,10 @@ class ForwardingCommitter(ABC):
         """See ``Committer``."""
         self.forward("note_runs", records)
 
+    def drop_stream(self, stream: StreamName) -> None:
+        """See ``Committer``."""
+        self.forward("drop_stream", stream)
+
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """See ``Committer``."""
         return self.forward("expire", older_than=older_than, dry_run=dry_run)

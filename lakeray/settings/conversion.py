@@ -99,12 +99,19 @@ def _check(settings: Settings) -> None:
     for slug, stream in settings.streams.items():
         if stream.retention.days is not None and stream.retention.days < 0:
             raise UsageError(f"streams.{slug}.retention.days", expected="at least 0", found=str(stream.retention.days))
-        for part in (stream.source, stream.stream):
-            if _NAME.fullmatch(part) is None:
-                raise UsageError(
-                    f"streams.{slug}", expected="lower-case names of letters, digits and _", found=repr(part)
-                )
+        require_names(slug, stream)
     _check_layouts(settings)
+
+
+def require_names(slug: str, stream: StreamSettings) -> None:
+    """See that source and stream are words that tables can be named by.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for part in (stream.source, stream.stream):
+        if _NAME.fullmatch(part) is None:
+            raise UsageError(f"streams.{slug}", expected="lower-case names of letters, digits and _", found=repr(part))
 
 
 def _check_layouts(settings: Settings) -> None:

@@ -25,6 +25,7 @@ class FindingKind(StrEnum):
     OWNED_BY_ANOTHER = "owned_by_another_lake"
     WITHOUT_KEY = "rows_without_key"
     CURSOR_BREAKS = "cursor_breaks"
+    WITHOUT_STREAM = "tables_without_a_stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,19 @@ def gone_files(live: Iterable[LiveFile], *, there: Iterable[str], streams: Itera
         )
         for file in live
         if file.path.rpartition("/")[2] not in names
+    )
+
+
+def without_config(taken_in: Iterable[StreamName], *, configured: Iterable[StreamName]) -> tuple[Finding, ...]:
+    """Streams that the lake has tables of and that no config names: nothing feeds them, nothing cleans them up."""
+    return tuple(
+        Finding(
+            kind=FindingKind.WITHOUT_STREAM,
+            stream=None,
+            path=f"staging.{name.landing_table}",
+            detail=f"no config of {name} is there; `lakeray drop-stream {name}` removes its tables",
+        )
+        for name in sorted(set(taken_in) - set(configured))
     )
 
 

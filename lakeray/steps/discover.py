@@ -82,6 +82,28 @@ def list_since(store: ObjectStore, layout: Layout, *, since: date | None, older:
         yield from (file for file in _below(store, prefix, since=since, room=room) if _counts(file))
 
 
+def spread(listed: Iterable[SourceFile], *, most: int) -> list[SourceFile]:
+    """Some of the files, spread over all of them by day and last change, the newest among them; the oldest first.
+
+    Args:
+        most: how many (inclusive, at least 2); of a long listing no more than ten times as many are kept at once.
+    """
+    kept: list[SourceFile] = []
+    for file in listed:
+        if not is_claim(file.key):
+            kept.append(file)
+        if len(kept) == 10 * most:
+            kept = _thinned(kept, most)
+    return _thinned(kept, most)
+
+
+def _thinned(files: list[SourceFile], most: int) -> list[SourceFile]:
+    files = sorted(files, key=lambda file: (file_day(file), file.last_modified, natural_order(file.key)))
+    if len(files) <= most:
+        return files
+    return [files[number * (len(files) - 1) // (most - 1)] for number in range(most)]
+
+
 def _counts(file: SourceFile) -> bool:
     return is_source_file(file.key) or is_claim(file.key)
 

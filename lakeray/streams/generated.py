@@ -56,28 +56,63 @@ class StreamSpec:
 # ---- Airbyte schema to stream config -------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedStream:
+    """What the config of a new stream says."""
+
+    name: StreamName
+    primary_key: Sequence[str]
+    cursor_field: str | None = None
+    deleted_column: str | None = None
+    path: str | None = None
+    incremental: bool = True
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Column name to DuckDB type."""
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+
 def stream_config(name: StreamName, schema_document: Mapping[str, Any]) -> str:
     """The text of ``conf/stream/{source}/{stream}.yaml`` for a discovered stream, with the default policies."""
-    incremental = "incremental" in schema_document.get("supported_sync_modes", ())
+    return config_text(proposed_by_schema(name, schema_document))
+
+
+def proposed_by_schema(name: StreamName, schema_document: Mapping[str, Any]) -> ProposedStream:
+    """What a discovered stream says of itself.
+
+    Raises:
+        ValueError: its key or its cursor is nested.
+    """
     cursor = _top_level([schema_document.get("default_cursor_field") or []])
-    key = _top_level(schema_document.get("source_defined_primary_key") or [])
+    return ProposedStream(
+        name=name,
+        primary_key=_top_level(schema_document.get("source_defined_primary_key") or []),
+        cursor_field=cursor[0] if cursor else None,
+        incremental="incremental" in schema_document.get("supported_sync_modes", ()),
+        fields=fields_from_airbyte(schema_document["json_schema"]),
+        descriptions=descriptions_from_airbyte(schema_document["json_schema"]),
+    )
+
+
+def config_text(proposed: ProposedStream) -> str:
+    """The text of ``conf/stream/{source}/{stream}.yaml``, with the default policies."""
+    name, cursor, deleted = proposed.name, proposed.cursor_field, proposed.deleted_column
     lines = [
         f"# @package streams.{name.slug}",
         f"source: {_yaml(name.source)}",
         f"stream: {_yaml(name.stream)}",
-        f"primary_key: [{', '.join(_yaml(column) for column in key)}]",
-        f"cursor_field: {_yaml(cursor[0]) if cursor else 'null'}",
-        f"sync_mode: {'incremental' if incremental else 'full_refresh'}",
-        f"destination_sync_mode: {'append' if incremental else 'overwrite'}",
+        *([f"path: {_yaml_text(proposed.path)}"] if proposed.path else []),
+        f"primary_key: [{', '.join(_yaml(column) for column in proposed.primary_key)}]",
+        f"cursor_field: {_yaml(cursor) if cursor else 'null'}",
+        *([f"deleted_column: {_yaml(deleted)}"] if deleted else []),
+        f"sync_mode: {'incremental' if proposed.incremental else 'full_refresh'}",
+        f"destination_sync_mode: {'append' if proposed.incremental else 'overwrite'}",
         'contract: {on_new_column: add, on_type_change: quarantine, on_missing_column: "null"}',
         "batch: {}",
         "fields:",
     ]
-    fields = fields_from_airbyte(schema_document["json_schema"])
-    lines += [f"  {_yaml_key(column)}: {_yaml(kind)}" for column, kind in fields.items()]
-    descriptions = descriptions_from_airbyte(schema_document["json_schema"])
-    lines += ["descriptions:"] if descriptions else []
-    lines += [f"  {_yaml_key(column)}: {_yaml(text)}" for column, text in descriptions.items()]
+    lines += [f"  {_yaml_key(column)}: {_yaml(kind)}" for column, kind in proposed.fields.items()]
+    lines += ["descriptions:"] if proposed.descriptions else []
+    lines += [f"  {_yaml_key(column)}: {_yaml(text)}" for column, text in proposed.descriptions.items()]
     return "\n".join(lines) + "\n"
 
 

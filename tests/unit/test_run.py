@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
+from lakeray.feed import StreamFeed
 from lakeray.planning import Days, plan_stream
 from lakeray.run import choose_executor, feed_all, refusal_of, replay_all
 from lakeray.settings.values import ExecutorChoice
@@ -53,6 +54,22 @@ def test_a_run_without_work_takes_no_lease_and_says_nothing_new_or_what_it_waits
     opened = fed(lake).opened_committers
     (report,) = feed_all(lake.open(), stop=never).streams
     assert (report.status, lake.opened_committers) == (StreamStatus.NOTHING_NEW, opened)
+
+
+def test_a_stream_without_a_model_is_not_fed_and_nothing_is_registered(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    app = replace(lake.open(), has_model=lambda _: False)
+    (report,) = feed_all(app, stop=never).streams
+    assert report.error is not None and report.error["kind"] == "data"
+    assert f"a model int_{STREAM.slug}" in report.error["expected"]
+    assert (lake.opened_committers, app.reader.totals(STREAM)) == (0, (0, None))
+    rules = app.rules(app.streams()[0])
+    refused = refusal_of(app, rules, plan_stream(rules, app.planning_ports()))
+    assert refused is not None and refused.as_dict() == report.error
+    # By whatever way the feed came: a replay, a feeder that watches.
+    ports = replace(lake.world.ports(), has_model=lambda _: False)
+    told = StreamFeed(lake.world.rules, ports).report()
+    assert told.error == report.error and lake.world.lake.landing_columns(STREAM) is None
 
 
 def refusal(lake: MemoryApplication) -> str | None:

@@ -50,7 +50,7 @@ def convert(accepted: Accepted, *, stream: StreamName, raw: ObjectStore, lake: O
         def write() -> Rejected | None:
             if accepted.casts or accepted.whole is not None:
                 return _read(accepted, raw=raw, folder=folder, into=path)
-            _fetch(accepted.file, raw=raw, path=path)
+            fetch(accepted.file, raw=raw, path=path)
             return None
 
         rejected = _tried(accepted, write, raw=raw)
@@ -100,7 +100,7 @@ def _tried(accepted: Accepted, work: Callable[[], Rejected | None], *, raw: Obje
 def _read(accepted: Accepted, *, raw: ObjectStore, folder: Path, into: Path | None = None) -> Rejected | None:
     """Let DuckDB read the object, and write the copy: what it reads is what it would have read of the object."""
     source = folder / "object.parquet"
-    _fetch(accepted.file, raw=raw, path=source)
+    fetch(accepted.file, raw=raw, path=source)
     losses = [(loss_sql(cast), _lost(cast)) for cast in accepted.casts]
     none = [outside for column in accepted.footer.columns if (outside := outside_sql(column))]
     losses += [(some(outside), (RejectReason.CORRUPT, NO_TIMES)) for outside in none]
@@ -147,7 +147,13 @@ def _columns(accepted: Accepted) -> list[str]:
     return columns
 
 
-def _fetch(file: SourceFile, *, raw: ObjectStore, path: Path) -> None:
+def fetch(file: SourceFile, *, raw: ObjectStore, path: Path) -> None:
+    """Copy an object to this machine.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        StorageError: the storage failed, or the object shrank.
+    """
     with path.open("wb") as copy:
         for start in range(0, file.size_bytes, _PIECE_BYTES):
             copy.write(raw.read_range(file.key, start=start, length=min(_PIECE_BYTES, file.size_bytes - start)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 
 from lakeray import wiring
+from lakeray.cli.compose import stream_names
 from lakeray.cli.terminal import Output
 from lakeray.cli.words import Table, human_bytes
 from lakeray.feed import merge_budget
@@ -14,16 +15,16 @@ from lakeray.ports.committer import Committer
 from lakeray.ports.storage import RawStore
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings, StreamSettings
-from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers, row_findings
+from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers, row_findings, without_config
 from lakeray.steps.discover import list_since, without_claims
 from lakeray.steps.merge import catch_up
 from lakeray.steps.ownership import others
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.model import RawPolicy, Removal, SourceFile, StreamName
 
-_OF_ROWS = (FindingKind.WITHOUT_KEY, FindingKind.CURSOR_BREAKS)
-"""Nothing to mend, something to know."""
-_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER, *_OF_ROWS)
+_NOTHING_TO_MEND = (FindingKind.WITHOUT_KEY, FindingKind.CURSOR_BREAKS, FindingKind.WITHOUT_STREAM)
+"""Something to know."""
+_HARMLESS = (FindingKind.NOT_TRANSFORMED, FindingKind.LEFTOVER, *_NOTHING_TO_MEND)
 FORGET = "would be forgotten", "forgotten; the next feed takes in what is there"
 MENDABLE = {
     FindingKind.GONE: FORGET,
@@ -44,15 +45,21 @@ LEFT_AFTER = timedelta(days=1)
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Print versions, places, the lease's holder and every disagreement; exits 1 when data is at stake."""
     with wiring.opened(settings) as app:
-        return show(app, out)
+        return show(app, out, configured=[StreamName(*name.split("/")) for name in stream_names(None)])
 
 
-def show(app: Lakeray, out: Output) -> int:
-    """The same, of an application that is open."""
+def show(app: Lakeray, out: Output, *, configured: Iterable[StreamName] = ()) -> int:
+    """The same, of an application that is open.
+
+    Args:
+        configured: streams that there are beside those that the command is about.
+    """
     findings = [finding for stream in app.streams() for finding in examine(app, stream)]
     findings += below_data_path(app)
     warned = app.reader.row_warnings()
     findings += [finding for stream in app.streams() for finding in row_findings(stream.name, warned)]
+    streams = {*configured, *(stream.name for stream in app.streams())}
+    findings += without_config(app.reader.streams(), configured=streams)
     if app.settings.repair is not None:
         return repair(app, findings, kind=app.settings.repair, out=out)
     facts = facts_of(app)
@@ -160,7 +167,7 @@ def repair(app: Lakeray, findings: Sequence[Finding], *, kind: str, out: Output)
     kinds = [str(item) for item in MENDABLE]
     if kind not in (*kinds, "all"):
         raise UsageError("repair", expected=f"{', '.join(kinds)} or all", found=repr(kind), todo=nearest(kind, kinds))
-    asked = [item for item in findings if kind in ("all", str(item.kind)) and item.kind not in _OF_ROWS]
+    asked = [item for item in findings if kind in ("all", str(item.kind)) and item.kind not in _NOTHING_TO_MEND]
     chosen = [item for item in asked if _is_mendable(item)]
     left = [item for item in asked if not _is_mendable(item)]
     dry_run = app.settings.doctor.dry_run

@@ -10,6 +10,7 @@ from lakeray.cli.terminal import Output
 from lakeray.settings.values import OnDelete, Settings, StreamSettings
 from lakeray.streams import generated
 from lakeray.values.errors import UsageError
+from lakeray.values.model import StreamName
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
@@ -18,17 +19,17 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         raise UsageError("generate", expected="nothing, or check", found=" ".join(arguments))
     wrong = drifted(settings)
     if arguments:
-        text = "\n".join(f"{path} does not follow from its stream's config" for path in _shown(settings, wrong))
+        text = "\n".join(f"{path} does not follow from its stream's config" for path in shown(settings, wrong))
         out.result(
-            {"drifted": _shown(settings, wrong)}, text=text or "Every generated file follows from its stream's config."
+            {"drifted": shown(settings, wrong)}, text=text or "Every generated file follows from its stream's config."
         )
         return 1 if wrong else 0
     texts = wanted(settings)
     for path in wrong:
-        target = _place(settings, path)
+        target = place_of(settings, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(texts[path].encode())  # a name may hold a carriage return
-    written = _shown(settings, wrong)
+    written = shown(settings, wrong)
     out.result({"written": written}, text="\n".join(f"wrote {path}" for path in written) or "Nothing to write.")
     return 0
 
@@ -37,7 +38,7 @@ def drifted(settings: Settings) -> list[str]:
     """Generated files that are missing or differ. A model whose generated header was removed is the user's own."""
     found = []
     for path, text in wanted(settings).items():
-        target = _place(settings, path)
+        target = place_of(settings, path)
         have = target.read_bytes().decode() if target.exists() else None
         if have is not None and path.startswith("dbt/models/") and not generated.is_generated(have):
             continue
@@ -46,8 +47,12 @@ def drifted(settings: Settings) -> list[str]:
     return found
 
 
-def wanted(settings: Settings) -> dict[str, str]:
-    """Every file that follows from the configured streams, by path; ``dbt/`` in it is ``dbt.project_dir``."""
+def wanted(settings: Settings, *, without: StreamName | None = None) -> dict[str, str]:
+    """Every file that follows from the configured streams, by path; ``dbt/`` in it is ``dbt.project_dir``.
+
+    Args:
+        without: a stream that is left out.
+    """
     return generated.generated_files(
         generated.StreamSpec(
             name=stream.name,
@@ -59,6 +64,7 @@ def wanted(settings: Settings) -> dict[str, str]:
             descriptions=stream.descriptions,
         )
         for stream in settings.streams.values()
+        if stream.name != without
     )
 
 
@@ -66,11 +72,12 @@ def _as_written(stream: StreamSettings, name: str | None) -> str | None:
     return None if name is None else stream.as_written(name)
 
 
-def _place(settings: Settings, path: str) -> Path:
+def place_of(settings: Settings, path: str) -> Path:
+    """Where a generated file is."""
     return wiring.absolute(settings.dbt.project_dir) / path.removeprefix("dbt/")
 
 
-def _shown(settings: Settings, paths: Sequence[str]) -> list[str]:
+def shown(settings: Settings, paths: Sequence[str]) -> list[str]:
     """Paths with the dbt project's own name in front."""
     name = wiring.absolute(settings.dbt.project_dir).name
     return [f"{name}/{path.removeprefix('dbt/')}" for path in paths]

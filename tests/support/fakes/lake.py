@@ -570,6 +570,29 @@ class MemoryLake:
         self.catalog.reach("after_forget")
         return rows
 
+    def streams(self) -> Sequence[StreamName]:
+        """The streams of which files were taken in."""
+        return sorted(self.catalog.head.cursors)
+
+    def drop_stream(self, stream: StreamName) -> None:
+        """Forget the stream; its raw files leave every snapshot, so that nothing deletes them."""
+        self._fence()
+        self._leave_history([file.path for file in self._files(stream)])
+        head = self.catalog.head
+        raw = {entry.registered_path for entry in self._ledger(stream)}
+        self.catalog.scheduled = [path for path in self.catalog.scheduled if path not in raw]
+        mappings = ("tables", "cursors", "processed", "processed_types", "built_from", "existing", "merged_by")
+        changes: dict[str, Any] = {
+            name: {key: value for key, value in getattr(head, name).items() if key != stream} for name in mappings
+        }
+        for name in ("quarantine", "left_out"):
+            changes[name] = {key: value for key, value in getattr(head, name).items() if key[0] != stream}
+        for name in ("ledger", "batches", "peaks"):
+            changes[name] = tuple(item for item in getattr(head, name) if item[0] != stream)
+        for name in ("returnable", "anew"):
+            changes[name] = frozenset(item for item in getattr(head, name) if item[0] != stream)
+        self._write(**changes)
+
     def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
         """Remember what the stream's first plan lists, unless that is remembered already."""
         if stream not in self.catalog.head.existing:

@@ -126,6 +126,10 @@ class DuckLakeReader:
         """The live files of which fields were left out."""
         return [left_out_of(row) for row in self._rows("left_out", _named(stream))]
 
+    def streams(self) -> Sequence[StreamName]:
+        """The streams of which files were taken in."""
+        return sorted(StreamName(row[0], row[1]) for row in self._rows("all_cursors", []))
+
     def processed_columns(self, stream: StreamName) -> Mapping[str, str] | None:
         """The processed table's columns and types."""
         rows = self._rows("columns", ["main", stream.processed_table])

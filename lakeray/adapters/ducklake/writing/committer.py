@@ -18,6 +18,7 @@ from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing import compaction_guard
 from lakeray.adapters.ducklake.writing.bookkeeping import ensure_bookkeeping
 from lakeray.adapters.ducklake.writing.damaged_files import ReadsRaw, Rereading
+from lakeray.adapters.ducklake.writing.drop import drop_stream
 from lakeray.adapters.ducklake.writing.extension_writer import RawStore
 from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.adapters.ducklake.writing.forget import forget, forget_to_register
@@ -402,6 +403,10 @@ class DuckLakeCommitter:
                 insert_runs(cursor, records)
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError("the record of the run", found=first_line(error), todo=_AGAIN) from error
+
+    def drop_stream(self, stream: StreamName) -> None:
+        """Drop the stream's tables and its bookkeeping; its raw files stay."""
+        drop_stream(self._connection, token=self._token, stream=stream)
 
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up (P13)."""
