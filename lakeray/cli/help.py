@@ -45,7 +45,7 @@ after a crash too: nothing is taken in twice, nothing is lost.""",
     "check": Topic(
         "all that can be known before anything is written",
         """lakeray check
-lakeray check +stream=shopify/orders
+lakeray check shopify/orders
 
 Configs, generated files, dbt's project and models, prefixes, and the newest file of each stream beside its contract and
 the lake's tables. Reads only. Exits 1 when something is found, 2 when the settings cannot be read.""",

@@ -260,5 +260,5 @@ def _words(asked: Asked, notes: Mapping[str, Any], done: Written) -> str:
     if not done.written:
         lines.append("Nothing to write.")
     else:
-        lines.append(f"Next: lakeray check +stream={asked.name}, then lakeray feed +stream={asked.name}")
+        lines.append(f"Next: lakeray check {asked.name}, then lakeray feed {asked.name}")
     return "\n".join(lines)
