@@ -851,6 +851,24 @@ def test_storage_loses_exactly_the_expired_objects_and_landing_stays_readable(re
     assert set(ready.processed()) == {0, 1, 2}
 
 
+def test_a_dropped_stream_is_forgotten_and_its_raw_files_are_never_deleted(ready: Lake) -> None:
+    for number, key in enumerate((A, B, C)):
+        ready.put(key, row(number))
+    ready.take_in(A, B, C)
+    ready.merge()
+    ready.committer.remove(STREAM, ready.reader.cleanable(STREAM, before=date(2026, 3, 3)), reason=Removal.RETENTION)
+    for _ in range(2):  # cut off or not, the command is run again
+        ready.committer.drop_stream(STREAM)
+        assert ready.reader.landing_columns(STREAM) is None and ready.reader.processed_columns(STREAM) is None
+        assert (ready.reader.known(STREAM, since=None), ready.reader.cursor(STREAM).path) == ({}, None)
+    ready.committer.expire(older_than=EVER)
+    assert ready.keys() == {A, B, C}
+    ready.committer.ensure_landing(STREAM, CONTRACT)
+    ready.take_in(A, B, C)
+    ready.merge()
+    assert set(ready.processed()) == {0, 1, 2}
+
+
 def test_a_dry_run_of_expiry_writes_and_deletes_nothing(ready: Lake) -> None:
     ready.put(A, row(1))
     ready.take_in(A)

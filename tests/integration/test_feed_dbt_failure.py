@@ -105,9 +105,10 @@ def test_a_mended_model_first_merges_what_waited(story: Story) -> None:
     assert story.mended.ledger.count(key(0)) == 1
 
 
-def test_a_stream_without_a_model_is_an_error_and_not_a_success(story: Story) -> None:
+def test_a_stream_without_a_model_is_an_error_and_nothing_of_it_is_registered(story: Story) -> None:
     assert story.deleted.feed.code == 1
     report = story.deleted.feed.stream(BROKEN)
-    assert (report["status"], report["error"]["kind"]) == ("failed", "transform")
-    assert "selected no model" in report["error"]["about"]
+    assert (report["status"], report["error"]["kind"]) == ("failed", "data")
+    assert "has no model" in report["error"]["about"] and "lakeray generate" in report["error"]["todo"]
+    assert story.deleted.ledger.count(key(2)) == 0
     assert story.deleted.state["transformed_snapshot"] == story.mended.state["transformed_snapshot"]

@@ -45,9 +45,10 @@ def lake(tmp_path: Path, extension_directory: Path) -> Lake:
 def test_a_transform_that_runs_out_of_memory_is_cut_and_ends_with_the_right_rows(lake: Lake, tmp_path: Path) -> None:
     for part in range(2):
         heavy(lake.raw / key(part), first=450 * part)
-    # Registered together, without a transform: a project without the stream's model.
+    # Registered together, without a transform: a folder with the stream's model that is no project.
     empty = tmp_path / "empty"
     (empty / "models").mkdir(parents=True)
+    (empty / "models" / "int_klaviyo__metrics.sql").touch()
     registered = lake.run("feed", *WORDS, "batch.memory_bytes=4GiB", f"dbt.project_dir={empty}")
     assert registered.code == 1 and len(lake.ledger_keys()) == 2
     fed = lake.run("feed", *WORDS, "batch.memory_bytes=400MiB", "batch.adaptive=false")

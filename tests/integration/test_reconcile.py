@@ -118,6 +118,7 @@ def feed_without_dbt(lake: Lake, *words: str) -> None:
     """Register what is there; the merge does not matter here, and fails."""
     empty = lake.root / "no models"
     (empty / "dbt").mkdir(parents=True)
+    (empty / "dbt" / "int_klaviyo__metrics.sql").touch()  # a stream without a model is not fed at all
     fed = lake.run("feed", *words[:1], f"dbt.project_dir={empty / 'dbt'}", *words[2:])
     assert fed.stream(STREAM)["error"]["kind"] == "transform"
     assert lake.landing(STREAM, "id") == [("a",)]

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers, row_findings
+from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers, row_findings, without_config
 from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, RowWarning, SourceFile, StreamName
 
 STREAM = StreamName("shop", "orders")
@@ -140,3 +140,10 @@ def test_what_merges_had_to_say_of_rows_is_told_by_file_of_this_stream_alone() -
         (FindingKind.WITHOUT_KEY, PATH, "1,200"),
         (FindingKind.CURSOR_BREAKS, PATH, "1,200"),
     ]
+
+
+def test_streams_that_no_config_names_are_told() -> None:
+    gone, there = StreamName("shop", "gone"), StreamName("shop", "there")
+    (found,) = without_config([there, gone], configured=[there, StreamName("shop", "new")])
+    assert (found.kind, found.stream, found.path) == (FindingKind.WITHOUT_STREAM, None, "staging.stg_shop__gone")
+    assert "lakeray drop-stream shop/gone" in found.detail

@@ -577,10 +577,9 @@ class MemoryLake:
     def drop_stream(self, stream: StreamName) -> None:
         """Forget the stream; its raw files leave every snapshot, so that nothing deletes them."""
         self._fence()
-        self._leave_history([file.path for file in self._files(stream)])
+        raw = {entry.registered_path for entry in self._ledger(stream)} | {file.path for file in self._files(stream)}
+        self._leave_history(raw)
         head = self.catalog.head
-        raw = {entry.registered_path for entry in self._ledger(stream)}
-        self.catalog.scheduled = [path for path in self.catalog.scheduled if path not in raw]
         mappings = ("tables", "cursors", "processed", "processed_types", "built_from", "existing", "merged_by")
         changes: dict[str, Any] = {
             name: {key: value for key, value in getattr(head, name).items() if key != stream} for name in mappings
