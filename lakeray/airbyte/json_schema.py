@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakeray.values.column_types import ColumnType, ListOf, Scalar, Struct
+from lakeray.values.names import same_name
 
 _BY_TYPE = {"string": "VARCHAR", "boolean": "BOOLEAN", "integer": "BIGINT", "number": "DOUBLE"}
 
@@ -39,7 +40,7 @@ def stream_document(document: Mapping[str, Any], *, stream: str) -> Mapping[str,
     if isinstance(catalog, Mapping) and isinstance(catalog.get("streams"), list):
         streams = [item.get("stream", item) for item in catalog["streams"]]
         named = {str(item.get("name")): item for item in streams}
-        found = next((item for name, item in named.items() if name.casefold() == stream.casefold()), None)
+        found = next((item for name, item in named.items() if same_name(name, stream)), None)
         if found is None:
             raise ValueError(f"a stream {stream}; there are {', '.join(sorted(named)) or 'none'}")
         document = found

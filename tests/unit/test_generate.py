@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS, with_airbyte_columns
-from lakeray.airbyte.json_schema import descriptions_from_airbyte, fields_from_airbyte
+from lakeray.airbyte.json_schema import descriptions_from_airbyte, fields_from_airbyte, stream_document
 from lakeray.streams.generated import (
     StreamSpec,
     generated_files,
@@ -249,3 +249,30 @@ def test_the_generated_files_do_not_depend_on_the_order_of_the_streams() -> None
 def test_a_file_without_its_first_line_belongs_to_the_user() -> None:
     text = landing_ddl(NAME, contract("id"))
     assert not is_generated(text.partition("\n")[2])
+
+
+_SCHEMA = {"properties": {"id": {"type": "integer"}}}
+_STREAM = {"name": "Orders", "json_schema": _SCHEMA, "source_defined_primary_key": [["id"]]}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        _SCHEMA,
+        _STREAM,
+        {"streams": [{"name": "others"}, _STREAM]},
+        {"type": "CATALOG", "catalog": {"streams": [_STREAM]}},
+        {"streams": [{"stream": _STREAM, "sync_mode": "incremental"}]},
+    ],
+)
+def test_a_schema_is_found_in_whatever_holds_it(document: dict[str, Any]) -> None:
+    assert fields_from_airbyte(stream_document(document, stream="orders")["json_schema"]) == {"id": "BIGINT"}
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [({"streams": [_STREAM]}, "there are Orders"), ({}, "a JSON schema"), ({"json_schema": 1}, "a JSON schema")],
+)
+def test_what_holds_no_schema_is_told(document: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        stream_document(document, stream="lines")
