@@ -114,14 +114,12 @@ def _layout(app: Lakeray, name: StreamName) -> Layout:
 
 def _doomed(app: Lakeray, name: StreamName, texts: Mapping[str, str | None], *, home: Path) -> Doomed:
     reader = app.reader
-    tables = {
-        f"{schema}.{table}": reader.table_rows(schema, table)
-        for schema, table in (
-            ("staging", name.landing_table),
-            ("main", name.processed_table),
-            ("main", f"{name.processed_table}__tombstones"),
-        )
+    own = {
+        ("staging", name.landing_table),
+        ("main", name.processed_table),
+        ("main", f"{name.processed_table}__tombstones"),
     }
+    tables = {f"{place[0]}.{place[1]}": found.rows for place, found in reader.tables().items() if place in own}
     live = len(reader.registered(name, first=date.min, last=date.max))
     books = {
         "files that are registered": live,
@@ -129,7 +127,7 @@ def _doomed(app: Lakeray, name: StreamName, texts: Mapping[str, str | None], *, 
         "quarantine": len(reader.quarantined(name)),
     }
     files: list[str] = []
-    own: list[str] = []
+    left: list[str] = []
     for path, text in texts.items():
         target = _place(app.settings, path, home=home)
         if not target.exists():
@@ -137,12 +135,12 @@ def _doomed(app: Lakeray, name: StreamName, texts: Mapping[str, str | None], *, 
         have = target.read_bytes().decode()
         is_ours = path.startswith("conf/") or is_generated(have)
         if have != text:
-            (files if is_ours else own).append(path)
+            (files if is_ours else left).append(path)
     return Doomed(
-        tables={table: rows for table, rows in tables.items() if rows is not None},
+        tables=tables,
         books={book: rows for book, rows in books.items() if rows},
         files=tuple(files),
-        own=tuple(own),
+        own=tuple(left),
     )
 
 
