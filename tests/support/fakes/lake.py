@@ -590,6 +590,7 @@ class MemoryLake:
             changes[name] = tuple(item for item in getattr(head, name) if item[0] != stream)
         for name in ("returnable", "anew"):
             changes[name] = frozenset(item for item in getattr(head, name) if item[0] != stream)
+        changes["runs"] = tuple(item for item in head.runs if item.stream != stream)
         self._write(**changes)
 
     def note_existing(self, stream: StreamName, etags: Mapping[str, str]) -> None:
