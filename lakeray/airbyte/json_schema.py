@@ -45,7 +45,8 @@ def stream_document(document: Mapping[str, Any], *, stream: str) -> Mapping[str,
             raise ValueError(f"a stream {stream}; there are {', '.join(sorted(named)) or 'none'}")
         document = found
     if "json_schema" not in document and "properties" in document:
-        document = {"json_schema": document}
+        # It says nothing of syncs: taken to overwrite, each would take the rows of the one before it away (P16).
+        document = {"json_schema": document, "supported_sync_modes": ["full_refresh", "incremental"]}
     schema = document.get("json_schema")
     is_one = isinstance(schema, Mapping) and isinstance(schema.get("properties"), Mapping)
     if not is_one:

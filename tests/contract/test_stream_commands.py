@@ -178,6 +178,34 @@ def test_streams_lists_what_is_configured(lake: MemoryApplication, capsys: pytes
     assert "new-stream" in capsys.readouterr().out
 
 
+def test_a_schema_makes_a_stream_before_there_is_a_file(
+    tmp_path: Path, lake: MemoryApplication, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKERAY_HOME", str(tmp_path))
+    settings = replace(lake.settings, storage=replace(lake.settings.storage, url=f"file://{tmp_path}/raw"), streams={})
+    schema = tmp_path / "orders.json"
+    schema.write_text('{"properties": {"id": {"type": "integer"}, "at": {"type": "string"}}}', encoding="utf-8")
+    words = ["acme/orders", f"--from-schema={schema}"]
+    with pytest.raises(UsageError, match="--key NAME"):
+        new_stream.run(settings, words, Output(as_json=True))
+    with pytest.raises(UsageError, match="primary_key"):
+        new_stream.run(settings, [*words, "--key=nothing"], Output(as_json=True))
+    for wrong, told in (("Acme/orders", "lower-case"), ("acme/orders", "a JSON document")):
+        with pytest.raises(UsageError, match=told):
+            new_stream.run(settings, [wrong, f"--from-schema={tmp_path}/none.json"], Output(as_json=True))
+    assert not (tmp_path / "conf" / "stream" / "acme").exists()
+    assert new_stream.run(settings, [*words, "--key=id"], Output(as_json=False)) == 0
+    shown = capsys.readouterr().out
+    assert "+destination_sync_mode: append" in shown and "wrote conf/stream/acme/orders.yaml" in shown
+    assert "lakeray check acme/orders" in shown
+    written = {path.name for path in tmp_path.rglob("*acme*") if path.is_file()}
+    assert written == {f"{kind}_acme__orders.sql" for kind in ("stg", "int")} | {
+        f"_acme__{kind}.yml" for kind in ("sources", "models")
+    }
+    assert new_stream.run(settings, [*words, "--key=id"], Output(as_json=False)) == 0
+    assert "Nothing to write" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
