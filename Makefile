@@ -13,9 +13,9 @@ IN_MEMORY := tests/unit tests/stateful/test_protocol.py
 QUICK := tests/conf tests/contract tests/stateful
 BUDGET := quick
 
-DBT_DOCS := --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.lakeray/dbt-docs --log-path $(CURDIR)/.lakeray/dbt-docs
+DBT_DOCS := --project-dir dbt --profiles-dir lakeray/dbt_package --target-path $(CURDIR)/.lakeray/dbt-docs --log-path $(CURDIR)/.lakeray/dbt-docs
 
-.PHONY: demo test test-quick test-long check coverage bench bench-batch-sizing dbt-docs lock env bench-env clean-env
+.PHONY: demo wheel test test-quick test-long check coverage bench bench-batch-sizing dbt-docs lock env bench-env clean-env
 
 demo: env
 	$(BIN)/python -m lakeray demo env=$(ENV)
@@ -42,6 +42,12 @@ check: env
 	$(BIN)/lint-imports
 	$(BIN)/python -m lakeray generate check
 
+# What `pip install` gets; the tests install it apart from the checkout.
+wheel: env
+	rm -rf build
+	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
+	rm -rf build
+
 bench: bench-env
 	$(BIN)/python -m benchmarks
 
@@ -56,6 +62,7 @@ dbt-docs: export LAKERAY_DBT_ATTACH_OPTIONS = {}
 dbt-docs: export LAKERAY_DBT_EXTENSION_DIRECTORY = none
 dbt-docs: export LAKERAY_DBT_TEMP_DIRECTORY = none
 dbt-docs: env
+	$(BIN)/python -m lakeray generate
 	$(BIN)/dbt --quiet parse $(DBT_DOCS)
 	$(BIN)/dbt --quiet docs generate --static --no-compile --empty-catalog $(DBT_DOCS)
 	@echo "open .lakeray/dbt-docs/static_index.html"

@@ -119,7 +119,7 @@ def _plain(place: Place, *, target_bytes: int) -> dict[str, Any]:
             "secret_access_key": services.s3_secret_access_key,
             "region": "us-east-1",
         },
-        "profiles_dir": str(ROOT / "dbt"),
+        "profiles_dir": str(ROOT / "lakeray" / "dbt_package"),
         "target": str(place.stack.root / "plain-dbt"),
     }
     told: list[dict[str, Any]] = []

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lakeray import run
+from lakeray.adapters.dbt import package
 from lakeray.adapters.dbt.python import DbtProject, PythonDbt
 from lakeray.adapters.dbt.transformer import DbtTransformer
 from lakeray.adapters.ducklake import duckdb_errors
@@ -559,6 +560,15 @@ def open_transformer(settings: Settings, *, lake: Backend) -> DbtTransformer:
         threads=stream_budget.threads(settings.batch),
         stream_threads={slug: run.rules_for(settings, stream).budget.threads for slug, stream in streams},
     )
+
+
+def link_macros(project_dir: Path) -> None:
+    """See that a dbt project has the macros of the installed version, for whoever runs dbt by hand.
+
+    Raises:
+        UsageError: something else is in their place.
+    """
+    package.link(project_dir)
 
 
 def dbt_project(settings: Settings, *, lake: Backend) -> DbtProject:

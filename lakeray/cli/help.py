@@ -133,6 +133,12 @@ whose host is gone, loses its lease by itself.""",
             ("lake.lease_timeout_s", "after so long without one, Postgres ends its session, and the lease is free"),
         ),
     ),
+    "init": Topic(
+        "a project of one's own in a folder",
+        "lakeray init                          here; a file that is there is kept\n"
+        "lakeray init shop --template shop     in a folder, with nine streams of a shop and two enriched models\n\n"
+        "Needs no project. Commands find the project from each of its folders, by conf/project.yaml.",
+    ),
     "generate": Topic(
         "landing DDL and models from the stream configs",
         "lakeray generate          write what drifted\n"
@@ -181,7 +187,7 @@ Raw files are never deleted. A model that you took over stays. Run it again afte
 GROUPS: dict[str, tuple[str, ...]] = {
     "Daily": ("feed", "plan", "status", "runs", "sql", "why", "enrich"),
     "Set-up": (
-        *("new-stream", "streams", "check", "generate", "reconcile"),
+        *("init", "new-stream", "streams", "check", "generate", "reconcile"),
         *("connect", "services", "sample", "demo"),
     ),
     "Upkeep": ("clean", "replay", "rebuild", "quarantine", "doctor", "lease", "drop-stream"),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from lakeray import __version__
+from lakeray.cli.commands import init
 from lakeray.cli.compose import default_of, settings_of, shown
 from lakeray.cli.crash import caught
 from lakeray.cli.credentials import take_out
@@ -62,6 +63,8 @@ def _run(call: Call) -> int:
     if call.show_config:
         print(shown(call), end="")
         return 0
+    if call.command == "init":
+        return init.run(call.arguments, Output(as_json="output=json" in call.overrides))
     settings = settings_of(call)
     take_out(settings)
     module = importlib.import_module(f"lakeray.cli.commands.{call.command.replace('-', '_')}")

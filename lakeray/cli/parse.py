@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from lakeray.values.errors import UsageError
 
-_WITH_PATHS = ("why", "quarantine", "generate", "services", "lease", "new-stream", "drop-stream")
+_WITH_PATHS = ("why", "quarantine", "generate", "services", "lease", "init", "new-stream", "drop-stream")
 """Commands whose words are their own; those of the others are streams."""
 _FLAGS = {
     "new-stream": {"--from-files": False, "--from-schema": True, "--key": True, "--cursor": True, "--path": True},
     "drop-stream": {"--yes": False},
+    "init": {"--template": True},
     "sql": {"--format": True},
 }
 """What commands have besides settings, and whether a value follows. It stands among the arguments, ``--key=id``."""
@@ -54,7 +55,8 @@ def parse(words: Sequence[str]) -> Call:
         elif command in _WITH_WORDS and not word.startswith("--") and not _SETTING.match(word):
             arguments.append(word)
         elif word.startswith("--"):
-            raise UsageError(word, expected="--help, --cfg job or --config-dir FOLDER", found="another flag")
+            flags = ", ".join(("--help", "--cfg job", "--config-dir FOLDER", *_FLAGS.get(command, ())))
+            raise UsageError(word, expected=f"one of {flags}", found="another flag")
         elif command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0]):
             arguments.append(word)
         elif _STREAM.fullmatch(word):

@@ -174,8 +174,8 @@ def processed_model(spec: StreamSpec) -> str:
 {compared}{deletes}) }}}}
 
 select *
-from {{{{ lakeray_latest(
-    lakeray_new_rows({_jinja(name.source)}, {_jinja(name.stream)}),
+from {{{{ lakeray.latest(
+    lakeray.new_rows({_jinja(name.source)}, {_jinja(name.stream)}),
     key=[{key}],
     newest_first={cursor},
 {compared}) }}}}
@@ -238,9 +238,9 @@ def _model_lines(spec: StreamSpec) -> list[str]:
     about = f"The newest record of each {' and '.join(key) or 'row'} of {spec.name}, {newest}."
     lines = [f"  - name: {_yaml(spec.name.processed_table)}", f"    description: {_text(about)}"]
     if len(key) > 1 or not _has_dbts_tests(key):
-        lines += ["    data_tests:", *_test_lines("lakeray_unique_key", key)]
+        lines += ["    data_tests:", *_test_lines("lakeray.unique_key", key)]
     if len(key) == 1 and not _has_dbts_tests(key):
-        lines += _test_lines("lakeray_not_null", key)
+        lines += _test_lines("lakeray.not_null", key)
     lines.append("    columns:")
     for column in with_airbyte_columns(spec.contract.columns):
         lines += _column_lines(column, spec)

@@ -123,5 +123,8 @@ def test_one_module_compares_names() -> None:
 
 def test_the_macros_compare_names_by_one_macro() -> None:
     other = re.compile(r"\|\s*(lower|upper|unique)\b|\b(lower|upper)\(")
-    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "dbt" / "macros").glob("*.sql")}
-    assert "lakeray_words.sql" in texts and [name for name, text in texts.items() if other.search(text)] == []
+    texts = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (ROOT / "lakeray" / "dbt_package" / "macros").glob("*.sql")
+    }
+    assert "words.sql" in texts and [name for name, text in texts.items() if other.search(text)] == []

@@ -18,7 +18,7 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
-from lakeray.adapters.dbt import parsed
+from lakeray.adapters.dbt import package, parsed
 from lakeray.adapters.ducklake import extensions
 from lakeray.adapters.ducklake import sql as named_sql
 from lakeray.values.origins import origin
@@ -38,6 +38,7 @@ class Project:
     def parse(cls, root: Path, *, folder: Path = DBT) -> Project:
         """Install the extensions and parse the dbt project, once."""
         extensions.install(root / "extensions")
+        package.link(folder)
         parsed.take_over(folder, target_dir=root / "target")
         with patch.dict(os.environ, parsed.PARSING):
             result = dbtRunner().invoke(_arguments("parse", root=root, folder=folder, variables={}))
@@ -189,6 +190,11 @@ def environment(catalog: str, root: Path, extension_directory: Path) -> dict[str
 
 
 def _arguments(*arguments: str, root: Path, folder: Path, variables: Mapping[str, Any]) -> list[str]:
-    paths = {"project-dir": folder, "profiles-dir": folder, "target-path": root / "target", "log-path": root / "logs"}
+    paths = {
+        "project-dir": folder,
+        "profiles-dir": package.profiles_dir(folder),
+        "target-path": root / "target",
+        "log-path": root / "logs",
+    }
     options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
     return [*arguments, *options, "--quiet", "--no-write-json", "--vars", json.dumps(variables)]

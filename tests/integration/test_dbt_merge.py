@@ -17,8 +17,8 @@ OWN_MODELS = {
     "own_table": """
 {{ config(materialized='table') }}
 select id, label, shouted
-from {{ lakeray_latest(
-    '(select *, upper(name) as shouted, name as label from ' ~ lakeray_new_rows('shopify', 'orders') ~ ')',
+from {{ lakeray.latest(
+    '(select *, upper(name) as shouted, name as label from ' ~ lakeray.new_rows('shopify', 'orders') ~ ')',
     key=['id', 'shop_url'],
     newest_first=['updated_at', 'deleted_at'],
 ) }}
@@ -26,10 +26,10 @@ from {{ lakeray_latest(
     "own_incremental": """
 {{ config(
     materialized='incremental', incremental_strategy='merge', unique_key=['id'], tags=['own'],
-    merge_update_condition=lakeray_is_newer('updated_at'),
+    merge_update_condition=lakeray.is_newer('updated_at'),
 ) }}
 select id, name, updated_at, _airbyte_extracted_at, _airbyte_raw_id
-from {{ lakeray_latest(lakeray_new_rows('shopify', 'orders'), key='id', newest_first='updated_at') }}
+from {{ lakeray.latest(lakeray.new_rows('shopify', 'orders'), key='id', newest_first='updated_at') }}
 """,
     "own_removing": """
 {{ config(
@@ -37,8 +37,8 @@ from {{ lakeray_latest(lakeray_new_rows('shopify', 'orders'), key='id', newest_f
     deleted_column='deleted_at', hard_delete=true,
 ) }}
 select *
-from {{ lakeray_latest(
-    lakeray_new_rows('shopify', 'orders'), key=['id'], newest_first=['updated_at', 'deleted_at']
+from {{ lakeray.latest(
+    lakeray.new_rows('shopify', 'orders'), key=['id'], newest_first=['updated_at', 'deleted_at']
 ) }}
 """,
     "own_whole": """
@@ -48,11 +48,12 @@ select count(*) as orders from {{ ref('int_shopify__orders') }}
     "own_keyless": """
 {{ config(materialized='lakeray_enriched') }}
 {% set orders = ref('int_shopify__orders') %}
-{% set since = lakeray_since([orders]) %}
-{% set affected = lakeray_affected(since, 'select id from ' ~ lakeray_changes(orders, since)) %}
-select id from {{ orders }} as orders where {{ lakeray_among(affected, 'orders.id') }}
+{% set since = lakeray.since([orders]) %}
+{% set affected = lakeray.affected(since, 'select id from ' ~ lakeray.changes(orders, since)) %}
+select id from {{ orders }} as orders where {{ lakeray.among(affected, 'orders.id') }}
 """,
     "own_merge": """
+-- As a model that was taken over from an earlier version calls the macros.
 {{ config(materialized='lakeray_merge', unique_key='id', newest_first='updated_at', tags=['own']) }}
 select id, name || {{ "'!'" if is_incremental() else "'?'" }} as name, updated_at,
     _airbyte_extracted_at, _airbyte_raw_id

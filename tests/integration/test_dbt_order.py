@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lakeray.adapters.dbt.package import PACKAGE
 from lakeray.values.keys import natural_order
 from lakeray.values.origins import ORIGIN, RECORD_ORDER, origin
 from tests.integration.dbt_lake import DBT, DbtLake, Project
@@ -20,13 +21,13 @@ from tests.support.fakes.records import origin_rank
 
 ORDERS = "shopify__orders"
 TABLE = "lakehouse.main.int_shopify__orders"
-MACROS = Path(DBT / "macros" / "lakeray_order.sql")
+MACROS = PACKAGE / "macros" / "order.sql"
 TEXT_CURSOR = """
 {{{{ config(
     materialized='lakeray_merge', unique_key=['id'], newest_first='note', cursor_type={kind}, tags=['{name}']
 ) }}}}
-select * from {{{{ lakeray_latest(
-    lakeray_new_rows('shopify', 'orders'), key=['id'], newest_first='note', cursor_type={kind}
+select * from {{{{ lakeray.latest(
+    lakeray.new_rows('shopify', 'orders'), key=['id'], newest_first='note', cursor_type={kind}
 ) }}}}
 """
 # DuckLake has virtual columns of these names, and user's tables may have their own.
@@ -35,7 +36,7 @@ KEY_TYPES = "d DOUBLE, u STRUCT(k VARCHAR, n BIGINT), l VARCHAR[], m MAP(VARCHAR
 AIRBYTE = "_airbyte_raw_id VARCHAR, _airbyte_extracted_at TIMESTAMP WITH TIME ZONE"
 OWN_STREAM = """
 {{{{ config(materialized='lakeray_merge', unique_key={key}, tags=['shopify__{name}']{more}) }}}}
-select * from {{{{ lakeray_latest(lakeray_new_rows('shopify', '{name}'), key={key}) }}}}
+select * from {{{{ lakeray.latest(lakeray.new_rows('shopify', '{name}'), key={key}) }}}}
 """
 OWN_SOURCES = """
 version: 2
@@ -47,8 +48,8 @@ sources:
 """
 COMPOSITE = """
 {{ config(materialized='lakeray_merge', unique_key=['id', 'shop_url'], newest_first='updated_at', tags=['composite']) }}
-select * from {{ lakeray_latest(
-    lakeray_new_rows('shopify', 'orders'), key=['id', 'shop_url'], newest_first='updated_at'
+select * from {{ lakeray.latest(
+    lakeray.new_rows('shopify', 'orders'), key=['id', 'shop_url'], newest_first='updated_at'
 ) }}
 """
 
@@ -183,7 +184,7 @@ def natural(texts: Sequence[str]) -> list[str]:
 
     environment = Environment(extensions=["jinja2.ext.do"])
     environment.globals["return"] = lambda value: value
-    template = environment.from_string(_macro("lakeray_natural") + "{{ lakeray_natural('text') }}")
+    template = environment.from_string(_macro("natural") + "{{ natural('text') }}")
     with duckdb.connect() as connection:
         rows = connection.execute(
             f"SELECT {template.render()} FROM (SELECT unnest(?::VARCHAR[]) AS text)", [list(texts)]

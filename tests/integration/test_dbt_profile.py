@@ -14,12 +14,12 @@ from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
 
+from lakeray.adapters.dbt.package import PACKAGE
 from lakeray.adapters.ducklake.backends.backend import SETTINGS, Backend, LakePlace, S3Access
 from lakeray.adapters.ducklake.backends.postgres.backend import PostgresBackend
 from lakeray.adapters.ducklake.backends.sqlite.backend import SqliteBackend
 from lakeray.adapters.lease.file import FileLease
 from lakeray.adapters.lease.postgres import PostgresLease
-from tests.support.real.lake import PROJECT
 
 ODD = """it's "odd" {{ env_var('HOME') }} \\ $$$ü"""
 """What some way of quoting minds, as a password, a schema and a folder."""
@@ -52,7 +52,7 @@ def backend(catalog: str, storage: str, *, folder: Path, extension_directory: Pa
 
 def target(environment: Mapping[str, str]) -> DuckDBCredentials:
     """dbt's one target with this environment, as dbt itself renders it."""
-    outputs = yaml.safe_load((PROJECT / "dbt" / "profiles.yml").read_text(encoding="utf-8"))["lakeray"]["outputs"]
+    outputs = yaml.safe_load((PACKAGE / "profiles.yml").read_text(encoding="utf-8"))["lakeray"]["outputs"]
     (output,) = outputs.values()
 
     def rendered() -> dict[str, Any]:

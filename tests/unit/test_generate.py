@@ -172,7 +172,7 @@ def test_a_processed_model_has_its_key_cursor_and_tag() -> None:
     text = processed_model(spec(contract("id", "line", key=("id", "line")), "updated_at"))
     assert "unique_key=['id', 'line']" in text and "key=['id', 'line']" in text
     assert text.count("newest_first='updated_at'") == 2 and "delete" not in text
-    assert "tags=['shop__orders']" in text and "lakeray_new_rows('shop', 'orders')" in text
+    assert "tags=['shop__orders']" in text and "lakeray.new_rows('shop', 'orders')" in text
     assert "newest_first=none" in processed_model(spec(contract("id"), None))
 
 
@@ -209,7 +209,7 @@ def test_a_single_key_is_tested_on_its_column_and_a_composite_one_on_the_model()
     about = '        description: "The field id of shop/orders, as the source delivers it."\n'
     assert f"      - name: id\n{about}        data_tests: [unique, not_null]\n" in single
     composite = models_yaml("shop", [StreamSpec(name=NAME, contract=contract("id", "line", key=("id", "line")))])
-    assert "- lakeray_unique_key:\n          arguments: {columns: [id, line]}" in composite
+    assert "- lakeray.unique_key:\n          arguments: {columns: [id, line]}" in composite
     assert "not_null" not in composite and "data_tests: [unique" not in composite
 
 

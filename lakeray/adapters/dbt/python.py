@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lakeray.adapters.dbt import parsed, resident_memory
+from lakeray.adapters.dbt import package, parsed, resident_memory
 from lakeray.adapters.dbt.failures import first_lines
 from lakeray.ports.transformer import Node, NodeResult, Ran
 from lakeray.values.errors import TransformError
@@ -50,6 +50,7 @@ class PythonDbt:
     def manifest(self) -> Mapping[str, Node]:
         """See ``Dbt``."""
         if self._parsed is None:
+            package.link(self._project.project_dir)
             project_dir, target_dir = self._project.project_dir, self._project.target_dir
             parsed.take_over(project_dir, target_dir=target_dir)
             result = self._invoke(["parse"], environment=parsed.PARSING)
@@ -91,7 +92,8 @@ class PythonDbt:
         folder = str(self._project.project_dir)
         # manifest.json is 0.8 MB that nobody reads; writing it takes longer than a small merge.
         flags = ["--no-use-colors", "--quiet", "--no-write-json", "--log-level", "none", "--log-level-file", "info"]
-        paths = ["--project-dir", folder, "--profiles-dir", folder]
+        profiles = str(package.profiles_dir(self._project.project_dir))
+        paths = ["--project-dir", folder, "--profiles-dir", profiles]
         output = ["--target-path", str(self._project.target_dir), "--log-path", str(self._project.target_dir / "logs")]
         with _environment(self._project.environment if environment is None else environment):
             return dbtRunner(manifest=self._parsed, callbacks=list(callbacks)).invoke(

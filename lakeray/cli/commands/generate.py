@@ -25,6 +25,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         )
         return 1 if wrong else 0
     texts = wanted(settings)
+    wiring.link_macros(wiring.absolute(settings.dbt.project_dir))
     for path in wrong:
         target = place_of(settings, path)
         target.parent.mkdir(parents=True, exist_ok=True)

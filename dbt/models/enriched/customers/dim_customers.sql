@@ -3,18 +3,18 @@
 
 {{ config(unique_key='customer_id') }}
 {%- set shop, klaviyo = ref('int_shopify__customers'), ref('int_klaviyo__profiles') -%}
-{%- set since = lakeray_since([shop, klaviyo]) -%}
+{%- set since = lakeray.since([shop, klaviyo]) -%}
 {%- set address_of_customer, address_of_profile = "nullif(lower(trim(email)), '')", "nullif(lower(trim(attributes.email)), '')" -%}
-{%- set affected = lakeray_affected(
+{%- set affected = lakeray.affected(
     since,
-    'select id from ' ~ lakeray_changes(shop, since) ~ ' union all select id from ' ~ shop ~ ' where ' ~ address_of_customer
-    ~ ' in (select ' ~ address_of_profile ~ ' from ' ~ lakeray_changes(klaviyo, since) ~ ')'
+    'select id from ' ~ lakeray.changes(shop, since) ~ ' union all select id from ' ~ shop ~ ' where ' ~ address_of_customer
+    ~ ' in (select ' ~ address_of_profile ~ ' from ' ~ lakeray.changes(klaviyo, since) ~ ')'
 ) %}
 
 with customers as (
     select shop.*, {{ address_of_customer }} as address
     from {{ shop }} as shop
-    where {{ lakeray_among(affected, 'shop.id') }}
+    where {{ lakeray.among(affected, 'shop.id') }}
 ),
 
 profiles as (

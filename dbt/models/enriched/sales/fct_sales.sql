@@ -6,10 +6,10 @@
 
 {{ config(unique_key='order_id') }}
 {%- set orders, refunds = ref('int_shopify__orders'), ref('int_shopify__order_refunds') -%}
-{%- set since = lakeray_since([orders, refunds]) -%}
-{%- set affected = lakeray_affected(
+{%- set since = lakeray.since([orders, refunds]) -%}
+{%- set affected = lakeray.affected(
     since,
-    'select id from ' ~ lakeray_changes(orders, since) ~ ' union all select order_id from ' ~ lakeray_changes(refunds, since)
+    'select id from ' ~ lakeray.changes(orders, since) ~ ' union all select order_id from ' ~ lakeray.changes(refunds, since)
 ) %}
 
 with returned_items as (
@@ -18,7 +18,7 @@ with returned_items as (
         sum(item.subtotal::decimal(18, 2)) as items,
         sum(item.total_tax::decimal(18, 2)) as item_taxes
     from {{ refunds }} as refunds, unnest(refunds.refund_line_items) as items(item)
-    where {{ lakeray_among(affected, 'refunds.order_id') }}
+    where {{ lakeray.among(affected, 'refunds.order_id') }}
     group by refunds.order_id
 ),
 
@@ -33,7 +33,7 @@ adjustments as (
             filter (adjustment.kind is distinct from 'shipping_refund') as corrections,
         sum(try_cast(adjustment.tax_amount as decimal(18, 2))) as taxes
     from {{ refunds }} as refunds, unnest(refunds.order_adjustments) as adjustments(adjustment)
-    where {{ lakeray_among(affected, 'refunds.order_id') }}
+    where {{ lakeray.among(affected, 'refunds.order_id') }}
     group by refunds.order_id
 ),
 
@@ -43,7 +43,7 @@ orders as (
         coalesce(taxes_included, false) as prices_include_taxes,
         coalesce(total_tax, 0)::decimal(18, 2) as charged_taxes
     from {{ orders }} as orders
-    where not coalesce(test, false) and deleted_at is null and {{ lakeray_among(affected, 'orders.id') }}
+    where not coalesce(test, false) and deleted_at is null and {{ lakeray.among(affected, 'orders.id') }}
 ),
 
 -- Where prices include taxes, the taxes are taken out of gross and returns, so that they count once.

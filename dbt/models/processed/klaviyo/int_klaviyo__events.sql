@@ -7,8 +7,8 @@
 ) }}
 
 select *
-from {{ lakeray_latest(
-    lakeray_new_rows('klaviyo', 'events'),
+from {{ lakeray.latest(
+    lakeray.new_rows('klaviyo', 'events'),
     key=['id'],
     newest_first='datetime',
 ) }}

@@ -7,8 +7,8 @@
 ) }}
 
 select *
-from {{ lakeray_latest(
-    lakeray_new_rows('klaviyo', 'lists'),
+from {{ lakeray.latest(
+    lakeray.new_rows('klaviyo', 'lists'),
     key=['id'],
     newest_first='updated',
 ) }}

@@ -7,8 +7,8 @@
 ) }}
 
 select *
-from {{ lakeray_latest(
-    lakeray_new_rows('klaviyo', 'metrics'),
+from {{ lakeray.latest(
+    lakeray.new_rows('klaviyo', 'metrics'),
     key=['id'],
     newest_first='updated',
 ) }}

@@ -7,8 +7,8 @@
 ) }}
 
 select *
-from {{ lakeray_latest(
-    lakeray_new_rows('klaviyo', 'profiles'),
+from {{ lakeray.latest(
+    lakeray.new_rows('klaviyo', 'profiles'),
     key=['id'],
     newest_first='updated',
 ) }}

@@ -7,8 +7,8 @@
 ) }}
 
 select *
-from {{ lakeray_latest(
-    lakeray_new_rows('shopify', 'customers'),
+from {{ lakeray.latest(
+    lakeray.new_rows('shopify', 'customers'),
     key=['id'],
     newest_first='updated_at',
 ) }}

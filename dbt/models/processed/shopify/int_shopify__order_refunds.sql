@@ -7,8 +7,8 @@
 ) }}
 
 select *
-from {{ lakeray_latest(
-    lakeray_new_rows('shopify', 'order_refunds'),
+from {{ lakeray.latest(
+    lakeray.new_rows('shopify', 'order_refunds'),
     key=['id'],
     newest_first='created_at',
 ) }}

@@ -8,8 +8,8 @@
 ) }}
 
 select *
-from {{ lakeray_latest(
-    lakeray_new_rows('shopify', 'orders'),
+from {{ lakeray.latest(
+    lakeray.new_rows('shopify', 'orders'),
     key=['id'],
     newest_first=['updated_at', 'deleted_at'],
 ) }}

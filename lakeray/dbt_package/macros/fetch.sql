@@ -9,17 +9,17 @@
 #}
 
 {#
-  rows         the rows as a subquery, from lakeray_new_rows
+  rows         the rows as a subquery, from lakeray.new_rows
   first, last  the snapshots that they were registered in, both inclusive
 #}
-{% macro lakeray_fetch(rows, source, stream, first, last) -%}
-  {%- do lakeray_forget_fetched() -%}
-  {%- if lakeray_may_look() -%}
+{% macro fetch(rows, source, stream, first, last) -%}
+  {%- do lakeray.forget_fetched() -%}
+  {%- if lakeray.may_look() -%}
     {%- set plan = run_query(
-        "select current_setting('threads'), least(files, " ~ lakeray_fetch_limits().files ~ ", "
-        ~ lakeray_fetch_limits().bytes ~ " // greatest(1, size_bytes // files)) from (select sum(file_count)::bigint as files, "
-        ~ "sum(size_bytes)::bigint as size_bytes from lakehouse.meta.batches where source = " ~ lakeray_text(source)
-        ~ " and stream = " ~ lakeray_text(stream) ~ " and snapshot_id between " ~ first | int ~ " and " ~ last | int
+        "select current_setting('threads'), least(files, " ~ lakeray.fetch_limits().files ~ ", "
+        ~ lakeray.fetch_limits().bytes ~ " // greatest(1, size_bytes // files)) from (select sum(file_count)::bigint as files, "
+        ~ "sum(size_bytes)::bigint as size_bytes from lakehouse.meta.batches where source = " ~ lakeray.text(source)
+        ~ " and stream = " ~ lakeray.text(stream) ~ " and snapshot_id between " ~ first | int ~ " and " ~ last | int
         ~ ") as batch where size_bytes <= parse_formatted_bytes(current_setting('memory_limit')) // 4"
         ~ " and exists (select 1 from ducklake_settings('lakehouse') where data_path like '%://%')"
     ).rows -%}
@@ -34,7 +34,7 @@
 
 
 {# Switch the cache off, and so give back what it holds. #}
-{% macro lakeray_forget_fetched() -%}
+{% macro forget_fetched() -%}
   {%- do run_query("set enable_external_file_cache = false") -%}
 {%- endmacro %}
 
@@ -43,6 +43,6 @@
   Files at a time, at most: as many hide a round trip of 30 ms behind the reading itself. And bytes at a time: a thread holds what
   it reads of a file, unpacked, so of larger files fewer are read together.
 #}
-{% macro lakeray_fetch_limits() -%}
+{% macro fetch_limits() -%}
   {{ return({'files': 32, 'bytes': 64 * 1024 * 1024}) }}
 {%- endmacro %}

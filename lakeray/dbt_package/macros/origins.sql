@@ -5,33 +5,33 @@
 #}
 
 {#
-  The mark in the SQL of lakeray_new_rows: it is where columns of lakeray's own are put, and names the table of origins. It has the id
+  The mark in the SQL of lakeray.new_rows: it is where columns of lakeray's own are put, and names the table of origins. It has the id
   of this run of dbt in it, so that nobody's column can be called so.
 #}
-{% macro lakeray_rows_mark(landing) -%}
+{% macro rows_mark(landing) -%}
   {{ return('/* lakeray_new_rows ' ~ invocation_id ~ ' ' ~ local_md5(landing | string) ~ ' */') }}
 {%- endmacro %}
 
-{% macro lakeray_rows_pattern() -%}
+{% macro rows_pattern() -%}
   {{ return('/[*] lakeray_new_rows ' ~ invocation_id ~ ' (\\w+) [*]/') }}
 {%- endmacro %}
 
 
-{# Whether a relation gives rows of lakeray_new_rows with all their columns, so that lakeray's own come through. #}
-{% macro lakeray_is_marked(relation) -%}
+{# Whether a relation gives rows of lakeray.new_rows with all their columns, so that lakeray's own come through. #}
+{% macro is_marked(relation) -%}
   {%- set text = relation | string -%}
-  {%- if not modules.re.search(lakeray_rows_pattern(), text) -%}
+  {%- if not modules.re.search(lakeray.rows_pattern(), text) -%}
     {{ return(false) }}
   {%- endif -%}
   {{ return(text.lstrip().startswith('(select *') or run_query(
-      "select count(*) from (describe select * from " ~ lakeray_numbered(text) ~ ") where column_name = '_lakeray_row'"
+      "select count(*) from (describe select * from " ~ lakeray.numbered(text) ~ ") where column_name = '_lakeray_row'"
   ).rows[0][0] | int == 1) }}
 {%- endmacro %}
 
 
 {# The same rows with more columns: `columns` is a list of expressions. #}
-{% macro lakeray_with(relation, columns) -%}
-  {{ return(modules.re.sub(lakeray_rows_pattern(), ', ' ~ columns | join(', ') | replace('\\', '\\\\'), relation | string)) }}
+{% macro with(relation, columns) -%}
+  {{ return(modules.re.sub(lakeray.rows_pattern(), ', ' ~ columns | join(', ') | replace('\\', '\\\\'), relation | string)) }}
 {%- endmacro %}
 
 
@@ -39,38 +39,38 @@
   The same rows with their origin, and perhaps with _lakeray_row, a number that no other of them has, and _lakeray_number. A join of
   the paths: looked up by a subquery they cost several times as much.
 #}
-{% macro lakeray_with_origin(relation, row=false, number=false) -%}
+{% macro with_origin(relation, row=false, number=false) -%}
   {%- set text = relation | string -%}
-  {%- if not lakeray_is_marked(text) -%}
+  {%- if not lakeray.is_marked(text) -%}
     {{ return(text) }}
   {%- endif -%}
   {%- set columns = ['filename as _lakeray_path'] -%}
   {%- do columns.append('rowid as _lakeray_row') if row -%}
   {%- do columns.append('file_row_number as _lakeray_number') if number -%}
-  {%- set id = modules.re.search(lakeray_rows_pattern(), text).group(1) -%}
+  {%- set id = modules.re.search(lakeray.rows_pattern(), text).group(1) -%}
   {{ return(
-      '(select came.* exclude (_lakeray_path), ' ~ lakeray_origin_column() ~ ' from ' ~ lakeray_with(text, columns) ~ ' as came'
-      ~ lakeray_origin_join(id) ~ ')'
+      '(select came.* exclude (_lakeray_path), ' ~ lakeray.origin_column() ~ ' from ' ~ lakeray.with(text, columns) ~ ' as came'
+      ~ lakeray.origin_join(id) ~ ')'
   ) }}
 {%- endmacro %}
 
-{% macro lakeray_numbered(relation) -%}
-  {{ return(lakeray_with(relation, ['rowid as _lakeray_row'])) }}
+{% macro numbered(relation) -%}
+  {{ return(lakeray.with(relation, ['rowid as _lakeray_row'])) }}
 {%- endmacro %}
 
 
 {# How the origin is joined, by the id of its table; and a model's SQL without it, where it is not needed. #}
-{% macro lakeray_origin_column() -%}
+{% macro origin_column() -%}
   {{ return('origins.origin as _lakeray_origin') }}
 {%- endmacro %}
 
-{% macro lakeray_origin_join(id) -%}
+{% macro origin_join(id) -%}
   {{ return(' left join temp.lakeray_origins_' ~ id ~ ' as origins on origins.path = came._lakeray_path') }}
 {%- endmacro %}
 
-{% macro lakeray_without_origin(sql) -%}
-  {%- set join = modules.re.escape(lakeray_origin_join('ID')) | replace('ID', '\\w+') -%}
-  {{ return(modules.re.sub(join, '', sql) | replace(lakeray_origin_column(), 'null::varchar as _lakeray_origin')) }}
+{% macro without_origin(sql) -%}
+  {%- set join = modules.re.escape(lakeray.origin_join('ID')) | replace('ID', '\\w+') -%}
+  {{ return(modules.re.sub(join, '', sql) | replace(lakeray.origin_column(), 'null::varchar as _lakeray_origin')) }}
 {%- endmacro %}
 
 
@@ -79,17 +79,17 @@
   another name inside the query, and its own back: {'names': ' as landed("id", "_lakeray_2")', 'rename': ' rename ("_lakeray_2" as
   "filename")', 'hides': ['filename']}, all empty where it has none. `names` follows the table, `rename` the star.
 #}
-{% macro lakeray_unhidden(types) -%}
+{% macro unhidden(types) -%}
   {%- set names, renames, hides = [], [], [] -%}
   {%- for name in types -%}
-    {%- set folded = lakeray_folded(name) -%}
+    {%- set folded = lakeray.folded(name) -%}
     {%- if folded in ('rowid', 'filename', 'file_row_number', 'file_index', 'snapshot_id') -%}
-      {%- set other = lakeray_quote('_lakeray_' ~ loop.index) -%}
+      {%- set other = lakeray.quote('_lakeray_' ~ loop.index) -%}
       {%- do names.append(other) -%}
-      {%- do renames.append(other ~ ' as ' ~ lakeray_quote(name)) -%}
+      {%- do renames.append(other ~ ' as ' ~ lakeray.quote(name)) -%}
       {%- do hides.append(folded) -%}
     {%- else -%}
-      {%- do names.append(lakeray_quote(name)) -%}
+      {%- do names.append(lakeray.quote(name)) -%}
     {%- endif -%}
   {%- endfor -%}
   {%- if not hides -%}
@@ -102,7 +102,7 @@
 
 
 {# The columns of a relation and their types, in their order. #}
-{% macro lakeray_types_of(relation) -%}
+{% macro types_of(relation) -%}
   {%- set types = {} -%}
   {%- for row in run_query("select column_name, column_type from (describe select * from " ~ relation ~ ")").rows -%}
     {%- do types.update({row[0]: row[1]}) -%}
@@ -116,19 +116,19 @@
   …}]"}, which a committer gives of files that it has just registered; or of what it wrote with each commit. A file that was taken
   in before origins were kept has its key alone.
 #}
-{% macro lakeray_take_origins(landing, source, stream, last) -%}
-  {%- if not lakeray_may_look() -%}
+{% macro take_origins(landing, source, stream, last) -%}
+  {%- if not lakeray.may_look() -%}
     {{ return('') }}
   {%- endif -%}
   {%- set make = "create or replace temp table lakeray_origins_" ~ local_md5(landing | string) ~ " as " -%}
   {%- set given = var('lakeray_origins', {}).get(source ~ '__' ~ stream) -%}
   {%- if given -%}
     {%- do run_query(
-        make ~ "select path, max(origin) as origin from (select unnest(from_json(" ~ lakeray_text(given)
+        make ~ "select path, max(origin) as origin from (select unnest(from_json(" ~ lakeray.text(given)
         ~ ", '[{\"path\": \"VARCHAR\", \"origin\": \"VARCHAR\"}]'), recursive := true)) as given group by path"
     ) -%}
   {%- else -%}
-    {%- set own = " where source = " ~ lakeray_text(source) ~ " and stream = " ~ lakeray_text(stream) -%}
+    {%- set own = " where source = " ~ lakeray.text(source) ~ " and stream = " ~ lakeray.text(stream) -%}
     {%- set known = "select registered_path, '0000-00-00T00:00:00.000000Z ' || file_key as origin, -1 as taken from lakehouse.meta.ledger" ~ own -%}
     {%- if adapter.get_relation('lakehouse', 'meta', 'origins') is not none -%}
       {%- set known = known ~ " union all select registered_path, origin, snapshot_id from lakehouse.meta.origins" ~ own

@@ -3,7 +3,7 @@
   counts a commit of the lease with this token; without a lease of that token the model fails and nothing of it is committed.
   A lease that changes hands at the same time touches the same row, so one of the two commits conflicts and fails.
 #}
-{% macro lakeray_fence() -%}
+{% macro fence() -%}
   {%- set token = var('lakeray_token', none) -%}
   {%- if execute and token is not none -%}
     {%- set held = run_query("select count(*) from lakehouse.meta.committer where token = " ~ (token | int)).rows[0][0] -%}

@@ -7,16 +7,16 @@
   {%- do default__sync_column_schemas(on_schema_change, target_relation, schema_changes_dict) -%}
   {%- if on_schema_change == 'append_new_columns' -%}
     {%- for change in schema_changes_dict['new_target_types'] -%}
-      {%- do lakeray_widen_column(target_relation, change['column_name'], change['new_type']) -%}
+      {%- do lakeray.widen_column(target_relation, change['column_name'], change['new_type']) -%}
     {%- endfor -%}
   {%- endif -%}
 {%- endmacro %}
 
 
 {# Give a column the type that holds both its own type and `new_type`. #}
-{% macro lakeray_widen_column(relation, column, new_type) -%}
+{% macro widen_column(relation, column, new_type) -%}
   {%- set there = [] -%}
-  {%- for found in adapter.get_columns_in_relation(relation) if lakeray_folded(found.name) == lakeray_folded(column) -%}
+  {%- for found in adapter.get_columns_in_relation(relation) if lakeray.folded(found.name) == lakeray.folded(column) -%}
     {%- do there.append(found.data_type) -%}
   {%- endfor -%}
   {%- set both = run_query(
@@ -24,6 +24,6 @@
       ~ new_type ~ ")))"
   ).rows[0] -%}
   {%- if both[0] != both[1] -%}
-    {%- do run_query("alter table " ~ relation ~ " alter column " ~ lakeray_quote(column) ~ " set data type " ~ both[1]) -%}
+    {%- do run_query("alter table " ~ relation ~ " alter column " ~ lakeray.quote(column) ~ " set data type " ~ both[1]) -%}
   {%- endif -%}
 {%- endmacro %}
