@@ -42,6 +42,7 @@ from lakeray.steps.presence import is_waiting
 from lakeray.steps.progress import StreamProgress
 from lakeray.steps.split import leaves_of
 from lakeray.steps.work import Standing, Work, work_of
+from lakeray.values.enriched import EnrichOrder
 from lakeray.values.errors import LakerayError, PrefixOwnedError
 from lakeray.values.events import ExecutorChosen, FilesCleaned, ModelsEnriched, Noted, model_runs, worked
 from lakeray.values.faults import Fault, no_fault
@@ -83,6 +84,8 @@ class Lakeray:
     generation_of: GenerationOf
     has_model: HasModel = every_model
     fault: Fault = no_fault
+    project: Callable[[], str] = str
+    """A fingerprint of the dbt project's own files; empty where nobody looks."""
     catalog: str = ""
     """Where the lake's catalog is, for the people who meet its claims."""
 
@@ -208,7 +211,7 @@ def feed_all(app: Lakeray, *, stop: Callable[[], bool]) -> FeedReport:
     if not busy and not failed and not stop() and _is_releasable(app, snapshot):
         with app.committer() as committer:
             _release(app, committer)
-    if not busy and (stop() or not app.reader.enriched_is_stale()):
+    if not busy and (stop() or not _is_to_enrich(app)):
         return _report(app, reports, NOTHING_BUILT)
     files = sum(found.files for found in busy)
     names = [found.stream.name for found in busy]
@@ -248,9 +251,10 @@ def finished_by(committer: Committer, app: Lakeray, *, stop: Callable[[], bool])
     """
     if stop():
         return NOTHING_BUILT
-    built: BuildResult | LakerayError
+    built: BuildResult | LakerayError = NOTHING_BUILT
     try:
-        built = committer.enrich()
+        if app.settings.feed.enrich:
+            built = committer.enrich(EnrichOrder(project=app.project()))
     except LakerayError as error:
         built = error
     try:
@@ -289,6 +293,10 @@ def _feed(
     if fed.work is not None:
         app.events.emit(worked(fed.work))
     return fed
+
+
+def _is_to_enrich(app: Lakeray) -> bool:
+    return app.settings.feed.enrich and app.reader.enriched_is_stale(project=app.project())
 
 
 def _new_failures(app: Lakeray, reports: Sequence[StreamReport]) -> list[RunRecord]:

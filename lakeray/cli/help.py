@@ -28,6 +28,7 @@ What happens: discover, plan, validate, commit, transform with dbt, advance, cle
 after a crash too: nothing is taken in twice, nothing is lost.""",
         (
             ("feed.executor", "auto | ray | inline: where footers are read"),
+            ("feed.enrich", "build the enriched models behind the streams"),
             ("feed.lookback_days", "how far behind the cursor late files are looked for, at least"),
             ("feed.max_batches", "stop a stream after so many batches"),
             ("feed.prefetch_batches", "validated batches that may wait for the committer"),
@@ -81,7 +82,16 @@ Secrets are named by their variables of the environment, never printed.""",
     "reconcile": Topic(
         "landing DDL to tables: create, add columns", "lakeray reconcile\n\nRefuses to narrow a column."
     ),
-    "enrich": Topic("build the enriched models whose inputs changed", "lakeray enrich"),
+    "enrich": Topic(
+        "build the enriched models whose inputs or code changed",
+        """lakeray enrich                                what is behind; a feed does so at its end
+lakeray enrich --select fct_sales dim_customers these, whatever they have seen
+lakeray enrich --full-refresh                  whole tables; with --select, of these
+
+An enriched model is any dbt model with the tag `enriched`: those below dbt/models/enriched have it. A new one is built,
+and one whose text, config or macros have changed is built whole.""",
+        (("feed.enrich", "false leaves the enriched models to others"),),
+    ),
     "clean": Topic(
         "retention, through the catalog",
         "lakeray clean clean.dry_run=true          what would leave landing; writes nothing",

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from lakeray.values.errors import UsageError
 
-_WITH_PATHS = ("why", "quarantine", "generate", "services", "lease", "init", "new-stream", "drop-stream")
+_WITH_PATHS = ("why", "quarantine", "generate", "services", "lease", "init", "enrich", "new-stream", "drop-stream")
 """Commands whose words are their own; those of the others are streams."""
 _FLAGS = {
     "new-stream": {"--from-files": False, "--from-schema": True, "--key": True, "--cursor": True, "--path": True},
     "drop-stream": {"--yes": False},
+    "enrich": {"--select": False, "--full-refresh": False},
     "init": {"--template": True},
     "sql": {"--format": True},
 }
@@ -55,7 +56,7 @@ def parse(words: Sequence[str]) -> Call:
         elif command in _WITH_WORDS and not word.startswith("--") and not _SETTING.match(word):
             arguments.append(word)
         elif word.startswith("--"):
-            flags = ", ".join(("--help", "--cfg job", "--config-dir FOLDER", *_FLAGS.get(command, ())))
+            flags = ", ".join(("--help", "--cfg job", "--config-dir FOLDER", *_FLAGS.get(command, {})))
             raise UsageError(word, expected=f"one of {flags}", found="another flag")
         elif command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0]):
             arguments.append(word)

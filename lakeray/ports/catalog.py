@@ -120,8 +120,12 @@ class CatalogReader(PlanningReader, KnowsLake, Protocol):
     def history(self, key: str) -> Sequence[LedgerEntry]:
         """Every time the key was taken in, oldest first."""
 
-    def enriched_is_stale(self) -> bool:
-        """Whether a processed table moved since the enriched models were last built."""
+    def enriched_is_stale(self, *, project: str = "") -> bool:
+        """Whether a processed table moved since the enriched models were last built, or the dbt project is another one.
+
+        Args:
+            project: the fingerprint of its files; empty when nobody looked.
+        """
 
 
 class PlanningSnapshot(PlanningReader, KnowsLake, Protocol):

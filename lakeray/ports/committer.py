@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from lakeray.values.enriched import EVERYTHING, EnrichOrder
 from lakeray.values.errors import LakerayError
 from lakeray.values.model import (
     BuildResult,
@@ -134,8 +135,13 @@ class Committer(Protocol):
     def expire(self, *, older_than: datetime, dry_run: bool = False) -> Sequence[str]:
         """Expire old DuckLake snapshots and clean up; returns the paths that storage loses (P13)."""
 
-    def enrich(self) -> BuildResult:
-        """Build the enriched models whose inputs changed."""
+    def enrich(self, order: EnrichOrder = EVERYTHING) -> BuildResult:
+        """Build the enriched models whose inputs or code changed, or those that the order selects.
+
+        Raises:
+            TransformError: a model failed; what is behind stays so.
+            UsageError: a selected model is none.
+        """
 
     def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
         """Mark quarantined files ``retry`` or ``ignored``; returns the keys that were found."""

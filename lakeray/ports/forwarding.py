@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from lakeray.values.enriched import EVERYTHING, EnrichOrder
 from lakeray.values.model import (
     BuildResult,
     CommitOutcome,
@@ -123,9 +124,9 @@ class ForwardingCommitter(ABC):
         """See ``Committer``."""
         return self.forward("expire", older_than=older_than, dry_run=dry_run)
 
-    def enrich(self) -> BuildResult:
+    def enrich(self, order: EnrichOrder = EVERYTHING) -> BuildResult:
         """See ``Committer``."""
-        return self.forward("enrich")
+        return self.forward("enrich", order)
 
     def set_quarantine(self, keys: Sequence[str], *, status: str) -> Sequence[str]:
         """See ``Committer``."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lakeray.values.enriched import EVERYTHING, EnrichOrder
 from lakeray.values.errors import LakerayError
 from lakeray.values.model import BuildResult, PendingTransform, StreamName
 
@@ -38,11 +39,24 @@ class Transformer(Protocol):
             TransformError: the model cannot be rebuilt so, or it failed; the table is as it was.
         """
 
-    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
-        """Build the enriched models that depend on a moved stream, and whose processed tables all exist.
+    def run_enriched(
+        self,
+        *,
+        moved: Sequence[str],
+        processed: Sequence[str],
+        token: int,
+        order: EnrichOrder = EVERYTHING,
+        noted: Mapping[str, str] | None = None,
+    ) -> BuildResult:
+        """Build the enriched models that depend on a moved stream or whose code is another one, or that are selected,
+        and whose processed tables all exist.
+
+        Args:
+            noted: each model's code when it was last built; None when nobody knows.
 
         Raises:
             TransformError: a model failed.
+            UsageError: a selected model is none of the project's enriched ones.
         """
 
     def close(self) -> None:
@@ -65,6 +79,8 @@ class Node:
     """How a model is made: ``lakeray_merge``, ``table`` …"""
     unique_key: tuple[str, ...] = ()
     """The columns of a model's key."""
+    code: str = ""
+    """Another text when the model's text, its config or a macro of the project that it uses is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +124,12 @@ class Dbt(Protocol):
             TransformError: the project cannot be parsed.
         """
 
-    def run(self, select: Sequence[str], variables: Mapping[str, object]) -> Ran:
-        """Run the selected models, each after what it depends on, and their tests where the settings say so."""
+    def run(self, select: Sequence[str], variables: Mapping[str, object], *, full_refresh: bool = False) -> Ran:
+        """Run the selected models, each after what it depends on, and their tests where the settings say so.
+
+        Args:
+            full_refresh: build them whole.
+        """
 
     def close(self) -> None:
         """Let go of what it keeps open."""

@@ -168,6 +168,8 @@ class FeedSettings:
     on_vanished: ObjectPolicy = ObjectPolicy.REPORT
     accept_empty: bool = False
     """For one run: what is missing is gone for good, and is forgotten (P3)."""
+    enrich: bool = True
+    """Build the enriched models behind the streams; False leaves them to others."""
     watch: bool = False
     poll_s: float = 60.0
 

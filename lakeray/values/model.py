@@ -549,6 +549,8 @@ class BuildResult:
     """Resident memory of the process at its highest meanwhile; None when it was not measured."""
     found: tuple[RowsFound, ...] = ()
     """Of each model that had something to say."""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Of every enriched model that is built or was up to date: its code, as the project has it now."""
 
 
 class RawPolicy(StrEnum):

@@ -202,6 +202,14 @@ def test_composing_needs_none_of_the_heavy_libraries() -> None:
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 
+def test_flags_and_what_follows_them_are_the_commands() -> None:
+    call = parse(["enrich", "--select", "fct_sales", "dim_x", "--full-refresh", "output=json"])
+    assert (call.arguments, call.overrides) == (("--select", "fct_sales", "dim_x", "--full-refresh"), ("output=json",))
+    for words in (["feed", "--select", "x"], ["enrich", "--selekt", "x"]):
+        with pytest.raises(UsageError, match="--"):
+            parse(words)
+
+
 def test_a_call_is_a_value() -> None:
     call = parse(["why", "shopify/orders/a=b.parquet", "env=local"])
     assert call == Call(

@@ -34,6 +34,7 @@ from lakeray.steps.advance import next_path
 from lakeray.steps.plan import batch_id
 from lakeray.streams.generated import landing_ddl
 from lakeray.values.column_types import parse_type
+from lakeray.values.enriched import EVERYTHING, EnrichOrder
 from lakeray.values.errors import LakerayError, LeaseLostError, TransformError
 from lakeray.values.faults import Fault, no_fault
 from lakeray.values.keys import is_claim
@@ -450,9 +451,17 @@ class SqlTransformer:
             raise
         return BuildResult(models=(stream.processed_table,), rows_affected=0, seconds=0.0)
 
-    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
+    def run_enriched(
+        self,
+        *,
+        moved: Sequence[str],
+        processed: Sequence[str],
+        token: int,
+        order: EnrichOrder = EVERYTHING,
+        noted: Mapping[str, str] | None = None,
+    ) -> BuildResult:
         """See ``committer.Transformer``."""
-        return BuildResult(models=("fct_sales",), rows_affected=0, seconds=0.0)
+        return BuildResult(models=("fct_sales",), rows_affected=0, seconds=0.0, codes={"fct_sales": "as it is"})
 
 
 _NATURAL = (

@@ -18,6 +18,7 @@ from lakeray.ports.catalog import Known
 from lakeray.ports.storage import ObjectStore
 from lakeray.steps.clean import RawRules
 from lakeray.values.column_types import parse_type, same_type
+from lakeray.values.enriched import EnrichOrder
 from lakeray.values.errors import ContractError, DamageError, TransformError
 from lakeray.values.faults import FaultPoint
 from lakeray.values.model import (
@@ -796,6 +797,23 @@ def test_enriched_models_are_stale_until_they_are_built(ready: Lake) -> None:
     assert ready.committer.enrich().models == ("fct_sales",)
     assert not ready.reader.enriched_is_stale()
     assert ready.committer.enrich().models == ()
+
+
+def test_enriched_models_are_stale_when_the_dbt_project_is_another_one(ready: Lake) -> None:
+    first, second = EnrichOrder(project="first"), EnrichOrder(project="second")
+    ready.put(A, row(1))
+    ready.take_in(A)
+    assert not ready.reader.enriched_is_stale(project="first")  # there is nothing to build of
+    ready.merge()
+    ready.committer.enrich()
+    assert ready.reader.enriched_is_stale(project="first") and not ready.reader.enriched_is_stale()
+    assert ready.committer.enrich(first).models == ("fct_sales",)
+    assert not ready.reader.enriched_is_stale(project="first") and ready.committer.enrich(first).models == ()
+    assert ready.reader.enriched_is_stale(project="second")
+    assert ready.committer.enrich(EnrichOrder(project="second", select=("fct_sales",))).models == ("fct_sales",)
+    assert ready.reader.enriched_is_stale(project="second")  # the others are as far behind as before
+    ready.committer.enrich(second)
+    assert not ready.reader.enriched_is_stale(project="second")
 
 
 # ---- reading the ledger --------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ NAMED = {"source": STREAM.source, "stream": STREAM.stream}
 PLAIN = [STREAM.source, STREAM.stream]
 QUESTIONS: list[tuple[str, Any]] = [
     *((name, []) for name in ("all_contract_notes", "all_cursors", "all_peaks", "all_waiting", "arrivals")),
-    *((name, []) for name in ("built_from", "keep_from", "row_warnings", "streams_marks")),
+    *((name, []) for name in ("enriched_marks", "keep_from", "row_warnings", "streams_marks")),
     *((name, PLAIN) for name in ("cursor", "last_batch", "merged_by", "peaks", "totals")),
     ("all_known", {"sources": [PLAIN[0]], "streams": [PLAIN[1]], "days": [date.min], "oldest": date.min}),
     ("cleanable", [*PLAIN, date(2026, 3, 5), 10_000]),
@@ -39,7 +39,7 @@ QUESTIONS: list[tuple[str, Any]] = [
     ("registered", [*PLAIN, date(2026, 3, 1), date(2026, 3, 31)]),
     ("runs", {"each": 1}),
 ]
-EMPTY = {"all_peaks", "built_from", "existing_among", "left_out", "peaks", "row_warnings"}
+EMPTY = {"all_peaks", "enriched_marks", "existing_among", "left_out", "peaks", "row_warnings"}
 """What this lake has nothing of: tables without rows, the dearest to DuckLake."""
 
 

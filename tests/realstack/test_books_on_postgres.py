@@ -33,7 +33,7 @@ NOTHING_ASKED = (
     "all_waiting",
     "anything_scheduled",
     "arrivals",
-    "built_from",
+    "enriched_marks",
     "keep_from",
     "lake_id",
     "scheduled_and_live",

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from lakeray.adapters.dbt.code import of_models
 from lakeray.adapters.dbt.transformer import DbtTransformer, enriched_models, tags_of
 from lakeray.adapters.ducklake.duckdb_errors import failed_around
 from lakeray.ports.transformer import Node, NodeResult, Ran
-from lakeray.values.errors import LakerayError, LeaseLostError, TransformError
+from lakeray.values.enriched import EnrichOrder
+from lakeray.values.errors import LakerayError, LeaseLostError, TransformError, UsageError
 from lakeray.values.model import BuildResult, Origin, PendingTransform, RowsFound, StreamName
 
 A, B = StreamName("shop", "a"), StreamName("shop", "b")
@@ -45,8 +47,8 @@ class ScriptedDbt:
     def manifest(self) -> Mapping[str, Node]:
         return NODES
 
-    def run(self, select: Sequence[str], variables: Mapping[str, object]) -> Ran:
-        self.asked.append((list(select), dict(variables)))
+    def run(self, select: Sequence[str], variables: Mapping[str, object], *, full_refresh: bool = False) -> Ran:
+        self.asked.append((list(select), dict(variables) | ({"whole": True} if full_refresh else {})))
         answer = self._answers.pop(0)
         if isinstance(answer, LakerayError):
             raise answer
@@ -158,6 +160,42 @@ def test_enriched_models_are_built_by_name_and_none_is_no_run() -> None:
     assert transformer.run_enriched(moved=[], processed=["shop/a"], token=7).models == ()
     transformer.close()
     assert dbt.closed
+
+
+def test_an_enriched_model_is_built_when_its_code_or_that_of_one_it_reads_is_another() -> None:
+    nodes = {
+        node.id: node
+        for node in (
+            model("int_shop__a", "processed"),
+            replace(model("first", "enriched", parents=["int_shop__a"]), code="1"),
+            replace(model("second", "enriched", parents=["first"]), code="2"),
+            replace(model("other", "enriched"), code="3"),
+        )
+    }
+    before = of_models(nodes)
+    for edited, built in (("first", ["first", "second"]), ("second", ["second"]), ("other", ["other"])):
+        after = of_models(nodes | {edited: replace(nodes[edited], code="new")})
+        assert sorted(name for name in after if after[name] != before[name]) == built
+        assert enriched_models(nodes, moved=(), processed={"int_shop__a"}, edited=built) == built
+    assert enriched_models(nodes, moved=(), processed=(), edited=["first", "other"]) == ["other"]
+
+
+def test_edited_models_are_named_to_dbt_and_a_code_is_noted_when_its_model_is_built() -> None:
+    codes = of_models(NODES)
+    dbt = ScriptedDbt(Ran(results=(done("between"),)))
+    noted = {**codes, "between": "old", "fct_ab": "old"}
+    built = transformer_of(dbt).run_enriched(moved=[], processed=["shop/a"], token=7, noted=noted)
+    assert dbt.asked[0][0] == ["between"] and dbt.asked[0][1]["lakeray_edited"] == ["between"]
+    assert built.codes == {"between": codes["between"]}, "fct_ab has not all its inputs, and waits"
+
+
+def test_selected_models_are_built_whatever_they_have_seen_and_whole_when_asked() -> None:
+    dbt = ScriptedDbt(Ran(results=(done("between"),)))
+    order = EnrichOrder(select=("between",), full_refresh=True)
+    transformer_of(dbt).run_enriched(moved=[], processed=["shop/a"], token=7, order=order, noted=of_models(NODES))
+    assert dbt.asked == [(["between"], {"lakeray_token": 7, "lakeray_threads": 2, "whole": True})]
+    with pytest.raises(UsageError, match=r"Did you mean between\?"):
+        transformer_of(dbt).run_enriched(moved=[], processed=[], token=7, order=EnrichOrder(select=("betwen",)))
 
 
 def test_a_test_has_the_tags_of_the_models_that_it_is_about() -> None:

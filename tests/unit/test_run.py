@@ -261,6 +261,24 @@ def test_enriched_models_that_fail_are_told_the_streams_work_stands_and_the_next
     assert (again.failed, again.streams[0].status, again.enriched) == (False, StreamStatus.NOTHING_NEW, ("fct_sales",))
 
 
+def test_enriched_models_are_left_to_others_when_a_setting_says_so(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    lake.configure(feed=settings(feed__enrich=False).feed)
+    assert feed_all(lake.open(), stop=never).enriched == () and lake.world.lake.enriched_is_stale()
+    assert feed_all(lake.open(), stop=never).streams[0].status is StreamStatus.NOTHING_NEW
+    assert lake.world.sink.of("models_enriched") == []
+    lake.configure(feed=settings().feed)
+    assert feed_all(lake.open(), stop=never).enriched == ("fct_sales",)
+
+
+def test_a_dbt_project_that_is_another_one_is_built_by_a_run_with_nothing_new(lake: MemoryApplication) -> None:
+    lake.world.put(KEY, row(1))
+    app = replace(lake.open(), project=lambda: "first")
+    assert feed_all(app, stop=never).enriched == ("fct_sales",)
+    assert feed_all(app, stop=never).enriched == ()
+    assert feed_all(replace(app, project=lambda: "second"), stop=never).enriched == ("fct_sales",)
+
+
 @pytest.mark.parametrize(("enrich_fails", "kind"), [(False, "catalog"), (True, "transform")])
 def test_of_two_failures_at_the_end_the_first_is_told(lake: MemoryApplication, enrich_fails: bool, kind: str) -> None:
     lake.world.put(KEY, row(1))

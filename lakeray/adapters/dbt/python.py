@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lakeray.adapters.dbt import package, parsed, resident_memory
+from lakeray.adapters.dbt import code, package, parsed, resident_memory
 from lakeray.adapters.dbt.failures import first_lines
 from lakeray.ports.transformer import Node, NodeResult, Ran
 from lakeray.values.errors import TransformError
@@ -62,15 +62,20 @@ class PythonDbt:
                 )
             parsed.keep(project_dir, target_dir=target_dir)
             self._parsed = result.result
-            self._nodes = {name: _node(node) for name, node in self._parsed.nodes.items()}
+            macros = self._parsed.macros
+            self._nodes = {
+                name: replace(_node(node), code=code.of_node(node, macros)) for name, node in self._parsed.nodes.items()
+            }
         return self._nodes
 
-    def run(self, select: Sequence[str], variables: Mapping[str, object]) -> Ran:
+    def run(self, select: Sequence[str], variables: Mapping[str, object], *, full_refresh: bool = False) -> Ran:
         """See ``Dbt``."""
         self.manifest()
         command = "build" if self._project.tests else "run"
         peaks = _Peaks()
-        result = self._invoke([command, "--select", *select, "--vars", json.dumps(variables)], callbacks=[peaks])
+        whole = ["--full-refresh"] if full_refresh else []
+        words = [command, "--select", *select, *whole, "--vars", json.dumps(variables)]
+        result = self._invoke(words, callbacks=[peaks])
         found = list(getattr(result.result, "results", None) or [])
         results = tuple(_result(item, peaks.by_id) for item in found)
         explained = result.success or any(item.failed for item in results)

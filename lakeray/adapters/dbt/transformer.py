@@ -6,9 +6,18 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from lakeray.adapters.dbt.code import of_models
 from lakeray.adapters.dbt.failures import FailedAround, failure
 from lakeray.ports.transformer import Dbt, Node, NodeResult, Ran
-from lakeray.values.errors import LakerayError, LeaseLostError, TransformError, TransformMemoryError
+from lakeray.values.enriched import EVERYTHING, EnrichOrder
+from lakeray.values.errors import (
+    LakerayError,
+    LeaseLostError,
+    TransformError,
+    TransformMemoryError,
+    UsageError,
+    nearest,
+)
 from lakeray.values.model import BuildResult, ModelRun, PendingTransform, RowsFound, StreamName
 
 _MERGES = "lakeray_merge"
@@ -65,13 +74,41 @@ class DbtTransformer:
         variables = {"lakeray_rebuild": {name: plan}, "lakeray_token": token, "lakeray_threads": threads}
         return self._built(self.dbt.run([name], variables), about=str(stream), select=name)
 
-    def run_enriched(self, *, moved: Sequence[str], processed: Sequence[str], token: int) -> BuildResult:
+    def run_enriched(
+        self,
+        *,
+        moved: Sequence[str],
+        processed: Sequence[str],
+        token: int,
+        order: EnrichOrder = EVERYTHING,
+        noted: Mapping[str, str] | None = None,
+    ) -> BuildResult:
         """See ``Transformer``."""
-        models = enriched_models(self.dbt.manifest(), moved=_tables(moved), processed=_tables(processed))
+        nodes = self.dbt.manifest()
+        codes = of_models(nodes)
+        for name in order.select:
+            if name not in codes:
+                raise UsageError(
+                    f"--select {name}",
+                    expected="a model tagged enriched",
+                    found="none of this name",
+                    todo=nearest(name, codes) or f"There are: {', '.join(sorted(codes)) or 'none'}",
+                )
+        edited = {name for name, code in codes.items() if noted is not None and noted.get(name) != code}
+        there = _tables(processed)
+        models = enriched_models(
+            nodes, moved=_tables(moved), processed=there, edited=edited, select=order.select or None
+        )
         if not models:
-            return BuildResult(models=(), rows_affected=0, seconds=0.0)
-        ran = self.dbt.run(models, {"lakeray_token": token, "lakeray_threads": self.threads})
-        return self._built(ran, about="enriched", select=" ".join(models))
+            return BuildResult(models=(), rows_affected=0, seconds=0.0, codes=codes)
+        variables: dict[str, object] = {"lakeray_token": token, "lakeray_threads": self.threads}
+        if edited & set(models):
+            variables["lakeray_edited"] = sorted(edited & set(models))
+        built = self._built(
+            self.dbt.run(models, variables, full_refresh=order.full_refresh), about="enriched", select=" ".join(models)
+        )
+        not_yet = edited - set(models)
+        return replace(built, codes={name: code for name, code in codes.items() if name not in not_yet})
 
     def _merge(
         self, pending: Sequence[PendingTransform], *, by_rowscan: Collection[StreamName], token: int
@@ -120,14 +157,24 @@ class DbtTransformer:
         )
 
 
-def enriched_models(nodes: Mapping[str, Node], *, moved: Collection[str], processed: Collection[str]) -> list[str]:
-    """The names of the enriched models that depend on a moved table, and whose processed tables all exist, sorted."""
+def enriched_models(
+    nodes: Mapping[str, Node],
+    *,
+    moved: Collection[str],
+    processed: Collection[str],
+    edited: Collection[str] = (),
+    select: Collection[str] | None = None,
+) -> list[str]:
+    """The names of the enriched models to build, sorted: those whose processed tables all exist, and that depend on a
+    moved one or are edited; or the selected ones.
+    """
     chosen = []
     for node in nodes.values():
         if node.kind != "model" or "enriched" not in node.tags:
             continue
         tables = {parent.name for parent in _ancestors(nodes, node) if "processed" in parent.tags}
-        if tables & set(moved) and tables <= set(processed):
+        behind = bool(tables & set(moved)) or node.name in edited
+        if tables <= set(processed) and (behind if select is None else node.name in select):
             chosen.append(node.name)
     return sorted(chosen)
 

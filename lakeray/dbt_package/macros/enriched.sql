@@ -12,8 +12,8 @@
   Config: unique_key, the key's column, never null. The whole table is built where that is not sound or not worth it: for the first
   time, with --full-refresh, when the model's text has changed, when an input was made anew, altered or compacted, when snapshots since
   the last build have expired, when half of the keys or more are affected; and each time, when the model does not ask. Each build notes
-  in meta.enriched_marks what it has read, in its own transaction. A changed macro of your own is not noticed: run the model with
-  --full-refresh once.
+  in meta.enriched_marks what it has read, in its own transaction. lakeray names models whose text, config or macros have changed in the
+  var lakeray_edited: they are built whole.
 #}
 {% materialization lakeray_enriched, adapter='duckdb' -%}
   {%- set existing = load_cached_relation(this) -%}
@@ -50,7 +50,7 @@
   {%- set existing = adapter.get_relation(this.database, this.schema, this.identifier) -%}
   {%- set before = lakeray.last_seen() -%}
   {%- if existing is none or existing.type != 'table' or should_full_refresh() or before is none
-      or before.code != seen.code or before.tables != seen.tables
+      or this.identifier in var('lakeray_edited', []) or before.code != seen.code or before.tables != seen.tables
       or not lakeray.only_rows_changed(before.snapshot + 1, now, seen.tables.values() | list) -%}
     {{ return(none) }}
   {%- endif -%}

@@ -12,6 +12,7 @@ from lakeray.ports.catalog import ContractNotes, Known
 from lakeray.ports.time import Clock
 from lakeray.values import requirements
 from lakeray.values.column_types import ColumnType, parse_type
+from lakeray.values.enriched import EVERYTHING, EnrichOrder
 from lakeray.values.errors import (
     CatalogError,
     DamageError,
@@ -107,6 +108,8 @@ class State:
     processed_types: Mapping[StreamName, Mapping[str, str]] = field(default_factory=dict)
     """The columns of the processed tables: landing's, until a rebuild is ahead of it."""
     built_from: Mapping[StreamName, int] = field(default_factory=dict)
+    project: str | None = None
+    """The dbt project's fingerprint when the enriched models were last built."""
     existing: Mapping[StreamName, Mapping[str, str]] = field(default_factory=dict)
     runs: tuple[RunRecord, ...] = ()
     """What each stream's first plan listed: key to ETag."""
@@ -300,9 +303,12 @@ class MemoryLake:
         """Every time the key was taken in, oldest first."""
         return [entry for _, entry in self.catalog.head.ledger if entry.key == key]
 
-    def enriched_is_stale(self) -> bool:
-        """Whether a processed table moved since the enriched models were last built."""
-        return self._marks() != dict(self.catalog.head.built_from)
+    def enriched_is_stale(self, *, project: str = "") -> bool:
+        """Whether a processed table moved since the enriched models were last built, or the dbt project is another."""
+        marks = self._marks()
+        return marks != dict(self.catalog.head.built_from) or bool(
+            marks and project and project != self.catalog.head.project
+        )
 
     def planning_snapshot(
         self, streams: Sequence[StreamName], *, since_of: Callable[[Cursor], date | None]
@@ -696,13 +702,15 @@ class MemoryLake:
         self.catalog.scheduled.clear()
         return deleted
 
-    def enrich(self) -> BuildResult:
+    def enrich(self, order: EnrichOrder = EVERYTHING) -> BuildResult:
         """Remember what the enriched models were built from."""
-        if not self.enriched_is_stale():
+        if not order.select and not order.full_refresh and not self.enriched_is_stale(project=order.project):
             return BuildResult(models=(), rows_affected=0, seconds=0.0)
         if self.catalog.fail_enrich:
             raise TransformError("enriched: dbt failed", found="a model that does not compile")
-        self._write(built_from=self._marks())
+        if not order.select:
+            project = order.project or self.catalog.head.project
+            self._write(built_from=self._marks(), project=project)
         ran = ModelRun(name="fct_sales", kind="model", status="success", rows=0, seconds=0.0)
         return BuildResult(models=(ran.name,), rows_affected=0, seconds=0.0, runs=(ran,))
 

@@ -26,6 +26,7 @@ from lakeray.adapters.ducklake.reading.planning_snapshot import (
 from lakeray.adapters.ducklake.sql.earlier import in_duckdb
 from lakeray.ports.catalog import ContractNotes, Known
 from lakeray.values.column_types import quoted
+from lakeray.values.enriched import EnrichedMarks
 from lakeray.values.errors import CatalogError, NoLakeError
 from lakeray.values.model import (
     Cursor,
@@ -210,11 +211,9 @@ class DuckLakeReader:
         """Every time the key was taken in, oldest first."""
         return self._entries("history", [key])
 
-    def enriched_is_stale(self) -> bool:
-        """Whether a processed table moved since the enriched models were last built."""
-        marks = self.processed_marks()
-        built = self._built_from()
-        return bool(marks) if not built else any(json.loads(text) != marks for text in built)
+    def enriched_is_stale(self, *, project: str = "") -> bool:
+        """Whether a processed table, or the dbt project, is another one since the enriched models were last built."""
+        return self._enriched_marks().are_behind(self.processed_marks(), project=project)
 
     def processed_marks(self) -> dict[str, int]:
         """transformed_through of every stream that has one."""
@@ -227,7 +226,9 @@ class DuckLakeReader:
             older_than: DuckLake snapshots from then on are kept.
             keep_from: DuckLake snapshots from this one on are kept; None when nobody waits for any.
         """
-        rows = self._rows("expirable_from_to", {"older_than": older_than, "keep_from": keep_from or 2**62})
+        unread = self._enriched_marks().keep_from(self.processed_marks())
+        first = min(keep_from or 2**62, unread or 2**62)
+        rows = self._rows("expirable_from_to", {"older_than": older_than, "keep_from": first})
         if not rows:
             return False
         scheduled, oldest, kept = rows[0]
@@ -300,8 +301,8 @@ class DuckLakeReader:
     def _counted(self, schema: str, table: str) -> int:
         return int(self._fetch(f"SELECT count(*) FROM lakehouse.{quoted(schema)}.{quoted(table)}", [])[0][0])
 
-    def _built_from(self) -> list[str]:
-        return [row[0] for row in self._rows("built_from", [])]
+    def _enriched_marks(self) -> EnrichedMarks:
+        return EnrichedMarks.of(self._rows("enriched_marks", []))
 
     def _entries(self, name: str, values: list[Any]) -> Sequence[LedgerEntry]:
         return [_entry(row) for row in self._rows(name, values)]

@@ -31,6 +31,7 @@ from lakeray.ports.time import Clock
 from lakeray.ports.transformer import Transformer
 from lakeray.values.casts import cast_sql
 from lakeray.values.column_types import quoted
+from lakeray.values.enriched import EVERYTHING, EnrichedMarks, EnrichOrder
 from lakeray.values.errors import CatalogError, DamageError, LakerayError, TransformError
 from lakeray.values.faults import Fault, FaultPoint, no_fault
 from lakeray.values.model import (
@@ -412,22 +413,30 @@ class DuckLakeCommitter:
         """Expire old DuckLake snapshots and clean up (P13)."""
         return self._retention.expire(older_than=older_than, dry_run=dry_run)
 
-    def enrich(self) -> BuildResult:
-        """Build the enriched models whose inputs moved since they were last built."""
-        marks: dict[str, int] = dict(self._query(sql.load("ducklake/streams_marks"), []))
-        rows = self._query("SELECT built_from FROM lakehouse.meta.enriched_marks WHERE model = '*'", [])
-        before: Mapping[str, int] = json.loads(rows[0][0]) if rows else {}
-        moved = [stream for stream, mark in marks.items() if before.get(stream) != mark]
-        if not moved:
+    def enrich(self, order: EnrichOrder = EVERYTHING) -> BuildResult:
+        """Build the enriched models whose inputs or code changed since they were last built, or the selected ones."""
+        processed: dict[str, int] = dict(self._query(sql.load("ducklake/streams_marks"), []))
+        marks = EnrichedMarks.of(self._query(sql.load("ducklake/enriched_marks"), []))
+        if not order.select and not order.full_refresh and not marks.are_behind(processed, project=order.project):
             return BuildResult(models=(), rows_affected=0, seconds=0.0)
-        built = self._transformer.run_enriched(moved=moved, processed=list(marks), token=self._token)
+        built = self._transformer.run_enriched(
+            moved=list(processed) if order.full_refresh else marks.moved(processed),
+            processed=list(processed),
+            token=self._token,
+            order=order,
+            noted=marks.noted,
+        )
+        after = marks.after(order, processed=processed, built=built.models, codes=built.codes)
+        gone = [] if order.select else sorted(marks.codes.keys() - built.codes.keys())
         try:
             with self._fenced("enriched models built") as cursor:
-                cursor.execute("DELETE FROM lakehouse.meta.enriched_marks WHERE model = '*'")
                 cursor.execute(
-                    "INSERT INTO lakehouse.meta.enriched_marks VALUES ('*', ?, ?)",
-                    [json.dumps(marks, sort_keys=True), self._clock.now()],
+                    "DELETE FROM lakehouse.meta.enriched_marks WHERE model IN (SELECT unnest(?))", [[*after, *gone]]
                 )
+                for model, text in after.items():
+                    cursor.execute(
+                        "INSERT INTO lakehouse.meta.enriched_marks VALUES (?, ?, ?)", [model, text, self._clock.now()]
+                    )
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(
                 "the enriched models are built, their mark is not written", found=first_line(error), todo=_AGAIN

@@ -17,6 +17,7 @@ from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.fenced import fenced
 from lakeray.adapters.ducklake.writing.forget import forget, insert_removals, leave_catalog, leave_landing, unschedule
 from lakeray.values.column_types import quoted
+from lakeray.values.enriched import EnrichedMarks
 from lakeray.values.errors import CatalogError, DamageError
 from lakeray.values.faults import Fault, FaultPoint
 from lakeray.values.keys import is_registered_as_it_lies
@@ -221,6 +222,9 @@ class Retention:
     def _expire(self, cursor: duckdb.DuckDBPyConnection, *, older_than: datetime, dry_run: bool) -> list[str]:
         keep = self._rows(cursor, "keep_from", [])
         keep_from = keep[0][0] if keep and keep[0][0] is not None else 2**62
+        marks = EnrichedMarks.of(self._rows(cursor, "enriched_marks", []))
+        unread = marks.keep_from(dict(self._rows(cursor, "streams_marks", [])))
+        keep_from = keep_from if unread is None else min(keep_from, unread)
         named = {"older_than": older_than, "keep_from": keep_from}
         ((_, _, kept_from),) = self._rows(cursor, "expirable_from_to", named)
         # The oldest ones alone: where a clock went back, a younger snapshot may be due before an older one.

@@ -1,2 +1,0 @@
--- built_from.sql by Postgres itself.
-SELECT convert_from(built_from, 'UTF8') FROM {enriched_marks} WHERE end_snapshot IS NULL AND model = '*'::bytea
