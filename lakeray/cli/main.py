@@ -19,6 +19,8 @@ from lakeray.cli.terminal import Output
 from lakeray.values.errors import LakerayError, UsageError, nearest
 
 INTERRUPTED = 130
+_FOR_STREAMS = ("feed", "plan", "sample", "demo", "replay", "rebuild")
+"""Commands that have nothing to do, and should not seem to have done it, in a project without streams."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +68,13 @@ def _run(call: Call) -> int:
     if call.command == "init":
         return init.run(call.arguments, Output(as_json="output=json" in call.overrides))
     settings = settings_of(call)
+    if call.command in _FOR_STREAMS and not settings.streams:
+        raise UsageError(
+            call.command,
+            expected="at least one stream",
+            found="none in conf/stream",
+            todo="A stream is a file, conf/stream/{source}/{stream}.yaml; then `lakeray generate`",
+        )
     take_out(settings)
     module = importlib.import_module(f"lakeray.cli.commands.{call.command.replace('-', '_')}")
     code: int = module.run(settings, call.arguments, Output(as_json=settings.output == "json"))

@@ -45,6 +45,8 @@ def test_a_new_project_has_no_streams_and_the_macros_of_the_installed_version(
     made = settings_of(parse(["feed"]))
     assert (project.found(), list(stream_names(None)), drifted(made)) == (here, [], [])
     assert (made.paths.root, made.retention.delete_existing) == (here / ".lakeray", False)
+    assert main(["feed"]) == main(["plan"]) == 2, "nothing was fed, and that is no success"
+    assert not (here / ".lakeray").exists()
 
 
 def test_the_template_is_this_repositorys_own_shop(elsewhere: Path) -> None:
