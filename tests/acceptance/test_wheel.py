@@ -84,10 +84,8 @@ def test_it_makes_a_project_and_feeds_it(lakeray: Run, tmp_path: Path) -> None:
     within = here / "warehouse/models"
     lakeray("generate", "check", cwd=within)
     lakeray("sample", "shopify/customers", cwd=within)
-    fed = json.loads(lakeray("feed", "shopify/*", "output=json", cwd=within).stdout)
-    assert {stream["stream"]: stream["status"] for stream in fed["streams"]} == {
-        "customers": "ok", "order_refunds": "nothing_new", "orders": "nothing_new",
-    }  # fmt: skip
-    status = json.loads(lakeray("status", "output=json", cwd=here).stdout)
-    assert [s["lag_seconds"] for s in status["streams"] if s["stream"] == "customers"] == [0.0]
+    fed = json.loads(lakeray("feed", "shopify/c*", "output=json", cwd=within).stdout)
+    assert [(stream["stream"], stream["status"]) for stream in fed["streams"]] == [("customers", "ok")]
+    status = json.loads(lakeray("status", "shopify/customers", "output=json", cwd=here).stdout)
+    assert [stream["lag_seconds"] for stream in status["streams"]] == [0.0]
     assert (here / ".lakeray/catalog.sqlite").is_file() and not (within / ".lakeray").exists()
