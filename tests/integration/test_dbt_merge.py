@@ -62,6 +62,19 @@ from {{ lakeray_latest(lakeray_new_rows('shopify', 'orders'), key='id', newest_f
 }
 
 
+OWN_TESTS = """
+version: 2
+models:
+  - name: own_table
+    data_tests:
+      - lakeray.unique_key: {arguments: {columns: [id, label]}}
+      - lakeray.not_null: {arguments: {columns: '["id"]'}}
+      - lakeray_unique_key: {arguments: {columns: [id]}}
+      - lakeray_not_null: {arguments: {columns: [label]}}
+"""
+"""Tests of the package, and by their names of an earlier version."""
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project with models that a user has added."""
@@ -70,6 +83,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (folder / "models" / "own").mkdir()
     for name, text in OWN_MODELS.items():
         (folder / "models" / "own" / f"{name}.sql").write_text(text, encoding="utf-8")
+    (folder / "models" / "own" / "own.yml").write_text(OWN_TESTS, encoding="utf-8")
     return Project.parse(root, folder=folder)
 
 
@@ -187,6 +201,7 @@ def test_the_macros_serve_in_models_of_ones_own(lake: DbtLake) -> None:
     lake.merge(ORDERS, first)
     lake.build("run", "--select", "own_table", "tag:own")
     assert lake.table("own_table", "id, label, shouted") == [(1, "b", "B"), (2, "c", "C")]
+    assert len(lake.build("test", "--select", "own_table")) == 4
     second = lake.land(ORDERS, order(1, "late", day(1)), order(2, "d", day(3)), order(2, "e", day(2)))
     marks = {ORDERS: {"from": second, "to": second}}
     lake.build("run", "--select", "own_table", "tag:own", lakeray_marks=marks)
