@@ -427,6 +427,8 @@ class DuckLakeCommitter:
             noted=marks.noted,
         )
         after = marks.after(order, processed=processed, built=built.models, codes=built.codes)
+        if not after:
+            return built
         gone = [] if order.select else sorted(marks.codes.keys() - built.codes.keys())
         try:
             with self._fenced("enriched models built") as cursor:
