@@ -14,4 +14,4 @@
 {% macro lakeray_fence() -%}{{ return(lakeray.fence(*varargs, **kwargs)) }}{%- endmacro %}
 {% macro lakeray_set_threads() -%}{{ return(lakeray.set_threads(*varargs, **kwargs)) }}{%- endmacro %}
 {% test lakeray_unique_key(model, columns) -%}{{ lakeray.test_unique_key(model, columns) }}{%- endtest %}
-{% test lakeray_not_null(model, columns) -%}{{ lakeray.test_not_null(model, columns) }}{%- endtest %}
+{% test lakeray_not_null(model, columns) -%}{{ lakeray.test_key_not_null(model, columns) }}{%- endtest %}

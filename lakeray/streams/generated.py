@@ -240,7 +240,7 @@ def _model_lines(spec: StreamSpec) -> list[str]:
     if len(key) > 1 or not _has_dbts_tests(key):
         lines += ["    data_tests:", *_test_lines("lakeray.unique_key", key)]
     if len(key) == 1 and not _has_dbts_tests(key):
-        lines += _test_lines("lakeray.not_null", key)
+        lines += _test_lines("lakeray.key_not_null", key)
     lines.append("    columns:")
     for column in with_airbyte_columns(spec.contract.columns):
         lines += _column_lines(column, spec)

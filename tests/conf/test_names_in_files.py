@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import yaml
 from hypothesis import given, settings
@@ -40,11 +41,11 @@ def test_any_name_comes_through_dbts_files_and_nothing_of_it_is_evaluated(name: 
     terms = Contract(columns=(Column(name=name, type=Scalar("BIGINT")),), primary_key=(name,))
     one = StreamSpec(name=NAME, contract=terms, cursor_field=name, descriptions={name: name})
     model = processed_model(one)
-    sides = {"config": lambda **words: words["unique_key"], "lakeray_new_rows": lambda *_: "", "none": None}
     found: list[object] = []
-    Environment().from_string(model).render(
-        **(sides | {"lakeray_latest": lambda _, **words: found.extend((*words["key"], words["newest_first"]))})
+    macros = SimpleNamespace(
+        new_rows=lambda *_: "", latest=lambda _, **words: found.extend((*words["key"], words["newest_first"]))
     )
+    Environment().from_string(model).render(config=lambda **words: words["unique_key"], lakeray=macros, none=None)
     assert found == [name, name]
     described = yaml.safe_load(models_yaml("shop", [one]))["models"][0]
     column = described["columns"][-1]

@@ -68,7 +68,7 @@ models:
   - name: own_table
     data_tests:
       - lakeray.unique_key: {arguments: {columns: [id, label]}}
-      - lakeray.not_null: {arguments: {columns: '["id"]'}}
+      - lakeray.key_not_null: {arguments: {columns: '["id"]'}}
       - lakeray_unique_key: {arguments: {columns: [id]}}
       - lakeray_not_null: {arguments: {columns: [label]}}
 """

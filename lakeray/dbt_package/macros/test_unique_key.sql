@@ -12,7 +12,7 @@ having count(*) > 1
 
 
 {# None of `columns`, a list or its JSON, is null. #}
-{% test not_null(model, columns) %}
+{% test key_not_null(model, columns) %}
 {%- set keys = lakeray.quoted(fromjson(columns) if columns is string else columns) %}
 select {{ keys | join(', ') }}
 from {{ model }} as tested
