@@ -53,13 +53,11 @@ def parse(words: Sequence[str]) -> Call:
             show_config = next(rest, None) is not None
         elif word.partition("=")[0] in _FLAGS.get(command, {}):
             arguments.append(_flag(command, word, rest))
-        elif command in _WITH_WORDS and not word.startswith("--") and not _SETTING.match(word):
+        elif _is_its_own(word, command=command):
             arguments.append(word)
         elif word.startswith("--"):
             flags = ", ".join(("--help", "--cfg job", "--config-dir FOLDER", *_FLAGS.get(command, {})))
             raise UsageError(word, expected=f"one of {flags}", found="another flag")
-        elif command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0]):
-            arguments.append(word)
         elif _STREAM.fullmatch(word):
             overrides.append(f"+stream={word}")
         elif "=" not in word and not word.startswith("~"):
@@ -88,3 +86,12 @@ def _flag(command: str, word: str, rest: Iterator[str]) -> str:
     if not found:
         raise UsageError(f"{command} {name}", expected="a value behind it", found="nothing")
     return f"{name}={found}"
+
+
+def _is_its_own(word: str, *, command: str) -> bool:
+    """Whether a word is the command's to read: no stream, no setting, no flag with a value."""
+    if word.startswith("--"):
+        return False
+    if command in _WITH_WORDS:
+        return not _SETTING.match(word)
+    return command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0])
