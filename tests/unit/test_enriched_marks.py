@@ -33,6 +33,11 @@ def test_a_lake_of_an_earlier_version_notes_the_project_without_building_everyth
     assert before.after(EnrichOrder(project="p", select=("fct",)), processed=NOW, built=["fct"], codes={}) == {}
 
 
+def test_where_nobody_looked_at_the_project_the_streams_alone_are_noted() -> None:
+    after = marks().after(EnrichOrder(), processed={"shop/a": 9}, built=["fct"], codes={"fct": "2"})
+    assert after == {STREAMS: '{"shop/a": 9}'}
+
+
 def test_what_is_selected_moves_its_own_code_alone() -> None:
     order = EnrichOrder(project="q", select=("fct",))
     after = EnrichedMarks.of(marks().after(order, processed=NOW, built=["fct"], codes={"fct": "2", "dim": "3"}).items())
