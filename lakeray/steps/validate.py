@@ -138,8 +138,9 @@ def _verdict(file: SourceFile, footer: Footer, contract: Contract) -> Verdict:
         casts=tuple(
             Cast(column=fit.found.name, found=fit.found.type, wanted=fit.target)
             for fit in fits
-            if not registrable(fit.found.type, fit.target)
-        ),
+            if fit.found.copied or not registrable(fit.found.type, fit.target)
+        )
+        + (_copied(footer, new) if adds else ()),
         left_out=() if adds else fresh,
     )
 
@@ -330,7 +331,17 @@ def _changed_types(file: SourceFile, fits: Sequence[_Fit], contract: Contract) -
 def _new_columns(footer: Footer, contract: Contract) -> tuple[Column, ...]:
     want = _by_name(contract.columns)
     new = ((column, without_nulls(column.type)) for column in footer.columns if folded(column.name) not in want)
-    return tuple(replace(column, type=kind) for column, kind in new if kind is not None)
+    return tuple(Column(name=column.name, type=kind) for column, kind in new if kind is not None)
+
+
+def _copied(footer: Footer, new: Sequence[Column]) -> tuple[Cast, ...]:
+    """New columns that only a copy can be registered with."""
+    have = _by_name(footer.columns)
+    return tuple(
+        Cast(column=found.name, found=found.type, wanted=column.type)
+        for column in new
+        if (found := have[folded(column.name)]).copied
+    )
 
 
 def _new_columns_refused(file: SourceFile, fits: Sequence[_Fit], footer: Footer, contract: Contract) -> Rejected | None:

@@ -30,6 +30,8 @@ NUMBERS = [
     pa.decimal256(20, 2),
 ]
 TIMES = [pa.date32(), pa.date64(), pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"), pa.duration("us")]
+COPIED = [pa.float16(), pa.time32("s"), pa.time32("ms"), pa.time64("ns")]
+"""What DuckLake takes for another type than DuckDB reads."""
 TIMESTAMPS = [pa.timestamp(unit, tz) for unit in ("s", "ms", "us", "ns") for tz in (None, "UTC", "Europe/Berlin")]
 TEXTS = [
     pa.bool_(),
@@ -104,7 +106,16 @@ def columns_of(content: bytes) -> tuple[Column, ...]:
 @pytest.mark.parametrize("store_schema", [True, False], ids=["arrow_schema", "plain"])
 def test_a_column_has_the_type_that_duckdb_reads(tmp_path: Path, arrow: pa.DataType, store_schema: bool) -> None:
     path = write(tmp_path / "x.parquet", arrow=arrow, store_schema=store_schema)
-    assert columns(path) == (Column(name="c", type=described(path)),)
+    assert columns(path) == (Column(name="c", type=described(path), copied=arrow in COPIED),)
+
+
+@pytest.mark.parametrize("nested", [pa.list_(COPIED[0]), pa.struct([("a", pa.int64()), ("b", COPIED[1])])], ids=str)
+def test_a_column_is_copied_for_what_is_inside_of_it_and_for_nothing_beside(
+    tmp_path: Path, nested: pa.DataType
+) -> None:
+    made = pa.table({"a": pa.nulls(1, pa.list_(pa.int64())), "c": pa.nulls(1, nested), "d": pa.nulls(1, pa.int64())})
+    pq.write_table(made, tmp_path / "x.parquet")
+    assert [column.copied for column in columns(tmp_path / "x.parquet")] == [False, True, False]
 
 
 @pytest.mark.parametrize("text", [*SCALARS, "TIMESTAMP WITH TIME ZONE", "MAP(VARCHAR, BIGINT)", "BIGINT[][]"])

@@ -185,6 +185,18 @@ def test_a_convertible_column_is_a_cast() -> None:
     assert found.casts == (Cast(column="at", found=parse_type("TIMESTAMP_NS"), wanted=parse_type(UTC_TIME)),)
 
 
+@pytest.mark.parametrize("new", [OnNewColumn.ADD, OnNewColumn.IGNORE])
+def test_what_ducklake_takes_for_another_type_is_registered_as_a_copy(new: OnNewColumn) -> None:
+    given = footer(id="BIGINT", at="TIME", more="TIME[]")
+    given = replace(given, columns=tuple(replace(column, copied=column.name != "id") for column in given.columns))
+    found = accepted(given, contract(new=new, id="BIGINT", at="TIME"))
+    added = (Column(name="more", type=parse_type("TIME[]")),)
+    assert found.new_columns == (added if new is OnNewColumn.ADD else ())
+    copied = [("at", "TIME"), ("more", "TIME[]")][: 1 + len(found.new_columns)]
+    assert [(cast.column, str(cast.wanted)) for cast in found.casts] == copied
+    assert all(cast.found == cast.wanted for cast in found.casts)
+
+
 def test_a_new_column_is_added_ignored_or_rejected() -> None:
     with_more = footer(id="BIGINT", more="VARCHAR")
     added = accepted(with_more, contract(id="BIGINT"))

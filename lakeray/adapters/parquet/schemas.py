@@ -33,7 +33,7 @@ _MAX_LEVELS = 16
 """How deep types are nested at most (inclusive). DuckDB takes 2ⁿ steps for n lists in each other: for 45 it hangs."""
 _MAP, _PAIRS, _LIST, _DECIMAL = 1, 2, 3, 5
 """Parquet's ConvertedType."""
-_LOGICAL_MAP, _LOGICAL_LIST, _LOGICAL_DECIMAL, _UNTYPED = 2, 3, 5, 11
+_LOGICAL_MAP, _LOGICAL_LIST, _LOGICAL_DECIMAL, _LOGICAL_TIME, _UNTYPED, _HALF_FLOAT = 2, 3, 5, 7, 11, 15
 """Parquet's LogicalType."""
 _REPEATED, _INT32 = 2, 1
 _GEOMETRY = b"geo"
@@ -165,7 +165,27 @@ def _columns(elements: Sequence[SchemaElement], described: Sequence[str]) -> tup
     if any(leaf.logical == _UNTYPED for leaf in leaves) and sum(map(leaf_count, types)) == len(leaves):
         rest = iter(leaves)
         types = [_with_untyped(kind, rest) for kind in types]
-    return tuple(Column(name=_checked(name), type=_named(kind)) for name, kind in zip(names, types, strict=True))
+    copied = _copied(elements)
+    return tuple(
+        Column(name=_checked(name), type=_named(kind), copied=number in copied)
+        for number, (name, kind) in enumerate(zip(names, types, strict=True))
+    )
+
+
+def _copied(elements: Sequence[SchemaElement]) -> set[int]:
+    """The numbers of the columns that DuckLake would take for another type than DuckDB reads, somewhere in them.
+
+    It knows a time of day by its converted type, else only in microseconds; a half float is bytes to it.
+    """
+    found: set[int] = set()
+    number, above = -1, None
+    for path in leaf_paths(elements):
+        number, above = number + (path[0] is not above), path[0]
+        leaf = path[-1]
+        other_time = leaf.logical == _LOGICAL_TIME and (leaf.physical == _INT32 or leaf.nanoseconds)
+        if leaf.logical == _HALF_FLOAT or (other_time and leaf.converted_type is None):
+            found.add(number)
+    return found
 
 
 def _top_names(elements: Sequence[SchemaElement]) -> Iterator[str]:
