@@ -137,6 +137,7 @@ class StreamFeed:
         self._progress = StreamProgress(rules.stream)
         self._merging = merge_budget(rules, ports.events)
         self._is_merged = False
+        self._rewound = False
         self._looked: Plan | None = None
         self._missing: NotThereError | None = None
         self._lost: dict[str, FileGenerations] = {}
@@ -157,6 +158,7 @@ class StreamFeed:
         self._settle_objects()  # P14: before dbt, which cannot read what has changed
         self._finish_setting_aside()  # P6, P15
         self._finish_taking_out()  # P15
+        self._reread_left()  # P6: what an earlier run may have ended at
         self._merge()  # P12: first what an earlier run left
         planned = self._plan()  # P2, P3, P4, P5
         self._reregister(planned)  # P13: before clean-up takes them out
@@ -196,6 +198,7 @@ class StreamFeed:
         stream, days = self._rules.stream, self._replay
         taken = self._ports.reader.registered(stream, first=days.first, last=days.last)
         if taken:
+            self._rewound = self._ports.reader.pending_transform(stream) is None
             self._ports.committer.rewind(stream, to_snapshot=min(entry.snapshot for entry in taken) - 1)
 
     def _status(self) -> StreamStatus:
@@ -322,6 +325,26 @@ class StreamFeed:
     def _finish_setting_aside(self) -> None:
         finished = set_aside.finish(self._rules.stream, reader=self._ports.reader, committer=self._ports.committer)
         if finished:
+            self._looked = None
+
+    def _reread_left(self) -> None:
+        """Read what an earlier run registered and did not merge, before dbt does: perhaps it ended that run.
+
+        A run that ends by a page leaves no word of it. So what it would have merged next is read where an end is a
+        verdict, whatever ended it. What is behind that has its turn when the mark has moved.
+        """
+        if self._rewound:
+            return
+        stream, ports = self._rules.stream, self._ports
+        aside = set_aside.reread(
+            stream,
+            lambda: merge.first_files(stream, marks=ports.reader, merging=self._merging),
+            committer=ports.committer,
+            events=ports.events,
+            stop=ports.stop,
+        )
+        if aside:
+            self._progress.quarantined += aside
             self._looked = None
 
     def _plan(self) -> Plan:

@@ -145,6 +145,7 @@ def open_committer(settings: Settings) -> Iterator[GroupCommitter]:
     from lakeray.adapters.ducklake.writing.committer import (
         DuckLakeCommitter,  # brings DuckDB: what only looks ends before
     )
+    from lakeray.adapters.parquet.rereading import Rereading
 
     clock = SystemClock()
     lake, raw = backend(settings, commits=True), raw_store(settings)
@@ -158,6 +159,11 @@ def open_committer(settings: Settings) -> Iterator[GroupCommitter]:
             store=raw,
             transformer=transformer,
             landing_ddl=landing_ddl,
+            rereads=Rereading(
+                store=raw,
+                temp=lake.place.temp_directory,
+                memory_bytes=memory.duckdb_limit_bytes(int(settings.batch.memory_bytes)),
+            ),
             fault=fault_from_environment(),
             writer=settings.lake.writer,
             row_group_bytes=stream_budget.row_groups(settings.batch),

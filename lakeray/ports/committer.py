@@ -27,6 +27,7 @@ from lakeray.values.model import (
     Removal,
     RunRecord,
     StreamName,
+    Unreadable,
 )
 
 
@@ -104,7 +105,7 @@ class Committer(Protocol):
             TransformError: dbt failed; the table is as it was.
         """
 
-    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> Unreadable | None:
         """Read the landing columns of one registered file; says why they cannot be read.
 
         None when they can be, and whenever the reason may be another one than the file's own bytes (P6).

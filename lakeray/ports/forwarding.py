@@ -26,6 +26,7 @@ from lakeray.values.model import (
     Removal,
     RunRecord,
     StreamName,
+    Unreadable,
 )
 
 
@@ -98,7 +99,7 @@ class ForwardingCommitter(ABC):
         """See ``Committer``."""
         self.forward("note_existing", stream, etags)
 
-    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> Unreadable | None:
         """See ``Committer``."""
         return self.forward("unreadable", stream, entry)
 

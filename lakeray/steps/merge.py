@@ -124,6 +124,16 @@ def catch_up(
     return done
 
 
+def first_files(stream: StreamName, *, marks: Marks, merging: MergeBudget) -> list[LedgerEntry]:
+    """The files at which ``catch_up`` would begin: those that are merged before the mark moves for the first time."""
+    pending = marks.pending_transform(stream)
+    if pending is None:
+        return []
+    pieces = _Pieces(pending, marks=marks, merging=merging)
+    end = pieces.first()[0].to_snapshot
+    return [entry for entry in pieces.entries() if entry.snapshot <= end]
+
+
 _MOST_PARTS = 256
 """Into so many parts the keys of a replacement are cut at most (inclusive)."""
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from lakeray.ports.events import EventSink
 from lakeray.ports.storage import ObjectStore
-from lakeray.values.errors import LeaseLostError, ModelTestError, TransformError, TransformMemoryError, TryAgainError
+from lakeray.values.errors import LeaseLostError, ModelTestError, TransformError, TryAgainError
 from lakeray.values.events import FileRejected, FilesReread, Noted
 from lakeray.values.keys import file_day
 from lakeray.values.model import (
@@ -23,12 +23,20 @@ from lakeray.values.model import (
     Removal,
     SourceFile,
     StreamName,
+    Unreadable,
 )
 
 _OF_THE_MODEL = ("Compilation Error", "Parser Error", "Binder Error", "Catalog Error", "selected no model")
 """What dbt and DuckDB say of a model before a byte of a file is read."""
 _TELL_EVERY = 50
-_REMOVED_AS = {RejectReason.CORRUPT: Removal.CORRUPT, RejectReason.VANISHED: Removal.VANISHED}
+_BY_READING = (
+    RejectReason.CORRUPT,
+    RejectReason.BREAKS_READER,
+    RejectReason.ENCRYPTED,
+    RejectReason.UNSUPPORTED_CODEC,
+    RejectReason.UNSUPPORTED_TYPE,
+)
+"""What reading a registered file can come to."""
 
 
 class Reader(Protocol):
@@ -47,7 +55,7 @@ class Reader(Protocol):
 class Committer(Protocol):
     """The part of the committer that reads files and sets them aside."""
 
-    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> Unreadable | None:
         """Why the file cannot be read, when the reason is the file itself."""
 
     def quarantine(self, stream: StreamName, rejected: Sequence[Rejected]) -> None:
@@ -71,7 +79,7 @@ class Moved:
 
 def may_be_a_file(failed: TransformError) -> bool:
     """Whether a damaged file can be the cause; else, as for a model that does not compile, nothing is read for it."""
-    if isinstance(failed, TransformMemoryError | ModelTestError):
+    if isinstance(failed, ModelTestError):
         return False
     return not any(text in failed.found or text in failed.about for text in _OF_THE_MODEL)
 
@@ -88,9 +96,9 @@ def finish(stream: StreamName, *, reader: Reader, committer: Committer) -> int:
     if not held or reader.pending_transform(stream) is None:
         return 0
     finished = 0
-    for reason in (RejectReason.CORRUPT, RejectReason.VANISHED):
-        left = half_done(_live(stream, reader), [entry for entry in held if entry.reason == reason])
-        _forget(stream, left, committer, reason=reason)
+    for reasons, removal in ((_BY_READING, Removal.CORRUPT), ((RejectReason.VANISHED,), Removal.VANISHED)):
+        left = half_done(_live(stream, reader), [entry for entry in held if entry.reason in reasons])
+        _forget(stream, left, committer, reason=removal)
         finished += len(left)
     return finished
 
@@ -165,18 +173,36 @@ def set_aside(
     """
     if not may_be_a_file(failed):
         return 0
+    return reread(stream, lambda: _suspects(stream, reader), committer=committer, events=events, stop=stop)
+
+
+def reread(
+    stream: StreamName,
+    suspects: Callable[[], Sequence[LedgerEntry]],
+    *,
+    committer: Committer,
+    events: EventSink,
+    stop: Callable[[], bool],
+) -> int:
+    """Read registered files one by one; quarantine and forget those that cannot be read. Returns how many.
+
+    Args:
+        suspects: says which; asked here, for the catalog may fail.
+
+    Raises: as ``set_aside``.
+    """
     try:
-        found = _damaged(stream, _suspects(stream, reader), committer=committer, events=events, stop=stop)
+        found = _damaged(stream, suspects(), committer=committer, events=events, stop=stop)
     except LeaseLostError:
         raise
     except TryAgainError as error:
-        events.emit(Noted(message=f"{stream}: whether a file made dbt fail cannot be told now: {error}"))
+        events.emit(Noted(message=f"{stream}: whether files can be read cannot be told now: {error}"))
         return 0
     if found:
-        committer.quarantine(stream, [_corrupt(entry, why) for entry, why in found])
-        _forget(stream, [entry for entry, _ in found], committer, reason=RejectReason.CORRUPT)
+        committer.quarantine(stream, [_rejected(entry, why.reason, why.detail) for entry, why in found])
+        _forget(stream, [entry for entry, _ in found], committer, reason=Removal.CORRUPT)
     for entry, why in found:
-        events.emit(FileRejected(stream=str(stream), key=entry.key, reason=str(RejectReason.CORRUPT), detail=why))
+        events.emit(FileRejected(stream=str(stream), key=entry.key, reason=str(why.reason), detail=why.detail))
     return len(found)
 
 
@@ -187,7 +213,7 @@ def _damaged(
     committer: Committer,
     events: EventSink,
     stop: Callable[[], bool],
-) -> list[tuple[LedgerEntry, str]]:
+) -> list[tuple[LedgerEntry, Unreadable]]:
     found = []
     for number, entry in enumerate(suspects, start=1):
         if stop():
@@ -213,14 +239,10 @@ def _live(stream: StreamName, reader: Reader) -> Sequence[LedgerEntry]:
     return reader.registered(stream, first=date.min, last=date.max)
 
 
-def _forget(stream: StreamName, entries: Sequence[LedgerEntry], committer: Committer, *, reason: RejectReason) -> None:
+def _forget(stream: StreamName, entries: Sequence[LedgerEntry], committer: Committer, *, reason: Removal) -> None:
     if entries:
         paths = [entry.registered_path for entry in entries]
-        committer.forget(stream, paths=paths, entries=entries, reason=_REMOVED_AS[reason])
-
-
-def _corrupt(entry: LedgerEntry, why: str) -> Rejected:
-    return _rejected(entry, RejectReason.CORRUPT, f"expected pages that can be read, found: {why}")
+        committer.forget(stream, paths=paths, entries=entries, reason=reason)
 
 
 def _rejected(entry: LedgerEntry, reason: RejectReason, detail: str) -> Rejected:

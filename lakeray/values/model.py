@@ -79,6 +79,8 @@ class Column:
 
     name: str
     type: ColumnType
+    copied: bool = False
+    """Of a file's column: DuckLake takes it for another type than DuckDB reads, so only a copy can be registered."""
 
 
 class ObjectPolicy(StrEnum):
@@ -359,6 +361,15 @@ class Rejected:
 
 
 Verdict = Accepted | Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Why a registered file cannot be read, when its own bytes are the reason."""
+
+    reason: RejectReason
+    detail: str
+    """In one sentence, without data values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

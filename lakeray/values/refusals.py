@@ -2,8 +2,44 @@
 
 from __future__ import annotations
 
+import re
+
 from lakeray.values.errors import ContractError
-from lakeray.values.model import Column, MergedBy, StreamName
+from lakeray.values.model import Column, MergedBy, RejectReason, StreamName
+
+_NAMED = (
+    (re.compile(r"encrypt", re.IGNORECASE), RejectReason.ENCRYPTED, "expected plain Parquet, found an encrypted file"),
+    (
+        re.compile(
+            r"(?:unsupported|unknown|unrecognized|not supported).{0,40}(?:codec|compression)|\bLZO\b|"
+            r"(?:codec|compression).{0,60}(?:unsupported|unknown|not supported|not built)",
+            re.IGNORECASE,
+        ),
+        RejectReason.UNSUPPORTED_CODEC,
+        "expected a codec that DuckDB reads (uncompressed, snappy, gzip, zstd, brotli, lz4_raw), found another",
+    ),
+    (
+        re.compile(r"unsupported (?:converted|logical|physical|parquet)? ?type", re.IGNORECASE),
+        RejectReason.UNSUPPORTED_TYPE,
+        "expected types that DuckDB reads, found another",
+    ),
+    (
+        re.compile(r"UTF-?8|string encoding", re.IGNORECASE),
+        RejectReason.CORRUPT,
+        "expected text in UTF-8, found other bytes",
+    ),
+    (
+        re.compile(r"out of range in timestamp|could not convert timestamp", re.IGNORECASE),
+        RejectReason.CORRUPT,
+        "expected times that a timestamp of microseconds holds, found others",
+    ),
+)
+
+
+def named_reason(said: str) -> tuple[RejectReason, str] | None:
+    """Why a file is rejected, and the detail, by what DuckDB or Arrow said of it; None when that has no name."""
+    found = ((reason, detail) for pattern, reason, detail in _NAMED if pattern.search(said))
+    return next(found, None)
 
 
 def other_key(stream: StreamName, noted: MergedBy, wanted: MergedBy) -> ContractError:

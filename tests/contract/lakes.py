@@ -310,6 +310,7 @@ class OnDisk(Lake):
             store=self.store,
             transformer=self.transformer,
             landing_ddl=landing_ddl,
+            rereads=catalogs.rereading(self.backend, self.store),
             fault=lambda point: self.fault(point),
             writer=self.writer,
         )

@@ -73,6 +73,7 @@ class WrittenLake:
             store=self.raw,
             transformer=self.transformer,
             landing_ddl=landing_ddl,
+            rereads=catalogs.rereading(self.backend, self.raw),
             fault=lambda point: self.fault(point),
             writer=self.writer,
         )

@@ -80,7 +80,6 @@ def test_a_file_that_is_none(data: bytes, connection: duckdb.DuckDBPyConnection,
     assert duckdb_errors.refuses_a_file(error, in_storage=True), str(error)
     assert duckdb_errors.refuses_a_file(error, in_storage=False), str(error)
     assert not duckdb_errors.storage_failed(error)
-    assert duckdb_errors.damaged_copy(raised(lambda: connection.read_parquet(str(path)).fetchall()))
 
 
 def test_a_column_that_the_table_lacks(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -91,26 +90,10 @@ def test_a_column_that_the_table_lacks(connection: duckdb.DuckDBPyConnection, tm
     assert duckdb_errors.refuses_a_file(error, in_storage=False)
 
 
-def test_a_file_that_was_cut_off(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    connection.execute(f"COPY (SELECT range AS id FROM range(100000)) TO '{path}' (FORMAT parquet)")
-    data = path.read_bytes()
-    footer = data[-8 - int.from_bytes(data[-8:-4], "little") :]
-    path.write_bytes(b"PAR1" + footer)
-    assert duckdb_errors.damaged_copy(raised(lambda: connection.read_parquet(str(path)).fetchall()))
-
-
-def test_a_disk_that_does_not_let_us(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    error = raised(lambda: connection.read_parquet(str(tmp_path)).fetchall())
-    assert isinstance(error, duckdb.IOException)
-    assert not duckdb_errors.damaged_copy(error), str(error)
-
-
 def test_no_memory(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET memory_limit = '10MB'; SET temp_directory = ''")
     error = raised(lambda: connection.execute("SELECT list(range) FROM range(100000000)").fetchall())
     assert not duckdb_errors.refuses_a_file(error, in_storage=True)
-    assert not duckdb_errors.damaged_copy(error)
     assert duckdb_errors.failed_around(str(error)) is TransformMemoryError
 
 
@@ -127,7 +110,6 @@ def test_an_interrupt(connection: duckdb.DuckDBPyConnection) -> None:
     ended.set()
     interrupting.join()
     assert not duckdb_errors.refuses_a_file(error, in_storage=True)
-    assert not duckdb_errors.damaged_copy(error)
 
 
 def test_another_writer_of_an_sqlite_catalog(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.support.fakes.records import STREAM as ORDERS
 from tests.support.fakes.records import row
 from tests.support.fakes.settings import settings
 from tests.support.fakes.store import MemoryStore
+from tests.support.real.catalogs import rereading
 from tests.support.real.lake import Lake
 from tests.support.real.parquet import record, write
 
@@ -111,6 +112,7 @@ def test_what_another_lake_took_over_is_not_deleted_any_more(tmp_path: Path, ext
         transformer=lake.transformer,
         landing_ddl=landing_ddl,
         owned=owned,
+        rereads=rereading(lake.backend, lake.store),
     )
     lake.committer = committer
     committer.ensure_landing(ORDERS, CONTRACT)

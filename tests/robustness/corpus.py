@@ -296,10 +296,10 @@ def _pages() -> Corpus:
             yield f"{name} pages damaged at {at}", joined(bytes(damaged), footer)
         yield f"{name} pages zeroed", joined(MAGIC + bytes(len(data) - 4), footer)
     for size in (0, -1, 2**31 - 1, 2**30):
-        yield f"page that unpacks to {size} bytes", _page(packed, lambda head, size=size: _set(head, 2, I32, size))
-        yield f"page of {size} packed bytes", _page(packed, lambda head, size=size: _set(head, 3, I32, size))
-        yield f"page of {size} values", _page(packed, lambda head, size=size: _set(head[5][1], 1, I32, size))
-    yield "page of another kind", _page(packed, lambda head: _set(head, 1, I32, 17))
+        yield f"page that unpacks to {size} bytes", with_page(packed, lambda head, size=size: _set(head, 2, I32, size))
+        yield f"page of {size} packed bytes", with_page(packed, lambda head, size=size: _set(head, 3, I32, size))
+        yield f"page of {size} values", with_page(packed, lambda head, size=size: _set(head[5][1], 1, I32, size))
+    yield "page of another kind", with_page(packed, lambda head: _set(head, 1, I32, 17))
     yield "bomb", bomb()
 
 
@@ -476,7 +476,7 @@ def _groups_twice(meta: Struct) -> None:
     _set(groups[1], 7, I16, 1)
 
 
-def _page(file: bytes, change: Change) -> bytes:
+def with_page(file: bytes, change: Change) -> bytes:
     """The file with another header on the last column's data page; offsets stay right, for it is the last."""
     data, footer = split(file)
     meta, _ = decode(footer)

@@ -74,22 +74,6 @@ def test_no_answer_at_all_is_the_storages_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "damaged"),
-    [
-        (IOException('Could not read enough bytes from file "x"'), True),
-        (IOException("Cannot open file: Permission denied"), False),
-        (named("InvalidInputException", "no magic bytes"), True),
-        (named("InternalException", "an assertion"), True),
-        (named("OutOfMemoryException"), False),
-        (named("InterruptException"), False),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
-)
-def test_a_copy_that_cannot_be_read_is_damaged_unless_this_machine_failed(error: BaseException, damaged: bool) -> None:
-    assert duckdb_errors.damaged_copy(error) is damaged
-
-
-@pytest.mark.parametrize(
     ("text", "conflict"),
     [
         ("Failed to execute: UNIQUE constraint failed: ducklake_snapshot.snapshot_id", True),

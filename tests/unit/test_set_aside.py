@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from lakeray.steps.set_aside import Moved, finish, may_be_a_file, moved, set_aside
-from lakeray.values.errors import LeaseLostError, StorageError, TransformError
-from lakeray.values.model import LedgerEntry, SourceFile, StreamName, StreamStatus
+from lakeray.steps.set_aside import Moved, finish, may_be_a_file, moved, reread, set_aside
+from lakeray.values.errors import LeaseLostError, StorageError, TransformError, TransformMemoryError
+from lakeray.values.model import LedgerEntry, SourceFile, StreamName, StreamStatus, Unreadable
 from tests.support.fakes.feeds import FeedWorld, key_for
 from tests.support.fakes.lake import SET_ASIDE_POINTS, Crash, MemoryLake
 from tests.support.fakes.records import STREAM, content, newest, row
@@ -57,6 +57,44 @@ def test_unreadable_files_are_told_and_set_aside_and_the_transform_is_tried_agai
     assert reread.as_fields() == {"stream": str(STREAM), "done": 3, "total": 3, "unreadable": 2}
 
 
+def test_what_a_run_ended_at_without_a_word_is_read_before_dbt_meets_it_again(world: FeedWorld) -> None:
+    world.catalog.dies_of_damage = True
+    with pytest.raises(Crash):
+        world.feed()
+    world.reopen()
+    world.sink.events.clear()
+    report = world.feed()
+    assert (report.error, report.quarantined) == (None, 2)
+    assert_set_aside(world)
+    assert world.sink.names()[1:5] == ["files_reread", "file_rejected", "file_rejected", "batch_transformed"]
+
+
+def test_a_storage_that_fails_while_they_are_read_first_keeps_nobody_from_the_merge(world: FeedWorld) -> None:
+    lake = registered_and_not_merged(world).lake
+    failing = LooksAtItsLease(world.catalog, store=world.store, clock=world.clock)
+    world.catalog.storage_fails = True
+    asked = [lake.registered(STREAM, first=DAY, last=DAY)]
+    assert reread(STREAM, asked.pop, committer=failing, events=world.sink, stop=lambda: False) == 0
+    assert (asked, world.sink.names(), held(world)) == ([], ["noted"], [])
+
+
+def test_a_replay_reads_nothing_of_what_it_merges_again_before_it_does() -> None:
+    world = FeedWorld()
+    world.put(GOOD, row(1))
+    assert world.feed().error is None
+    world.sink.events.clear()
+    assert world.replay(DAY, DAY).error is None
+    assert world.sink.names()[:2] == ["stream_started", "batch_transformed"]
+
+
+def test_a_page_that_takes_all_memory_is_set_aside_as_any_other(world: FeedWorld) -> None:
+    world.put_bytes(WORSE, content([row(number) for number in range(10, 20)], damaged=True))
+    world.catalog.most_rows = 5
+    report = world.feed()
+    assert (report.error, report.quarantined) == (None, 2)
+    assert_set_aside(world)
+
+
 @pytest.mark.parametrize("point", SET_ASIDE_POINTS)
 def test_killed_while_files_are_set_aside_the_next_feed_ends_it(world: FeedWorld, point: str) -> None:
     world.catalog.crash_at = point
@@ -97,7 +135,7 @@ def test_whoever_asks_a_feed_to_stop_does_not_wait_for_the_reading(world: FeedWo
 class LooksAtItsLease(MemoryLake):
     """As a committer in another process, which may find out at any call that it was taken over."""
 
-    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> Unreadable | None:
         self._fence()
         return super().unreadable(stream, entry)
 
@@ -152,6 +190,7 @@ def test_no_file_is_read_for_a_model_that_does_not_compile() -> None:
     assert not may_be_a_file(failed('int_shop__orders: Binder Error: Referenced column "nam" not found'))
     assert not may_be_a_file(TransformError("shop/orders: dbt selected no model", found="none"))
     assert may_be_a_file(failed("int_shop__orders: Runtime Error Out of buffer"))
+    assert may_be_a_file(TransformMemoryError("shop/orders: DuckDB ran out of memory", found="Out of Memory Error"))
     assert may_be_a_file(failed("int_shop__orders: Conversion Error: Could not convert string to INT64"))
 
 

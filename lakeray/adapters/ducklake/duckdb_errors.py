@@ -18,8 +18,6 @@ _FATAL = ("InternalException", "FatalException", "OutOfMemoryException", "Interr
 """Classes of errors that tell of DuckDB or this machine, whatever file was being read."""
 _CONFLICTS = ("UNIQUE constraint failed", "database is locked", "PRIMARY KEY")
 """SQLite's, when another transaction got in between."""
-_SHORT = "Could not read enough bytes"
-"""The one thing DuckDB says of a local file by an IOException that tells of the file, not of the disk."""
 _TRANSPORT = " error for HTTP "
 """No answer at all. Raised as an IOException too."""
 _STATUS = re.compile(r"\bHTTP (?:code )?(\d{1,3})\b")
@@ -66,13 +64,6 @@ def storage_failed(error: BaseException) -> bool:
 def is_of_the_storage(error: BaseException) -> bool:
     """Whether a file or an object could not be read, as against a statement that is wrong."""
     return _is(error, "IOException", "HTTPException")
-
-
-def damaged_copy(error: BaseException) -> bool:
-    """Whether the bytes are at fault, when a copy on the local disk cannot be read."""
-    if _is(error, "IOException"):
-        return _SHORT in str(error)
-    return not _is(error, "OutOfMemoryException", "InterruptException")
 
 
 def sqlite_conflict(error: BaseException) -> bool:

@@ -26,6 +26,7 @@ from lakeray.values.model import (
     SourceFile,
     Verdict,
 )
+from lakeray.values.refusals import named_reason
 
 Judge = Callable[[SourceFile, Footer, Contract], Verdict]
 _MAX_REACHED = 8
@@ -180,8 +181,8 @@ def _completed(verdict: Verdict, found: object) -> Verdict:
     if isinstance(verdict, Rejected):
         return verdict
     if isinstance(found, str):
-        detail = found.split("\n", 1)[0][:500]
-        return Rejected(file=verdict.file, reason=RejectReason.REFUSED_BY_LAKE, detail=detail)
+        reason, detail = named_reason(found) or (RejectReason.REFUSED_BY_LAKE, found.split("\n", 1)[0][:500])
+        return Rejected(file=verdict.file, reason=reason, detail=detail)
     return replace(verdict, facts=found)
 
 

@@ -51,12 +51,14 @@ from lakeray.values.model import (
     Refused,
     RegisteredPath,
     Rejected,
+    RejectReason,
     Removal,
     RowWarning,
     RunRecord,
     StreamName,
     TableHealth,
     Unknown,
+    Unreadable,
 )
 from lakeray.values.names import folded
 from lakeray.values.origins import origin_of
@@ -132,6 +134,8 @@ class MemoryCatalog:
         self.snapshots: dict[int, State] = {0: State(snapshot=0, at=at)}
         self.scheduled: list[str] = []
         self.crash_at: str | None = None
+        self.dies_of_damage = False
+        """Whether a page that cannot be read ends the process, and is no error."""
         """The next time this point is reached, the process ends."""
         self.lose_answer: str | None = None
         """The next commit's answer is lost: ``landed`` or ``not_landed``."""
@@ -482,6 +486,8 @@ class MemoryLake:
         before = self.catalog.head.processed.get(pending.stream, {})
         try:
             if any(is_damaged(self._store.read(file.key)) for file in self._pending_files(pending)):
+                if self.catalog.dies_of_damage:
+                    raise Crash("transform")
                 raise TransformError(f"{pending.stream}: dbt failed", found="a file that cannot be read")
             after = newest_of(
                 [*before.values(), *self._inserted(pending)], key=self._key(pending.stream), again=self._again(pending)
@@ -655,13 +661,15 @@ class MemoryLake:
             failing=(),
         )
 
-    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> Unreadable | None:
         """Why the file cannot be read, when the reason is the file itself (P6)."""
         if self.catalog.storage_fails:
             raise StorageError(f"reading {entry.key} failed")
         now = self._store.head(entry.key)
         as_taken_in = now is not None and now.etag == entry.etag
-        return "a bad page" if as_taken_in and is_damaged(self._store.read(entry.key)) else None
+        if not as_taken_in or not is_damaged(self._store.read(entry.key)):
+            return None
+        return Unreadable(reason=RejectReason.CORRUPT, detail="expected pages that can be read, found others")
 
     def quarantine(
         self,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from lakeray.adapters.ducklake.backends.backend import LakePlace
+from lakeray.adapters.ducklake.backends.backend import Backend, LakePlace
 from lakeray.adapters.ducklake.backends.postgres.backend import PostgresBackend
 from lakeray.adapters.ducklake.backends.sqlite.backend import SqliteBackend
 from lakeray.adapters.lease.file import FileLease
 from lakeray.adapters.lease.postgres import PostgresLease
+from lakeray.adapters.parquet.rereading import Rereading
+from lakeray.adapters.storage.object_store import ObstoreStore
 
 
 def place(folder: Path, *, extension_directory: Path, threads: int = 2) -> LakePlace:
@@ -43,3 +45,9 @@ def postgres(
         schema=schema,
         password=password,
     )
+
+
+def rereading(backend: Backend, store: ObstoreStore) -> Rereading:
+    """Who reads registered files again, with the memory of this lake's merges."""
+    place = backend.place
+    return Rereading(store=store, temp=place.temp_directory, memory_bytes=place.memory_bytes)

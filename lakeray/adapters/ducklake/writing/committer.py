@@ -17,7 +17,6 @@ from lakeray.adapters.ducklake.catalog.attempts import AnswerLost
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing import compaction_guard
 from lakeray.adapters.ducklake.writing.bookkeeping import ensure_bookkeeping
-from lakeray.adapters.ducklake.writing.damaged_files import ReadsRaw, Rereading
 from lakeray.adapters.ducklake.writing.drop import drop_stream
 from lakeray.adapters.ducklake.writing.extension_writer import RawStore
 from lakeray.adapters.ducklake.writing.fenced import fenced
@@ -51,6 +50,7 @@ from lakeray.values.model import (
     Removal,
     RunRecord,
     StreamName,
+    Unreadable,
 )
 
 if TYPE_CHECKING:
@@ -75,8 +75,15 @@ def _owns_all(_lake: str, _stream: StreamName, keys: Collection[str]) -> Collect
     return keys
 
 
-class Store(RawStore, DeletesRaw, ReadsRaw, Protocol):
+class Store(RawStore, DeletesRaw, Protocol):
     """The part of the object store that the committer needs."""
+
+
+class Rereads(Protocol):
+    """Reads registered files where their end is a verdict."""
+
+    def unreadable(self, entry: LedgerEntry, landing: Mapping[str, str]) -> Unreadable | None:
+        """Why the landing columns of the file cannot be read, when the reason is the file itself."""
 
 
 class DuckLakeCommitter:
@@ -91,6 +98,7 @@ class DuckLakeCommitter:
         store: Store,
         transformer: Transformer,
         landing_ddl: LandingDdl,
+        rereads: Rereads,
         fault: Fault = no_fault,
         writer: str = "auto",
         row_group_bytes: int = 0,
@@ -120,13 +128,12 @@ class DuckLakeCommitter:
         compaction_guard.guard(self._connection)
         self._token = self._take_token(holder)
         self._queries = backend.queries()
-        self._rereading = Rereading(backend, store=store)
+        self._rereads = rereads
         self._build()
         self._origins = RecentOrigins(lambda item: self._registration.path(item))
 
     def close(self) -> None:
         """Let the catalog go."""
-        self._rereading.close()
         self._queries.close()
         self._let_go()
 
@@ -372,10 +379,10 @@ class DuckLakeCommitter:
         except (duckdb.Error, AnswerLost) as error:
             raise CatalogError(message, found=first_line(error), todo=_AGAIN) from error
 
-    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> str | None:
+    def unreadable(self, stream: StreamName, entry: LedgerEntry) -> Unreadable | None:
         """Why the file cannot be read, when the reason is the file itself (P6)."""
         columns = self._query(sql.load("ducklake/columns"), ["staging", stream.landing_table])
-        return self._rereading.unreadable(entry, [row[0] for row in columns])
+        return self._rereads.unreadable(entry, {row[0]: row[1] for row in columns})
 
     def quarantine(
         self,

@@ -13,6 +13,7 @@ from lakeray.adapters.ducklake.writing.alter import alter
 from lakeray.values.errors import CatalogError, StorageError
 from lakeray.values.globs import glob_escaped
 from lakeray.values.model import Accepted, CommitRequest, LedgerLacks, Rejected, RejectReason, SourceFile, StreamName
+from lakeray.values.refusals import named_reason
 
 
 class RawStore(Protocol):
@@ -130,7 +131,8 @@ class ExtensionWriter:
                 reason=RejectReason.CHANGED,
                 detail=f"expected ETag {item.file.etag}, found {now.etag}: it was overwritten meanwhile",
             )
-        return Rejected(file=item.file, reason=RejectReason.REFUSED_BY_LAKE, detail=cause.split("\n", 1)[0][:500])
+        reason, detail = named_reason(cause) or (RejectReason.REFUSED_BY_LAKE, cause.split("\n", 1)[0][:500])
+        return Rejected(file=item.file, reason=reason, detail=detail)
 
 
 def _raise_unless_about_a_file(error: duckdb.Error, stream: StreamName) -> None:
