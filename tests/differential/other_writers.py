@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import fastparquet
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -74,15 +78,49 @@ def _arrow(**options: Any) -> Writer:
     return write
 
 
-def _duckdb(table: pa.Table) -> bytes:
-    path = Path(f"/dev/shm/{uuid.uuid4()}.parquet") if Path("/dev/shm").is_dir() else Path(f"{uuid.uuid4()}.parquet")
-    try:
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.from_arrow(table).write_parquet(str(path))
-        return path.read_bytes()
-    finally:
-        path.unlink(missing_ok=True)
+def _by_path(write: Callable[[pa.Table, str], None]) -> Writer:
+    """A writer that takes the path of a file."""
+
+    def written(table: pa.Table) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a.parquet"
+            write(table, str(path))
+            return path.read_bytes()
+
+    return written
+
+
+def _duckdb(table: pa.Table, path: str) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.from_arrow(table).write_parquet(path)
+
+
+def _polars(table: pa.Table, path: str) -> None:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    frame.write_parquet(path)
+
+
+_NULLABLE = {
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+}
+"""What pandas calls numbers that can be missing: as plain ones they would be doubles."""
+
+
+def _fastparquet(table: pa.Table, path: str) -> None:
+    kind = table.schema.field("c").type
+    encoding = "bytes" if pa.types.is_binary(kind) else "decimal" if pa.types.is_decimal(kind) else "utf8"
+    frame = table.to_pandas(types_mapper=_NULLABLE.get)
+    fastparquet.write(path, frame, object_encoding={"_airbyte_raw_id": "utf8", "c": encoding}, has_nulls=True)
 
 
 def _java(table: pa.Table) -> bytes:
@@ -103,9 +141,21 @@ WRITERS: dict[str, Writer] = {
     "pyarrow": _arrow(),
     "pyarrow, pages v2": _arrow(data_page_version="2.0", use_dictionary=False, compression="zstd"),
     "pyarrow, no statistics": _arrow(write_statistics=False, store_schema=False, version="1.0", compression="gzip"),
-    "DuckDB": _duckdb,
+    "DuckDB": _by_path(_duckdb),
     "Java's layout": _java,
+    "polars": _by_path(_polars),
+    "fastparquet": _by_path(_fastparquet),
 }
+CANNOT = {
+    "DuckDB": ("float16", "decimal(60,2)"),
+    "polars": ("decimal(60,2)",),
+    "fastparquet": (
+        *("float16", "decimal(9,2)", "decimal(38,9)", "decimal(60,2)", "date", "time(ms)", "time(us)"),
+        *("fixed binary", "uuid", "untyped"),
+        *("list<int64>", "list<float32>", "struct<a: int32, b: string>", "map<string, int64>"),
+    ),
+}
+"""Types that a writer does not have."""
 
 
 @lru_cache(maxsize=1)
@@ -118,7 +168,7 @@ def _files() -> Iterator[tuple[str, str, bytes]]:
     """Each type by each writer, and the file; a writer that cannot write a type is left out."""
     for kind, (arrow, values) in TYPES.items():
         for writer, write in WRITERS.items():
-            if writer == "DuckDB" and kind in ("float16", "decimal(60,2)"):
+            if kind in CANNOT.get(writer, ()):
                 continue
             name = f"{kind} by {writer}"
             storage = pa.array(values, arrow.storage_type if isinstance(arrow, pa.BaseExtensionType) else arrow)
