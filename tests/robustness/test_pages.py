@@ -92,7 +92,7 @@ def test_pages_that_take_all_memory_or_cannot_be_written_are_set_aside_by_the_fe
 
 
 NO_TIME = "expected times that a timestamp of microseconds holds, found others"
-LANDING = {"id": "VARCHAR", "updated": "TIMESTAMP WITH TIME ZONE", "other": "BIGINT"}
+LANDING = {"id": "VARCHAR", "updated": "TIMESTAMP WITH TIME ZONE", "attributes": "STRUCT(name VARCHAR)"}
 
 
 @pytest.mark.parametrize(
