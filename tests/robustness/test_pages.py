@@ -20,6 +20,7 @@ from tests.support.real.parquet import METADATA, RECORD, record
 STREAM = "klaviyo/metrics"
 DAY = f"{STREAM}/year=2026/month=01/day=01"
 READ = "import duckdb, sys; print(duckdb.read_parquet(sys.argv[1]).aggregate('bit_xor(hash(id))').fetchall())"
+BREAKS = "breaks_reader"
 FIRST = -(2**63)
 """No timestamp of DuckDB's: it is read, and cannot be written."""
 
@@ -40,15 +41,15 @@ def takes_all_memory() -> bytes:
     return with_page(good(3, first=6000), lambda head: head.update({2: (I32, 2**30)}))
 
 
-def is_no_timestamp() -> bytes:
-    """One of the times is the first of all numbers, and the footer does not say so."""
+def is_no_timestamp(*, unit: str = "us", told: bool = False) -> bytes:
+    """One of the times is the first of all numbers, and perhaps the footer says so."""
     table = pa.Table.from_pylist(
         [{**record("no time"), "_airbyte_raw_id": "a", "_airbyte_extracted_at": record("")["updated"]}],
         schema=pa.schema(list((METADATA | RECORD).items())),
     )
-    times = pa.array([FIRST]).view(pa.timestamp("us", "UTC"))
+    times = pa.array([FIRST]).view(pa.timestamp(unit, "UTC"))
     out = io.BytesIO()
-    pq.write_table(table.set_column(table.column_names.index("updated"), "updated", times), out, write_statistics=False)
+    pq.write_table(table.set_column(table.column_names.index("updated"), "updated", times), out, write_statistics=told)
     return out.getvalue()
 
 
@@ -74,7 +75,7 @@ def test_what_ends_dbt_is_read_apart_by_the_next_feed_and_set_aside(lake: Lake) 
     assert ended.returncode < 0, ended.stderr
     fed = lake.ok("feed", f"+stream={STREAM}").stream(STREAM)
     assert (fed["status"], fed["quarantined"]) == ("ok", 1)
-    assert held(lake) == {"ends.parquet": "breaks_reader"}
+    assert held(lake) == {"ends.parquet": BREAKS}
     assert lake.processed(STREAM, "id") == [("key0",), ("key1",)]
     assert lake.ok("feed", f"+stream={STREAM}").stream(STREAM)["status"] == "nothing_new"
 
@@ -82,11 +83,12 @@ def test_what_ends_dbt_is_read_apart_by_the_next_feed_and_set_aside(lake: Lake) 
 def test_pages_that_take_all_memory_or_cannot_be_written_are_set_aside_by_the_feed_that_meets_them(lake: Lake) -> None:
     (lake.raw / DAY / "claims.parquet").write_bytes(takes_all_memory())
     (lake.raw / DAY / "no_time.parquet").write_bytes(is_no_timestamp())
+    (lake.raw / DAY / "told.parquet").write_bytes(is_no_timestamp(told=True))
     (lake.raw / DAY / "more.parquet").write_bytes(good(1, first=9))
     fed = lake.ok("feed", f"+stream={STREAM}", f"batch.memory_bytes={512 << 20}").stream(STREAM)
-    assert (fed["status"], fed["quarantined"]) == ("ok", 2)
+    assert (fed["status"], fed["quarantined"]) == ("ok", 3)
     found = held(lake)
-    assert (found["claims.parquet"], found["no_time.parquet"]) == ("breaks_reader", "corrupt")
+    assert (found["claims.parquet"], found["no_time.parquet"], found["told.parquet"]) == (BREAKS, "corrupt", "corrupt")
     assert [key for (key,) in lake.processed(STREAM, "id") if key == "key9"] == ["key9"]
     lake.ok("doctor", f"+stream={STREAM}")
 
@@ -99,12 +101,13 @@ LANDING = {"id": "VARCHAR", "updated": "TIMESTAMP WITH TIME ZONE", "attributes":
     ("data", "answer"),
     [
         (good(3), {"done": True}),
-        (ends_the_reader(), {"reason": "breaks_reader"}),
-        (takes_all_memory(), {"reason": "breaks_reader"}),
+        (ends_the_reader(), {"reason": BREAKS}),
+        (takes_all_memory(), {"reason": BREAKS}),
         (is_no_timestamp(), {"reason": "corrupt", "detail": NO_TIME}),
+        (is_no_timestamp(unit="ms"), {"reason": "corrupt", "detail": NO_TIME}),
         (b"no Parquet, and long enough to be asked", {"reason": "corrupt"}),
     ],
-    ids=["good", "ends", "memory", "no time", "none"],
+    ids=["good", "ends", "memory", "no time", "no time (ms)", "none"],
 )
 def test_what_the_process_apart_says(tmp_path: Path, data: bytes, answer: dict[str, object]) -> None:
     (tmp_path / "a.parquet").write_bytes(data)
