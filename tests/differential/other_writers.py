@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import tempfile
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import lru_cache
@@ -120,7 +121,9 @@ def _fastparquet(table: pa.Table, path: str) -> None:
     kind = table.schema.field("c").type
     encoding = "bytes" if pa.types.is_binary(kind) else "decimal" if pa.types.is_decimal(kind) else "utf8"
     frame = table.to_pandas(types_mapper=_NULLABLE.get)
-    fastparquet.write(path, frame, object_encoding={"_airbyte_raw_id": "utf8", "c": encoding}, has_nulls=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fastparquet uses what pandas gives up
+        fastparquet.write(path, frame, object_encoding={"_airbyte_raw_id": "utf8", "c": encoding}, has_nulls=True)
 
 
 def _java(table: pa.Table) -> bytes:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from lakeray.steps.set_aside import Moved, finish, may_be_a_file, moved, reread, set_aside
-from lakeray.values.errors import LeaseLostError, StorageError, TransformError, TransformMemoryError
+from lakeray.values.errors import LeaseLostError, ModelTestError, StorageError, TransformError, TransformMemoryError
 from lakeray.values.model import LedgerEntry, SourceFile, StreamName, StreamStatus, Unreadable
 from tests.support.fakes.feeds import FeedWorld, key_for
 from tests.support.fakes.lake import SET_ASIDE_POINTS, Crash, MemoryLake
@@ -204,6 +204,19 @@ def test_where_nothing_is_pending_nothing_is_listed_to_see_what_moved() -> None:
         raise AssertionError(since)
 
     assert found_moved(FeedWorld(), never) == Moved()
+
+
+def test_a_model_s_own_failure_has_nothing_listed_and_nothing_read(world: FeedWorld) -> None:
+    def never(since: date) -> Iterable[SourceFile]:
+        raise AssertionError(since)
+
+    lake = registered_and_not_merged(world).lake
+    failed = ModelTestError(f"{STREAM}: a test of a model failed", found="2 rows")
+    assert not may_be_a_file(failed)
+    assert moved(STREAM, failed, store=world.store, list_since=never, reader=lake, events=world.sink) == Moved()
+    ports = {"reader": lake, "committer": lake, "events": world.sink}
+    assert set_aside(STREAM, failed, **ports, stop=lambda: True) == 0
+    assert world.sink.names() == []
 
 
 def test_a_listing_that_fails_says_of_no_file_that_it_moved(world: FeedWorld) -> None:
