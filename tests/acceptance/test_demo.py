@@ -110,8 +110,9 @@ def test_sql_reads_and_nothing_else(demo: Ran, root: Path) -> None:
             session.ask("DELETE FROM __ducklake_metadata_lakehouse.ducklake_table")
 
 
-def test_ctrl_c_ends_a_question_at_once(demo: Ran, root: Path) -> None:
-    assert demo.code == 0
+@pytest.mark.parametrize("attempt", range(3))
+def test_ctrl_c_ends_a_question_at_once(demo: Ran, root: Path, attempt: int) -> None:
+    assert demo.code == 0  # more than one attempt: whether DuckDB has begun by then is chance
     with subprocess.Popen(
         [sys.executable, "-m", "lakeray", "sql", "SELECT 1; SELECT sum(a.range) FROM range(10000000000000) AS a",
          f"paths.root={root}"],

@@ -28,7 +28,11 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
             if not sys.stdin.isatty():
                 return answer(session, sys.stdin.read(), form=form)
             return _shell(session, form=form)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "Query interrupted" not in str(
+            error
+        ):  # DuckDB's, while the lake is opened
+            raise
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
 

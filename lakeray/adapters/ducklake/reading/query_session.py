@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from threading import Thread
+from threading import Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lakeray.adapters.ducklake.backends.backend import Backend
@@ -22,8 +23,10 @@ _GROUP_ROWS = 100_000
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?:\([^()]*\)\s*)?", re.IGNORECASE)
 _REACH_OUT = re.compile(r"\b(?:postgres_execute|postgres_query|sqlite_query|sqlite_execute)\b", re.IGNORECASE)
 """Functions that hand a text on to the catalog's database, which may do whatever the text says."""
-_PATIENCE_S = 1.0
-"""How long an interrupted question has to end."""
+_BEGINS_S = 0.1
+"""How long a thread takes to begin, at most."""
+_PATIENCE_S = 2.0
+"""How long an interrupted question has to end; one that waits for the storage may not hear of it."""
 
 
 class LakeQueries:
@@ -79,12 +82,14 @@ class LakeQueries:
     def ask(self, statement: str) -> DuckDBAnswer:
         """Run one statement."""
         cursor = self._connection.cursor()
-        cursor.execute("USE lakehouse")
-        self.apart(lambda: cursor.execute(statement))
+        self.apart(lambda: cursor.execute("USE lakehouse").execute(statement), of=cursor)
         return DuckDBAnswer(cursor, session=self)
 
-    def apart(self, call: Callable[[], Any]) -> Any:
+    def apart(self, call: Callable[[], Any], *, of: duckdb.DuckDBPyConnection) -> Any:
         """The call's answer, from a thread of its own: Ctrl-C reaches this one while DuckDB works.
+
+        Args:
+            of: the cursor that works: each is interrupted by itself.
 
         Raises:
             UsageError, StorageError: as of ``Answer.pages``.
@@ -93,26 +98,39 @@ class LakeQueries:
 
         answer: list[Any] = []
         failed: list[BaseException] = []
+        began, ended = Event(), Event()
 
         def work() -> None:
+            began.set()
             try:
                 answer.append(call())
             except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
                 failed.append(error)
+            finally:
+                ended.set()
 
-        worker = Thread(target=work, daemon=True)
-        worker.start()
         try:
-            worker.join()
+            Thread(target=work, daemon=True).start()
+            ended.wait()  # not join: interrupted in it, Python 3.11 takes a thread that runs for one that ended
         except KeyboardInterrupt:
-            self._connection.interrupt()
-            worker.join(_PATIENCE_S)
-            if worker.is_alive():
-                self._leave_at_once()
+            if began.wait(_BEGINS_S):  # else it came before the thread did
+                self._end(ended, of)
             raise
         if failed:
             raise _refused(failed[0]) if isinstance(failed[0], duckdb.Error) else failed[0]
         return answer[0]
+
+    def _end(self, ended: Event, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Interrupt, again and again: a question that has not begun yet does not hear of it.
+
+        A process that ends while DuckDB works in another thread is aborted: then it leaves at once.
+        """
+        until = monotonic() + _PATIENCE_S
+        while not ended.is_set() and monotonic() < until:
+            cursor.interrupt()
+            ended.wait(0.02)
+        if not ended.is_set():
+            self._leave_at_once()
 
 
 class DuckDBAnswer:
@@ -129,7 +147,7 @@ class DuckDBAnswer:
 
     def pages(self) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows, a page at a time."""
-        while page := self._session.apart(lambda: self._cursor.fetchmany(PAGE_ROWS)):
+        while page := self._session.apart(lambda: self._cursor.fetchmany(PAGE_ROWS), of=self._cursor):
             yield page
 
     def write_parquet(self, target: BinaryIO) -> None:
@@ -137,10 +155,10 @@ class DuckDBAnswer:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        reader = self._session.apart(lambda: self._cursor.to_arrow_reader(_GROUP_ROWS))
+        reader = self._session.apart(lambda: self._cursor.to_arrow_reader(_GROUP_ROWS), of=self._cursor)
         try:
             with pq.ParquetWriter(target, reader.schema) as writer:
-                while (batch := self._session.apart(lambda: next(reader, None))) is not None:
+                while (batch := self._session.apart(lambda: next(reader, None), of=self._cursor)) is not None:
                     writer.write_batch(batch)
         except pa.ArrowException as error:
             raise UsageError("sql --format parquet", found=first_line(error)) from None
