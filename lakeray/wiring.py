@@ -49,6 +49,7 @@ from lakeray.ports.committer import Committer, GroupCommitter, LeaseHolder, Leas
 from lakeray.ports.events import EventSink
 from lakeray.ports.execution import Executor, Feeders
 from lakeray.ports.queries import LakeAddress, QuerySession, S3Address
+from lakeray.ports.rayjobs import RayJobs
 from lakeray.ports.services import Services
 from lakeray.ports.storage import ObjectStore
 from lakeray.run import Lakeray
@@ -481,6 +482,13 @@ def services(settings: Settings) -> Services:
 
     wanted = settings.services
     return LocalServices(root=absolute(settings.paths.root), s3_port=wanted.s3_port, postgres_port=wanted.postgres_port)
+
+
+def rayjobs(settings: Settings) -> RayJobs:
+    """The RayJobs of the cluster that this pod, or the kubeconfig, says."""
+    from lakeray.adapters.kubernetes_jobs import KubernetesRayJobs  # its client takes a second to import
+
+    return KubernetesRayJobs(settings.kuberay.namespace)
 
 
 def raw_store(settings: Settings) -> ObstoreStore:

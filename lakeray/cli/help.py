@@ -180,6 +180,24 @@ Raw files are never deleted. A model that you took over stays. Run it again afte
             ("services.postgres_port", "Postgres; 0 takes a free port, once"),
         ),
     ),
+    "kuberay": Topic(
+        "the same run as a RayJob: written down, sent, waited for",
+        """lakeray kuberay render +stream=shopify/orders replay.from=2026-01-01 replay.to=2026-01-31 > job.yaml
+lakeray kuberay submit shopify/orders kuberay.max_workers=8
+lakeray kuberay follow
+lakeray kuberay cancel
+
+A feed, or a replay where replay.from is set. All settings but those of kuberay are passed on to it. The size of its
+pods follows from batch.memory_bytes, batch.reserved_bytes and kuberay.cpus.""",
+        (
+            ("kuberay.name", "one job of a name runs at a time"),
+            ("kuberay.max_workers", "to which the autoscaler goes"),
+            ("kuberay.cpus", "CPUs of each pod"),
+            ("kuberay.retries", "how often a job that failed begins anew"),
+            ("kuberay.deadline_s", "how long it may take"),
+            ("batch.memory_bytes", "what the rows of a batch may use in one process"),
+        ),
+    ),
     "sample": Topic(
         "write realistic Airbyte-shaped Parquet",
         "lakeray sample sample.days=30\n\nThe same settings write the same files. A file that is there is kept.",
@@ -198,7 +216,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Daily": ("feed", "plan", "status", "runs", "sql", "why", "enrich"),
     "Set-up": (
         *("init", "new-stream", "streams", "check", "generate", "reconcile"),
-        *("connect", "services", "sample", "demo"),
+        *("connect", "services", "kuberay", "sample", "demo"),
     ),
     "Upkeep": ("clean", "replay", "rebuild", "quarantine", "doctor", "lease", "drop-stream"),
 }

@@ -18,6 +18,8 @@ _FLAGS = {
     "sql": {"--format": True},
 }
 """What commands have besides settings, and whether a value follows. It stands among the arguments, ``--key=id``."""
+_PASSED_ON = ("kuberay",)
+"""Commands that pass their settings on, as words, to a command elsewhere; their first word is what they do."""
 _STREAM = re.compile(r"[\w*?\[\]!-]+/[\w*?\[\]!-]+")
 """A stream's name, or a pattern of names: ``shopify/orders``, ``shopify/*``."""
 _WITH_WORDS = ("sql", "connect")
@@ -53,7 +55,7 @@ def parse(words: Sequence[str]) -> Call:
             show_config = next(rest, None) is not None
         elif word.partition("=")[0] in _FLAGS.get(command, {}):
             arguments.append(_flag(command, word, rest))
-        elif _is_its_own(word, command=command):
+        elif _is_its_own(word, command=command, first=not arguments):
             arguments.append(word)
         elif word.startswith("--"):
             flags = ", ".join(("--help", "--cfg job", "--config-dir FOLDER", *_FLAGS.get(command, {})))
@@ -71,7 +73,7 @@ def parse(words: Sequence[str]) -> Call:
             overrides.append(f"+{word}" if word.startswith("stream=") else word)
     return Call(
         command=command,
-        arguments=tuple(arguments),
+        arguments=tuple(arguments + overrides if command in _PASSED_ON else arguments),
         overrides=tuple(overrides),
         config_dir=config_dir,
         show_config=show_config,
@@ -88,10 +90,12 @@ def _flag(command: str, word: str, rest: Iterator[str]) -> str:
     return f"{name}={found}"
 
 
-def _is_its_own(word: str, *, command: str) -> bool:
+def _is_its_own(word: str, *, command: str, first: bool) -> bool:
     """Whether a word is the command's to read: no stream, no setting, no flag with a value."""
     if word.startswith("--"):
         return False
     if command in _WITH_WORDS:
         return not _SETTING.match(word)
+    if command in _PASSED_ON:
+        return first and "=" not in word
     return command in _WITH_PATHS and ("=" not in word or "/" in word.split("=", 1)[0])

@@ -14,6 +14,7 @@ _MOST_DAYS = 36_500
 _MOST_BYTES = 2**60
 _MOST_S = 86_400.0
 _MOST_COUNT = 10**9
+_MOST_INT32 = 2**31 - 1
 
 RANGES: dict[str, tuple[float, float]] = {
     "batch.max_files": (1, _MOST_COUNT),
@@ -25,6 +26,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "feed.max_batches": (1, _MOST_COUNT),
     "feed.poll_s": (0, _MOST_S),
     "feed.prefetch_batches": (1, 1_000),
+    "kuberay.cpus": (1, 1_000),
+    "kuberay.deadline_s": (1, _MOST_INT32),
+    "kuberay.keep_failed_s": (0, _MOST_INT32),
+    "kuberay.keep_s": (0, _MOST_INT32),
+    "kuberay.max_workers": (1, 10_000),
+    "kuberay.min_workers": (0, 10_000),
+    "kuberay.retries": (0, 100),
+    "kuberay.start_deadline_s": (1, _MOST_INT32),
     "lake.lease_heartbeat_s": (0.01, _MOST_S),
     "lake.lease_timeout_s": (0.1, _MOST_S),
     "lake.lease_wait_s": (0, _MOST_S),

@@ -208,6 +208,37 @@ class RaySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KuberaySettings:
+    """The RayJob that ``kuberay render`` makes; how large its pods are follows from ``batch``."""
+
+    name: str = "lakeray-feed"
+    namespace: str = "lakeray"
+    image: str = "lakeray"
+    min_workers: int = 0
+    max_workers: int = 2
+    cpus: int = 2
+    """Of each pod."""
+    retries: int = 2
+    """How often the whole job begins anew, in a new cluster, when it failed."""
+    deadline_s: float = 14_400.0
+    """How long it may take."""
+    start_deadline_s: float = 900.0
+    """How long its cluster may take to start."""
+    keep_s: float = 3_600.0
+    """How long the resource of a job that succeeded stays; its cluster goes at once."""
+    keep_failed_s: float = 86_400.0
+    """How long a failed job stays with its cluster, for somebody to look at."""
+    queue: str | None = None
+    """Of Kueue."""
+    service_account: str = "lakeray"
+    config_map: str = "lakeray"
+    """Has the places: S3_RAW_URL, DUCKLAKE_DB_HOST and the like."""
+    secret_name: str = "lakeray"
+    from_files: tuple[str, ...] = ("DUCKLAKE_DB_PASSWORD", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+    """Variables that are keys of the Secret, and come as files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DbtSettings:
     """dbt."""
 
@@ -469,6 +500,7 @@ class Settings:
     retention: RetentionSettings
     services: ServicesSettings
     ray: RaySettings
+    kuberay: KuberaySettings = field(default_factory=KuberaySettings)
     dbt: DbtSettings
     telemetry: TelemetrySettings
     sample: SampleOptions

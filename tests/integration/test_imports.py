@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.real.lake import PROJECT, plain_environment
 
-SLOW = ("ray", "dbt", "duckdb", "psycopg", "pyarrow", "numpy", "pandas", "boto3", "rich", "opentelemetry")
+SLOW = ("ray", "dbt", "duckdb", "psycopg", "pyarrow", "numpy", "pandas", "boto3", "rich", "opentelemetry", "kubernetes")
 LOADED = "import sys, {module}; print(' '.join(name for name in {names} if name in sys.modules))"
 
 

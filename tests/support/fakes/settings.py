@@ -18,6 +18,7 @@ RAW: dict[str, Any] = {
     "feed": {"lookback_days": 3, "prefetch_batches": 2},
     "retention": {"days": 7, "snapshot_days": 1, "delete_existing": True},
     "ray": {},
+    "kuberay": {},
     "dbt": {"project_dir": "dbt"},
     "telemetry": {},
     "sample": {
