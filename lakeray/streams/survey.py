@@ -163,8 +163,8 @@ def _key_rank(name: str, stream: str) -> int:
 
 def _of_key(name: str, facts: Sequence[FileFacts]) -> str:
     rows, repeats = sum(file.rows for file in facts), _repeats(name, facts)
-    what = "unique in each" if not repeats else f"{repeats:,} rows repeat a value, the newest wins, in"
-    return f"{name}: never null, {what} of {len(facts)} files, {rows:,} rows"
+    what = "unique in each of" if not repeats else f"{repeats:,} rows repeat a value (the newest wins) in"
+    return f"{name}: never null, {what} {len(facts)} files, {rows:,} rows"
 
 
 def _nulls(name: str, facts: Sequence[FileFacts]) -> int:

@@ -21,6 +21,7 @@ from lakeray.settings.values import Settings, StreamSettings
 from lakeray.streams.generated import ProposedStream, config_text, proposed_by_schema
 from lakeray.streams.survey import proposed_cursor, proposed_deleted, proposed_key
 from lakeray.values.errors import NotThereError, UsageError
+from lakeray.values.keys import shown as printable
 from lakeray.values.model import StreamName
 
 _SHOWN_COLUMNS = 12
@@ -242,7 +243,8 @@ def _tables(rows: _Rows) -> list[Table]:
     more = f", {len(chosen)} of {len(names)} columns" if len(chosen) < len(names) else ""
     title = f"The first {len(values)} rows of the newest file{more}"
     columns = tuple(names[at] for at in chosen)
-    return [Table(title=title, columns=columns, rows=tuple(tuple(row[at] for at in chosen) for row in values))]
+    cells = tuple(tuple(printable(row[at]) for at in chosen) for row in values)  # no terminal obeys what is in them
+    return [Table(title=title, columns=tuple(map(printable, columns)), rows=cells)]
 
 
 def _words(asked: Asked, notes: Mapping[str, Any], done: Written) -> str:
