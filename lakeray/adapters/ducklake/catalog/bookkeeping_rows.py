@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.catalog.catalog_ids import CatalogIds, TableIds
+from lakeray.adapters.ducklake.catalog.commit_rows import as_text, timestamp
 from lakeray.adapters.ducklake.catalog.session import CatalogSession, Rows, Statement, Step
 from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats, merged, widened
 from lakeray.adapters.ducklake.values.column_summary import Summary
@@ -23,7 +24,6 @@ from lakeray.values.origins import origin_of
 if TYPE_CHECKING:
     from lakeray.adapters.ducklake.catalog.catalog_state import Before
 
-LEASE = "SELECT token, holder FROM {committer} WHERE end_snapshot IS NULL"
 CURSOR = (
     "SELECT cursor_path, transformed_snapshot, row_id FROM {feeder_cursors} "
     "WHERE source = $1 AND stream = $2 AND end_snapshot IS NULL"
@@ -45,18 +45,6 @@ _END_LEFT_OUT = (
 )
 
 Text = Callable[[str | None], Any]
-
-
-def as_text(stored: Any) -> str | None:
-    """A text from an inlined table."""
-    return bytes(stored).decode("utf-8", "surrogatepass") if isinstance(stored, bytes | memoryview) else stored
-
-
-def timestamp(at: datetime) -> str:
-    """A time as DuckDB writes it."""
-    text = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    fraction = f"{at.microsecond:06d}".rstrip("0")
-    return f"{text}.{fraction}+00" if fraction else f"{text}+00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +204,41 @@ def plan(
         changes.append(f"inlined_delete:{books['feeder_cursors'].table_id}")
     return BookkeepingRows(
         snapshot=snapshot, before=before, text=session.text, added=added, ended=ended, changes=changes
+    )
+
+
+def plan_mark(
+    stream: StreamName,
+    cursor: tuple[str | None, int, int],
+    *,
+    through: int,
+    layout: CatalogIds,
+    before: Before,
+    at: datetime,
+    session: CatalogSession,
+) -> BookkeepingRows:
+    """What moves transformed_through; never back (P11). Nothing is written yet.
+
+    Args:
+        cursor: the answer of ``CURSOR``: the cursor, transformed_through and the row's id.
+        through: the DuckLake snapshot through which everything is merged now.
+    """
+    book, snapshot = layout.bookkeeping["feeder_cursors"], before.head.snapshot + 1
+    columns: dict[str, _Column] = {
+        "source": _Same(value=stream.source),
+        "stream": _Same(value=stream.stream),
+        "cursor_path": _Same(value=as_text(cursor[0])),
+        "transformed_snapshot": _Same(value=max(cursor[1], through)),
+        "updated_at": _Same(value=at),
+    }
+    named = [session.text(stream.source), session.text(stream.stream)]
+    return BookkeepingRows(
+        snapshot=snapshot,
+        before=before,
+        text=session.text,
+        added=[_Added(book=book, count=1, columns=columns, keeps_row_id=cursor[2])],
+        ended=[(_END_CURSOR.format(feeder_cursors=book.rows_in), [snapshot, *named])],
+        changes=[f"inlined_insert:{book.table_id}", f"inlined_delete:{book.table_id}"],
     )
 
 

@@ -1,4 +1,4 @@
-"""Where in the catalog a landing table and the bookkeeping are: ids that hold as long as the schema's version does."""
+"""Where in the catalog a table and the bookkeeping are: ids that hold as long as the schema's version does."""
 
 from __future__ import annotations
 
@@ -11,10 +11,32 @@ from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.catalog.attempts import NotProved
 from lakeray.adapters.ducklake.catalog.session import CatalogSession
 from lakeray.adapters.ducklake.values.file_statistics import ColumnPath, folded_path
+from lakeray.values.model import StreamName
 
 PROVED_VERSION = "1.0"
 """The catalog format that the writer's rows were compared with DuckLake's own for (tests/differential)."""
 BOOKKEEPING = ("ledger", "removals", "quarantine", "batches", "committer", "feeder_cursors", "origins", "left_out")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """A table of files that the catalog writer writes: of landing, or a processed one."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @classmethod
+    def landing(cls, stream: StreamName) -> TargetTable:
+        """The stream's landing table."""
+        return cls("staging", stream.landing_table)
+
+    @classmethod
+    def processed(cls, stream: StreamName) -> TargetTable:
+        """The stream's processed table."""
+        return cls("main", stream.processed_table)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +45,7 @@ class TableIds:
 
     table_id: int
     rows_in: str
-    """The catalog's table that holds the inlined rows; empty for a landing table."""
+    """The catalog's table that holds the inlined rows; empty for a table of files."""
     columns: Mapping[ColumnPath, int]
     """Every column and field by its folded path, and its id."""
     types: Mapping[int, str]
@@ -50,14 +72,15 @@ class TableIds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogIds:
-    """What a commit into one landing table needs to know of the catalog."""
+    """What a commit into one table needs to know of the catalog."""
 
     schema_version: int
-    landing: TableIds
+    target: TableIds
+    """The table that gets the files."""
     bookkeeping: Mapping[str, TableIds]
 
 
-def read_catalog_ids(session: CatalogSession, landing_table: str, *, schema_version: int) -> CatalogIds:
+def read_catalog_ids(session: CatalogSession, target: TargetTable, *, schema_version: int) -> CatalogIds:
     """Read it, inside a transaction.
 
     Raises:
@@ -66,23 +89,23 @@ def read_catalog_ids(session: CatalogSession, landing_table: str, *, schema_vers
     settings, tables, inlined = session.fetch(
         [
             (sql.load("catalog/settings"), []),
-            (sql.load("catalog/tables"), [landing_table]),
+            (sql.load("catalog/tables"), [target.schema, target.name]),
             (sql.load("catalog/inlined"), []),
         ]
     )
     _require_settings(dict(settings))
     identifiers = {(schema, name): number for schema, name, number in tables}
-    wanted = [identifiers.get(("staging", landing_table)), *(identifiers.get(("meta", name)) for name in BOOKKEEPING)]
+    wanted = [identifiers.get((target.schema, target.name)), *(identifiers.get(("meta", name)) for name in BOOKKEEPING)]
     if None in wanted:
-        raise NotProved("a table of the bookkeeping, or the landing table, is not there yet")
+        raise NotProved(f"a table of the bookkeeping, or {target}, is not there yet")
     columns, arranged = session.fetch(
         [(sql.load("catalog/columns"), [wanted]), (sql.load("catalog/arranged"), [wanted[0]])]
     )
     if arranged[0][0]:
-        raise NotProved(f"{landing_table} is partitioned or sorted")
+        raise NotProved(f"{target} is partitioned or sorted")
     return CatalogIds(
         schema_version=schema_version,
-        landing=_table(identifiers["staging", landing_table], "", columns),
+        target=_table(identifiers[target.schema, target.name], "", columns),
         bookkeeping={name: _book(name, identifiers["meta", name], inlined, columns) for name in BOOKKEEPING},
     )
 

@@ -39,7 +39,8 @@ class _Part:
     """The file's place in the block."""
     at: Numbers
     """Its place among the registered files of the commit."""
-    mapping: Mapping
+    mapping: Mapping | None
+    """None of files that need none."""
 
     @property
     def is_whole(self) -> bool:
@@ -58,6 +59,8 @@ class PlannedFiles:
     mappings: dict[Mapping, int]
     fresh: dict[Mapping, int]
     first_file_id: int
+    own: bool
+    """Whether they were written for this table (``plan``)."""
 
     @property
     def next_file_id(self) -> int:
@@ -67,7 +70,7 @@ class PlannedFiles:
     @property
     def changes(self) -> list[str]:
         """For the snapshot's changes."""
-        return [f"inserted_into_table:{self.layout.landing.table_id}"] if self.paths else []
+        return [f"inserted_into_table:{self.layout.target.table_id}"] if self.paths else []
 
     def steps(
         self, session: CatalogSession, *, known: KnownMappings, connection: duckdb.DuckDBPyConnection
@@ -75,15 +78,15 @@ class PlannedFiles:
         """What is to be written, inside the commit's transaction."""
         if not self.paths:
             return []
-        landing = self.layout.landing
+        target = self.layout.target
         stats = self._table_statistics(session, connection)
         files, rows, size_bytes = self._data_files()
         return [
             grown(
-                landing.table_id, landing.table_id in self.before.sizes, rows=rows, row_ids=rows, size_bytes=size_bytes
+                target.table_id, target.table_id in self.before.sizes, rows=rows, row_ids=rows, size_bytes=size_bytes
             ),
-            forget_column_stats(landing.table_id, stats),
-            Rows("ducklake_table_column_stats", column_stats(landing.table_id, stats)),
+            forget_column_stats(target.table_id, stats),
+            Rows("ducklake_table_column_stats", column_stats(target.table_id, stats)),
             *known.steps(self.fresh),
             Rows("ducklake_data_file", files),
             Rows("ducklake_file_column_stats", pa.concat_tables([self._statistics(part) for part in self.parts])),
@@ -92,15 +95,18 @@ class PlannedFiles:
     def _data_files(self) -> tuple[pa.Table, int, int]:
         """The rows, how many rows the files have, and how many bytes."""
         count = len(self.paths)
-        size = self.before.sizes.get(self.layout.landing.table_id)
-        rows, sizes, footers, mappings = (np.empty(count, np.int64) for _ in range(4))
+        size = self.before.sizes.get(self.layout.target.table_id)
+        rows, sizes, footers = (np.empty(count, np.int64) for _ in range(3))
+        mappings: list[int | None] = [None] * count
         for part in self.parts:
             rows[part.at] = np.array(part.block.rows, np.int64)[part.positions]
             sizes[part.at] = np.array(part.block.size_bytes, np.int64)[part.positions]
             footers[part.at] = np.array(part.block.footer_bytes, np.int64)[part.positions]
-            mappings[part.at] = self.mappings[part.mapping]
+            if part.mapping is not None:
+                for at in part.at.tolist():
+                    mappings[at] = self.mappings[part.mapping]
         first_row_id = size.next_row_id if size is not None else 0
-        same = {"table_id": self.layout.landing.table_id, "begin_snapshot": self.before.head.snapshot + 1}
+        same = {"table_id": self.layout.target.table_id, "begin_snapshot": self.before.head.snapshot + 1}
         integers = {
             "data_file_id": self.first_file_id + np.arange(count),
             **{name: np.full(count, value, np.int64) for name, value in same.items()},
@@ -108,24 +114,24 @@ class PlannedFiles:
             "file_size_bytes": sizes,
             "footer_size": footers,
             "row_id_start": first_row_id + np.cumsum(rows) - rows,
-            "mapping_id": mappings,
         }
         others = {
+            "mapping_id": pa.array(mappings, pa.int64()),
             "path": pa.array(self.paths, pa.string()),
-            "path_is_relative": pa.repeat(pa.scalar(False), count),
+            "path_is_relative": pa.repeat(pa.scalar(self.own), count),
             "file_format": pa.repeat("parquet", count),
         }
         table = pa.table({name: pa.array(values) for name, values in integers.items()} | others)
         return table, int(rows.sum()), int(sizes.sum())
 
     def _statistics(self, part: _Part) -> pa.Table:
-        table, landing = storable(_used(part), types=part.block.types), self.layout.landing
+        table, target = storable(_used(part), types=part.block.types), self.layout.target
         identifiers = np.zeros(len(part.block.rows), np.int64)
         identifiers[part.positions] = self.first_file_id + part.at
         return pa.table(
             {
                 "data_file_id": pa.array(identifiers[table.column("file").to_numpy()]),
-                "table_id": pa.array(np.full(table.num_rows, landing.table_id, np.int64)),
+                "table_id": pa.array(np.full(table.num_rows, target.table_id, np.int64)),
                 "column_id": pa.array(self._column_ids(part)[table.column("column").to_numpy()]),
                 "column_size_bytes": table.column("size_bytes"),
                 **{name: table.column(name) for name in _STORED_AS_THEY_ARE},
@@ -133,22 +139,22 @@ class PlannedFiles:
         )
 
     def _column_ids(self, part: _Part) -> Numbers:
-        return np.array([self.layout.landing.id_of(path) for path in part.block.columns], np.int64)
+        return np.array([self.layout.target.id_of(path) for path in part.block.columns], np.int64)
 
     def _table_statistics(
         self, session: CatalogSession, connection: duckdb.DuckDBPyConnection
     ) -> dict[int, ColumnStats]:
-        landing = self.layout.landing
-        bounds = self.before.bounds.get(landing.table_id, {})
-        size = self.before.sizes.get(landing.table_id)
+        target = self.layout.target
+        bounds = self.before.bounds.get(target.table_id, {})
+        size = self.before.sizes.get(target.table_id)
         summaries = (item for part in self.parts for item in self._summaries(part, connection))
-        added = joined(summaries, types=landing.types, connection=connection)
+        added = joined(summaries, types=target.types, connection=connection)
         asked = in_question(bounds, added) if size is not None and size.rows else []
-        unknown = session.fetch([(sql.load("catalog/unbounded"), [landing.table_id, asked])])[0] if asked else []
+        unknown = session.fetch([(sql.load("catalog/unbounded"), [target.table_id, asked])])[0] if asked else []
         missing = {
             column_id
             for present in {frozenset(map(folded_path, part.block.columns)) for part in self.parts}
-            for path, column_id in landing.leaves.items()
+            for path, column_id in target.leaves.items()
             if path not in present
         }
         stats = merged(
@@ -157,13 +163,13 @@ class PlannedFiles:
             unknown=[row[0] for row in unknown],
             missing=missing,
             had_rows=size is not None and size.rows > 0,
-            wider=widened(bounds, added, types=landing.types, connection=connection),
+            wider=widened(bounds, added, types=target.types, connection=connection),
         )
         return {column_id: found for column_id, found in stats.items() if bounds.get(column_id) != found}
 
     def _summaries(self, part: _Part, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Summary]]:
         """What the part's files say together of each column: as the validation summed it up, if that holds here."""
-        numbers, types = self._column_ids(part), self.layout.landing.types
+        numbers, types = self._column_ids(part), self.layout.target.types
         summary = part.block.summary
         if (
             summary is None
@@ -181,23 +187,27 @@ class PlannedFiles:
 
 
 def plan(
-    files: Sequence[Accepted],
+    facts: Sequence[FileStatistics],
     *,
     paths: Sequence[str],
     layout: CatalogIds,
     before: Before,
     known: KnownMappings,
     session: CatalogSession,
+    own: bool = False,
 ) -> PlannedFiles:
     """What the commit writes of data files; nothing is written yet. Files without rows are not registered.
 
+    Args:
+        own: the files were written for this table: the paths are below its folder, and the columns have its field ids,
+            so that no mapping of names is needed.
+
     Raises:
-        NotProved: nobody worked out what the catalog stores of a file.
+        NotProved: the table has not the columns of a file.
     """
-    facts = statistics_of(files)
     filled = [(path, item) for path, item in zip(paths, facts, strict=True) if item.block.rows[item.position]]
-    parts = list(_parts([item for _, item in filled], layout=layout, known=known))
-    wanted = list(dict.fromkeys(part.mapping for part in parts))
+    parts = list(_parts([item for _, item in filled], layout=layout, known=None if own else known))
+    wanted = list(dict.fromkeys(part.mapping for part in parts if part.mapping is not None))
     found = known.find(set(wanted), session) if wanted else {}
     first = before.head.next_file_id
     lacking: dict[NamesAlone, Mapping] = {}
@@ -213,6 +223,7 @@ def plan(
         mappings=found | {mapping: ids[names_alone(mapping)] for mapping in wanted if mapping not in found},
         fresh={mapping: ids[names] for names, mapping in lacking.items()},
         first_file_id=first + len(ids),
+        own=own,
     )
 
 
@@ -230,17 +241,17 @@ def statistics_of(files: Sequence[Accepted]) -> list[FileStatistics]:
     return found
 
 
-def _parts(facts: Sequence[FileStatistics], *, layout: CatalogIds, known: KnownMappings) -> Iterator[_Part]:
+def _parts(facts: Sequence[FileStatistics], *, layout: CatalogIds, known: KnownMappings | None) -> Iterator[_Part]:
     groups: dict[int, list[int]] = {}
     for at, item in enumerate(facts):
         groups.setdefault(id(item.block), []).append(at)
     for group in groups.values():
         block = facts[group[0]].block
         try:
-            _ = [layout.landing.id_of(column) for column in block.columns]
-            mapping = known.of(block.mapping)
+            _ = [layout.target.id_of(column) for column in block.columns]
+            mapping = None if known is None else known.of(block.mapping)
         except KeyError as error:
-            raise NotProved(f"the landing table has no column {error}") from None
+            raise NotProved(f"the table has no column {error}") from None
         positions = np.array([facts[at].position for at in group], np.int64)
         yield _Part(block=block, positions=positions, at=np.array(group, np.int64), mapping=mapping)
 

@@ -1,4 +1,4 @@
-"""DuckLake's name mappings of one landing table: which columns of a file fill which columns of the table."""
+"""DuckLake's name mappings of one table: which columns of a file fill which columns of the table."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def names_alone(mapping: Mapping) -> NamesAlone:
 class KnownMappings:
     """The mappings that the catalog has, by what they say. They are only ever added to."""
 
-    def __init__(self, landing: TableIds) -> None:
-        self._landing = landing
+    def __init__(self, table: TableIds) -> None:
+        self._table = table
         self._known: dict[NamesAlone, int] = {}
 
     def of(self, names: Sequence[MappedName]) -> Mapping:
-        """The mapping with the landing table's column ids.
+        """The mapping with the table's column ids.
 
         Raises:
-            KeyError: the landing table has no such column.
+            KeyError: the table has no such column.
         """
-        return tuple((name.number, name.source_name, self._landing.id_of(name.target), name.parent) for name in names)
+        return tuple((name.number, name.source_name, self._table.id_of(name.target), name.parent) for name in names)
 
     def find(self, wanted: set[Mapping], session: CatalogSession) -> dict[Mapping, int]:
         """The ids of those that the catalog has."""
@@ -50,7 +50,7 @@ class KnownMappings:
         return {mapping: self._known[alone] for mapping, alone in names.items() if alone in self._known}
 
     def _read(self, session: CatalogSession) -> None:
-        rows = session.fetch([(sql.load("catalog/mappings"), [self._landing.table_id])])[0]
+        rows = session.fetch([(sql.load("catalog/mappings"), [self._table.table_id])])[0]
         found: dict[int, list[tuple[int, str, int, int | None]]] = {}
         for mapping_id, number, name, target, parent in rows:
             found.setdefault(mapping_id, []).append((number, name, target, parent))
@@ -61,7 +61,7 @@ class KnownMappings:
         """What writes mappings that the catalog lacks."""
         if not fresh:
             return []
-        table_id = self._landing.table_id
+        table_id = self._table.table_id
         mappings = pa.table(
             {
                 "mapping_id": pa.array(fresh.values(), pa.int64()),

@@ -28,11 +28,20 @@ from lakeray.adapters.ducklake.catalog.attempts import (
     Written,
     commit_extra,
 )
-from lakeray.adapters.ducklake.catalog.catalog_ids import CatalogIds, read_catalog_ids
-from lakeray.adapters.ducklake.catalog.catalog_state import Before, Head, TableSize
+from lakeray.adapters.ducklake.catalog.catalog_ids import CatalogIds, TargetTable, read_catalog_ids
+from lakeray.adapters.ducklake.catalog.catalog_state import Before, Head
+from lakeray.adapters.ducklake.catalog.commit_rows import (
+    as_text,
+    bounds_of,
+    head_of,
+    lease,
+    require_inlined,
+    require_lease,
+    sizes_of,
+    snapshot_row,
+)
 from lakeray.adapters.ducklake.catalog.name_mappings import KnownMappings
 from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement, Step
-from lakeray.adapters.ducklake.catalog.table_statistics import ColumnStats
 from lakeray.values.errors import LeaseLostError
 from lakeray.values.faults import Fault, FaultPoint
 from lakeray.values.keys import is_registered_as_it_lies
@@ -66,8 +75,8 @@ class CatalogWriter:
         self._token = token
         self._connection = connection
         self._fault = fault
-        self._layouts: dict[str, CatalogIds] = {}
-        self._mappings: dict[str, KnownMappings] = {}
+        self._layouts: dict[TargetTable, CatalogIds] = {}
+        self._mappings: dict[TargetTable, KnownMappings] = {}
 
     def write(self, attempts: Sequence[Attempt], *, at: datetime) -> Written:
         """Commit once: all the attempts, of different streams, in one DuckLake snapshot.
@@ -115,7 +124,7 @@ class CatalogWriter:
                 files as the ledger says; nothing was written.
             Conflict, CatalogFailed, AnswerLost, LayoutMoved, LeaseLostError: as of ``write``.
         """
-        self.schema_version(stream.landing_table)
+        self.schema_version(TargetTable.landing(stream))
         self._session.begin()
         try:
             self._remove(stream, files, reason=reason, at=at)
@@ -126,13 +135,13 @@ class CatalogWriter:
         return sum(entry.rows for entry in files)
 
     def _remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime) -> None:
-        layout = self._layouts[stream.landing_table]
-        book, landing = layout.bookkeeping["removals"].table_id, layout.landing.table_id
-        lease = bookkeeping_rows.LEASE.format(committer=layout.bookkeeping["committer"].rows_in)
+        table = TargetTable.landing(stream)
+        layout = self._layouts[table]
+        book, landing = layout.bookkeeping["removals"].table_id, layout.target.table_id
         head, held, live, sizes, bounds = self._session.fetch(
             [
                 (sql.load("catalog/head"), []),
-                (lease, []),
+                lease(layout),
                 (
                     sql.load("catalog/live_files"),
                     [landing, self._session.names([entry.registered_path for entry in files])],
@@ -141,13 +150,13 @@ class CatalogWriter:
                 (sql.load("catalog/column_stats"), [[book]]),
             ]
         )
-        self._require_lease(held)
-        if _head(head).schema_version != layout.schema_version:
-            del self._layouts[stream.landing_table]
+        require_lease(held, token=self._token)
+        if head_of(head).schema_version != layout.schema_version:
+            del self._layouts[table]
             raise LayoutMoved
-        _require_inlined(layout, sizes)
+        require_inlined(layout, sizes)
         _require_as_registered(files, live)
-        before = Before(head=_head(head), cursor=None, sizes=_sizes(sizes), bounds=_bounds(bounds))
+        before = Before(head=head_of(head), cursor=None, sizes=sizes_of(sizes), bounds=bounds_of(bounds))
         books = bookkeeping_rows.plan_removals(
             stream, files, layout=layout, before=before, reason=reason, at=at, session=self._session
         )
@@ -155,7 +164,7 @@ class CatalogWriter:
         values = [books.snapshot, changes, "lakeray", f"{stream}: {reason}, {len(files)} file(s)", "{}"]
         self._session.write(
             [
-                _snapshot(replace(before.head, next_file_id=before.head.next_file_id + 1), at),
+                snapshot_row(replace(before.head, next_file_id=before.head.next_file_id + 1), at),
                 (sql.load("catalog/add_changes"), values),
                 *_leaving(live, files, reason=reason, snapshot=books.snapshot),
                 *books.steps(connection=self._connection),
@@ -191,7 +200,7 @@ class CatalogWriter:
             is_first, head = head is None, replace(before.head, next_file_id=plan.next_file_id)
             # The snapshot's row is the lock, and comes first, as DuckLake writes it: whoever commits at the same time
             # waits there, or we do. In another order two commits would wait for each other.
-            self._session.write([_snapshot(head, at), *plan.steps] if is_first else plan.steps)
+            self._session.write([snapshot_row(head, at), *plan.steps] if is_first else plan.steps)
             taken.append(attempt.request)
             changes += [change for change in plan.changes if change not in changes]
         if head is None:
@@ -204,7 +213,12 @@ class CatalogWriter:
     def _plan(self, attempt: Attempt, *, layout: CatalogIds, before: Before, at: datetime) -> _Plan:
         request, paths, known = attempt.request, attempt.paths, self._known(attempt.request)
         files = data_file_rows.plan(
-            request.files, paths=paths, layout=layout, before=before, known=known, session=self._session
+            data_file_rows.statistics_of(request.files),
+            paths=paths,
+            layout=layout,
+            before=before,
+            known=known,
+            session=self._session,
         )
         books = bookkeeping_rows.plan(request, paths=paths, layout=layout, before=before, at=at, session=self._session)
         return _Plan(
@@ -217,10 +231,10 @@ class CatalogWriter:
         )
 
     def _known(self, request: CommitRequest) -> KnownMappings:
-        return self._mappings[request.stream.landing_table]
+        return self._mappings[TargetTable.landing(request.stream)]
 
-    def schema_version(self, table: str, *, again: bool = False) -> int:
-        """The version of the schema in which the landing table was looked at last.
+    def schema_version(self, table: TargetTable, *, again: bool = False) -> int:
+        """The version of the schema in which the table was looked at last.
 
         Args:
             again: look now.
@@ -232,34 +246,34 @@ class CatalogWriter:
         if again or table not in self._layouts:
             self._session.begin()
             try:
-                head = _head(self._session.fetch([(sql.load("catalog/head"), [])])[0])
+                head = head_of(self._session.fetch([(sql.load("catalog/head"), [])])[0])
                 layout = read_catalog_ids(self._session, table, schema_version=head.schema_version)
             finally:
                 self._session.rollback()
             self._layouts[table] = layout
-            self._mappings[table] = KnownMappings(layout.landing)
+            self._mappings[table] = KnownMappings(layout.target)
         return self._layouts[table].schema_version
 
     def _look(self, attempt: Attempt) -> tuple[CatalogIds, Before]:
-        table = attempt.request.stream.landing_table
+        table = TargetTable.landing(attempt.request.stream)
         layout = self._layouts[table]
         found = self._session.fetch(self._questions(attempt.request, attempt.paths, layout))
-        if _head(found[0]).schema_version != layout.schema_version:
+        if head_of(found[0]).schema_version != layout.schema_version:
             del self._layouts[table]
             raise LayoutMoved
-        _require_inlined(layout, found[5])
+        require_inlined(layout, found[5])
         return layout, self._require(attempt, found)
 
     def _questions(self, request: CommitRequest, paths: Sequence[str], layout: CatalogIds) -> list[Statement]:
         text = self._session.text
         stream = [text(request.stream.source), text(request.stream.stream)]
-        tables = [layout.landing.table_id, *(book.table_id for book in layout.bookkeeping.values())]
+        tables = [layout.target.table_id, *(book.table_id for book in layout.bookkeeping.values())]
         lacks = [requirement.keys for requirement in request.requirements if isinstance(requirement, LedgerLacks)]
         keys = self._session.texts(list(dict.fromkeys(key for keys in lacks for key in keys)))
         rows_in = {name: book.rows_in for name, book in layout.bookkeeping.items()}
         return [
             (sql.load("catalog/head"), []),
-            (bookkeeping_rows.LEASE.format(**rows_in), []),
+            lease(layout),
             (bookkeeping_rows.CURSOR.format(**rows_in), stream),
             (bookkeeping_rows.TAKEN_IN.format(**rows_in), [*stream, keys]),
             (sql.load("catalog/doomed"), [self._session.names(paths)]),
@@ -268,13 +282,13 @@ class CatalogWriter:
         ]
 
     def _require(self, attempt: Attempt, found: list[list[tuple[Any, ...]]]) -> Before:
-        head, lease, cursor, taken_in, doomed, sizes, bounds = found
-        self._require_lease(lease)
+        head, held, cursor, taken_in, doomed, sizes, bounds = found
+        require_lease(held, token=self._token)
         state = State(
             token=self._token,
-            cursor_path=bookkeeping_rows.as_text(cursor[0][0]) if cursor else None,
+            cursor_path=as_text(cursor[0][0]) if cursor else None,
             columns=attempt.columns,
-            live_keys={str(bookkeeping_rows.as_text(key)) for (key,) in taken_in},
+            live_keys={str(as_text(key)) for (key,) in taken_in},
             live_paths={path for path, is_live in doomed if is_live},
         )
         refused = first_unmet(attempt.request.requirements, state)
@@ -283,29 +297,11 @@ class CatalogWriter:
         if doomed:
             raise PathsWait(sorted({path for path, _ in doomed}))
         return Before(
-            head=_head(head),
+            head=head_of(head),
             cursor=(cursor[0][2], cursor[0][1]) if cursor else None,
-            sizes=_sizes(sizes),
-            bounds=_bounds(bounds),
+            sizes=sizes_of(sizes),
+            bounds=bounds_of(bounds),
         )
-
-    def _require_lease(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows and rows[0][0] == self._token:
-            return
-        raise LeaseLostError(
-            "the lease is lost; nothing was written",
-            expected=f"fencing token {self._token}",
-            found="no lease" if not rows else f"token {rows[0][0]}, held by {bookkeeping_rows.as_text(rows[0][1])}",
-            todo="Another committer took over; let it work",
-        )
-
-
-def _require_inlined(layout: CatalogIds, sizes: Sequence[tuple[Any, ...]]) -> None:
-    """A flush (CHECKPOINT too) moves inlined rows to Parquet, and the schema's version stays."""
-    flushed = {table_id for table_id, _, _, size_bytes in sizes if size_bytes}
-    moved = sorted(name for name, book in layout.bookkeeping.items() if book.table_id in flushed)
-    if moved:
-        raise NotProved(f"meta.{moved[0]} was flushed: its older rows are in Parquet files")
 
 
 def _require_as_registered(files: Sequence[LedgerEntry], live: Sequence[tuple[Any, ...]]) -> None:
@@ -326,41 +322,6 @@ def _leaving(
     steps: list[Statement] = [(sql.load("catalog/end_files"), [snapshot, ended])] if ended else []
     tables = ("statistics", "deletions", "data_files") if left else ()
     return steps + [(sql.load(f"catalog/forget_{name}"), [left]) for name in tables]
-
-
-def _sizes(rows: Sequence[tuple[Any, ...]]) -> dict[int, TableSize]:
-    return {row[0]: TableSize(rows=row[1], next_row_id=row[2], size_bytes=row[3]) for row in rows}
-
-
-def _head(rows: Sequence[tuple[Any, ...]]) -> Head:
-    snapshot, schema_version, next_catalog_id, next_file_id = rows[0]
-    return Head(
-        snapshot=snapshot, schema_version=schema_version, next_catalog_id=next_catalog_id, next_file_id=next_file_id
-    )
-
-
-def _bounds(rows: Sequence[tuple[Any, ...]]) -> dict[int, dict[int, ColumnStats]]:
-    found: dict[int, dict[int, ColumnStats]] = {}
-    for table_id, column_id, has_null, has_nan, low, high, extra in rows:
-        found.setdefault(table_id, {})[column_id] = ColumnStats(
-            contains_null=None if has_null is None else bool(has_null),
-            min_value=low,
-            max_value=high,
-            contains_nan=None if has_nan is None else bool(has_nan),
-            extra_stats=extra,
-        )
-    return found
-
-
-def _snapshot(head: Head, at: datetime) -> Statement:
-    values = [
-        head.snapshot + 1,
-        bookkeeping_rows.timestamp(at),
-        head.schema_version,
-        head.next_catalog_id,
-        head.next_file_id,
-    ]
-    return sql.load("catalog/add_snapshot"), values
 
 
 def _changes(requests: Sequence[CommitRequest], snapshot: int, changes: Sequence[str]) -> Statement:

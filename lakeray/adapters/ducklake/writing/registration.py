@@ -25,6 +25,7 @@ from lakeray.adapters.ducklake.catalog.attempts import (
     commit_extra,
     until_landed,
 )
+from lakeray.adapters.ducklake.catalog.catalog_ids import TargetTable
 from lakeray.adapters.ducklake.duckdb_errors import first_line
 from lakeray.adapters.ducklake.writing.alter import alter, lacking
 from lakeray.adapters.ducklake.writing.extension_writer import ExtensionWriter, FileRefused, RawStore
@@ -199,7 +200,7 @@ class Registration:
             if lacking(now, needs):
                 writer.require(attempt)  # what is refused widens nothing
                 widened.update({**self._widen(request.stream, now, needs), **widened})
-                writer.schema_version(request.stream.landing_table, again=True)
+                writer.schema_version(TargetTable.landing(request.stream), again=True)
             written = writer.write([attempt], at=at)
             if written.snapshot is None:
                 raise written.left_out[request.commit_id]
@@ -210,7 +211,7 @@ class Registration:
     def _looked_up(self, writer: CatalogWriter, request: CommitRequest, *, widened: _Widened) -> Attempt:
         """The request with its paths, and with the landing table's columns as they were before this commit."""
         table = request.stream.landing_table
-        version = writer.schema_version(table)
+        version = writer.schema_version(TargetTable.landing(request.stream))
         known = self._columns_at.get(table)
         if known is None or known[0] != version:
             try:
