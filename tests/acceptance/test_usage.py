@@ -27,7 +27,8 @@ WRONG = [
     (("feed", "feed.lookback_days=-1"), "feed.lookback_days", "at least 0"),
     (("feed", "output=yaml"), "output", "json"),
     (("feed", "--watch"), "--watch", "--help"),
-    (("feed", "shopify/orders"), "shopify/orders", "+stream=shopify/orders"),
+    (("feed", "shopify/ordrs"), "shopify/ordrs", "shopify/orders"),
+    (("feed", "orders"), "feed orders", "lakeray feed shopify/orders"),
     (("feed", "streams.klaviyo__lists.contract.on_new_column=ad"), "klaviyo__lists.contract.on_new_column", "add"),
     (("feed", "streams.klaviyo__lists.primary_key=[nr]"), "klaviyo__lists.primary_key", "nr"),
     (("replay", "+stream=klaviyo/lists"), "replay.from", "YYYY-MM-DD"),
@@ -119,8 +120,8 @@ def test_the_help_of_feed_shows_a_command_for_one_stream_and_for_several() -> No
     ran = lakeray("feed", "--help")
     assert (ran.code, ran.err) == (0, "")
     for word in (
-        "+stream=shopify/orders",
-        "+stream=[shopify/orders,klaviyo/events]",
+        "lakeray feed shopify/orders ",
+        "+stream=[shopify/orders,klaviyo/*]",
         "feed.executor",
         "batch.memory_bytes",
     ):

@@ -40,6 +40,7 @@ def test_a_project_is_linked_to_the_installed_package_and_an_upgrade_moves_the_l
 def test_a_copy_of_the_same_version_will_do_and_another_one_is_refused(folder: Path) -> None:
     copy = folder / "dbt_packages/lakeray"
     shutil.copytree(package.PACKAGE, copy)
+    (copy / ".user.yml").write_text("id: dbt's own")
     assert linked(folder) == copy
     (copy / "macros/latest.sql").write_text("{# another version #}")
     with pytest.raises(UsageError, match="Remove it"):

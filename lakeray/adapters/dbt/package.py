@@ -69,4 +69,6 @@ def _are_same(place: Path) -> bool:
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(os.fspath(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """Without what is hidden: dbt keeps its user's id beside a profile, ``.user.yml``."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(os.fspath(path) for path in found if not path.name.startswith("."))

@@ -96,7 +96,17 @@ class PythonDbt:
 
         folder = str(self._project.project_dir)
         # manifest.json is 0.8 MB that nobody reads; writing it takes longer than a small merge.
-        flags = ["--no-use-colors", "--quiet", "--no-write-json", "--log-level", "none", "--log-level-file", "info"]
+        # It writes an id of its user beside the profile, which is in the installed package.
+        flags = [
+            "--no-send-anonymous-usage-stats",
+            "--no-use-colors",
+            "--quiet",
+            "--no-write-json",
+            "--log-level",
+            "none",
+            "--log-level-file",
+            "info",
+        ]
         profiles = str(package.profiles_dir(self._project.project_dir))
         paths = ["--project-dir", folder, "--profiles-dir", profiles]
         output = ["--target-path", str(self._project.target_dir), "--log-path", str(self._project.target_dir / "logs")]
