@@ -204,7 +204,7 @@ def feed_all(app: Lakeray, *, stop: Callable[[], bool]) -> FeedReport:
     snapshot = app.planning_snapshot(today=today)
     looked = [_look(app, stream, snapshot, today=today) for stream in app.streams()]
     busy = [found for found in looked if found.work]
-    reports = {found.stream.name: _idle(found) for found in looked if not found.work}
+    reports = refused_reports(app) | {found.stream.name: _idle(found) for found in looked if not found.work}
     for report in filter(_is_worth_telling, reports.values()):
         app.events.emit(finished(report))
     failed = any(found.error is not None for found in looked)
@@ -229,7 +229,18 @@ def replay_all(app: Lakeray, *, days: Days, stop: Callable[[], bool]) -> FeedRep
     streams = app.streams()
     files = sum(plan_replay(app.rules(stream), app.planning_ports(), days=days).files for stream in streams)
     fed = _feed(app, [stream.name for stream in streams], files=files, replay=days, stop=stop)
-    return _report(app, {report.stream: report for report in fed.reports}, fed.built)
+    refused = refused_reports(app)
+    for report in refused.values():
+        app.events.emit(finished(report))
+    return _report(app, refused | {report.stream: report for report in fed.reports}, fed.built)
+
+
+def refused_reports(app: Lakeray) -> dict[StreamName, StreamReport]:
+    """The reports of the streams whose config is refused: they fail, and stop no other."""
+    return {
+        item.name: StreamReport(stream=item.name, status=StreamStatus.FAILED, error=item.error.as_dict())
+        for item in app.settings.refused
+    }
 
 
 def _report(app: Lakeray, reports: Mapping[StreamName, StreamReport], built: BuildResult | LakerayError) -> FeedReport:
@@ -329,18 +340,24 @@ def overview(app: Lakeray, *, enriched: Sequence[str]) -> Overview:
     snapshot, tables, arrivals = app.planning_snapshot(), reader.tables(), reader.arrivals()
     runs, warned = {run.stream: run for run in reader.runs(each=1)}, reader.row_warnings()
 
-    def of(stream: StreamSettings) -> StreamOverview:
-        name, own = stream.name, [item for item in warned if item.table == stream.name.processed_table]
-        planned, failure = _planned(app, stream, snapshot)
+    def of(
+        name: StreamName,
+        planned: Plan | None,
+        failure: LakerayError | None,
+        *,
+        books: PlanningSnapshot | RunReader = snapshot,
+        expect_every: timedelta | None = None,
+    ) -> StreamOverview:
+        own = [item for item in warned if item.table == name.processed_table]
         registered, newest = reader.totals(name)
         return StreamOverview(
             stream=name,
-            cursor=snapshot.cursor(name),
+            cursor=books.cursor(name),
             plan=planned,
             is_waiting=planned is not None and is_waiting(planned),
             registered_files=registered,
             registered_snapshot=newest,
-            quarantined=sum(1 for entry in snapshot.quarantined(name) if entry.status in _QUARANTINED),
+            quarantined=sum(1 for entry in books.quarantined(name) if entry.status in _QUARANTINED),
             last_batch=reader.last_batch(name),
             landing=tables.get(("staging", name.landing_table)),
             processed=tables.get(("main", name.processed_table)),
@@ -349,20 +366,24 @@ def overview(app: Lakeray, *, enriched: Sequence[str]) -> Overview:
             now=app.clock.now(),
             rows_without_key=sum(item.rows for item in own if item.kind == "without_key"),
             cursor_breaks=sum(item.rows for item in own if item.kind == "cursor_breaks"),
-            left_out=sum(snapshot.contract_notes(name).left_out.values()),
+            left_out=sum(books.contract_notes(name).left_out.values()),
             last_run=runs.get(name),
             arrivals=arrivals.get(name, ()),
-            expect_every=stream.expect_every,
+            expect_every=expect_every,
             error=None if failure is None else str(failure),
         )
 
+    states = [
+        of(stream.name, *_planned(app, stream, snapshot), expect_every=stream.expect_every) for stream in app.streams()
+    ]
+    states += [of(item.name, None, item.error, books=reader) for item in app.settings.refused]
     built = {name: tables.get(("main", name)) for name in enriched}
     return Overview(
         lake=snapshot.lake_id(),
         catalog=app.catalog,
         storage=app.settings.storage.url,
         env=app.settings.env,
-        streams=[of(stream) for stream in app.streams()],
+        streams=sorted(states, key=lambda state: state.stream),
         enriched={name: None if table is None else table.rows for name, table in built.items()},
     )
 

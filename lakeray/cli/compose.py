@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -16,9 +17,11 @@ from lakeray.airbyte.paths import VARIABLES
 from lakeray.cli import project
 from lakeray.cli.credentials import completed, secret
 from lakeray.cli.parse import Call
-from lakeray.settings.conversion import settings_from
-from lakeray.settings.values import Settings
+from lakeray.settings.conversion import is_stream_name, require_streams, settings_from
+from lakeray.settings.values import RefusedStream, Settings
 from lakeray.values.errors import UsageError, nearest
+from lakeray.values.keys import shown as shown_key
+from lakeray.values.model import StreamName
 from lakeray.values.redaction import HIDDEN, names_secret
 from lakeray.values.redaction import redacted as without_secrets
 
@@ -29,8 +32,11 @@ _ONLY_A_PATH = re.compile(r"^\w+:/(?!/)")
 """An address that holds no credentials, whatever its scheme."""
 
 
-def compose(call: Call) -> Any:
+def compose(call: Call, streams: Sequence[str] | None = None) -> Any:
     """The composed config of a call, its interpolations not resolved yet.
+
+    Args:
+        streams: whatever the call says of streams, these; None: those that it names.
 
     Raises:
         UsageError: an override names no setting, or a stream that is not configured.
@@ -44,7 +50,8 @@ def compose(call: Call) -> Any:
     OmegaConf.register_new_resolver("secret", secret, replace=True)
     OmegaConf.register_new_resolver("environment", _environment, replace=True)
     names = list(stream_names(call.config_dir))
-    chosen = _chosen([word for word in call.overrides if _names_streams(word)], names)
+    words = [word for word in call.overrides if _names_streams(word)]
+    chosen = _chosen(words, names) if streams is None else streams
     overrides = [_also_when_absent(word, names) for word in call.overrides if not _names_streams(word)]
     if chosen:
         overrides.append(f"+stream=[{','.join(chosen)}]")
@@ -92,6 +99,7 @@ def _composed(call: Call, overrides: list[str]) -> Any:
     from hydra.core.plugins import Plugins
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     Plugins.instance().register(_projects_folders())
     behind = [] if call.config_dir is None else [Path(call.config_dir).expanduser().absolute()]
@@ -99,7 +107,7 @@ def _composed(call: Call, overrides: list[str]) -> Any:
     try:
         with initialize_config_dir(config_dir=str(project.OURS / "conf"), version_base="1.3"):
             return hydra_compose(config_name="config", overrides=[*overrides, *more])
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError, RecursionError) as error:
         raise _usage_error(error, call) from None  # the cause's text may repeat a value
 
 
@@ -118,8 +126,11 @@ def _projects_folders() -> Any:
     return ProjectsFolders
 
 
-def composed(call: Call) -> dict[str, Any]:
+def composed(call: Call, streams: Sequence[str] | None = None) -> dict[str, Any]:
     """The composed values of a call. Resolved once: a secret that reads like an interpolation is not taken for one.
+
+    Args:
+        streams: as of ``compose``.
 
     Raises:
         UsageError: an override names no setting, or a stream that is not configured, or a value cannot be had.
@@ -127,9 +138,9 @@ def composed(call: Call) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    config = compose(call)
-    _keep_variables(config)
+    config = compose(call, streams)
     try:
+        _keep_variables(config)
         values = OmegaConf.to_container(config, resolve=True)
     except (OmegaConfBaseException, ValueError) as error:
         raise _usage_error(error, call) from None
@@ -149,12 +160,121 @@ def shown(call: Call) -> str:
 
 
 def settings_of(call: Call) -> Settings:
-    """The settings of a call.
+    """The settings of a call. A stream whose config is refused is in ``refused``, and the others are as ever.
 
     Raises:
-        UsageError: a setting is wrong; names it.
+        UsageError: a setting is wrong, or the config of the only streams that the call is about; names it.
     """
-    return settings_from(_from_the_project(completed(composed(call))))
+    words = [word for word in call.overrides if _names_streams(word)]
+    chosen = _chosen(words, list(stream_names(call.config_dir)))
+    try:
+        return _of(call, chosen)
+    except UsageError as error:
+        if not chosen:
+            raise
+        first = error
+    # Not inside of the handler: what fails there would have this error for its context, and be taken for it.
+    return _one_by_one(call, chosen, first)
+
+
+def _of(call: Call, names: Sequence[str]) -> Settings:
+    """The settings of a call about these streams, if every one of them is itself."""
+    unnamed = next((name for name in names if not is_stream_name(*name.split("/", 1))), None)
+    if unnamed is not None:
+        found = shown_key(unnamed)
+        raise UsageError(f"conf/stream/{found}.yaml", expected="lower-case names of letters, digits and _", found=found)
+    slugs = {name: name.replace("/", "__") for name in names}
+    values = completed(composed(call, names))
+    absent = next((name for name, slug in slugs.items() if slug not in (values["streams"] or ())), None)
+    if absent is not None:
+        raise _another_stream(absent, found="no such stream in it")
+    made = settings_from(_from_the_project(values))
+    for name, slug in slugs.items():
+        if str(made.streams[slug].name) != name:
+            raise _another_stream(name, found=f"the stream {made.streams[slug].name}")
+    require_streams(made)
+    return made
+
+
+def _another_stream(name: str, *, found: str) -> UsageError:
+    source, stream = name.split("/", 1)
+    return UsageError(
+        f"conf/stream/{name}.yaml",
+        expected=f"`# @package streams.{source}__{stream}` as its first line, source: {source}, stream: {stream}",
+        found=found,
+        todo="The file's folder and name are the stream's",
+    )
+
+
+def _one_by_one(call: Call, chosen: Sequence[str], first: UsageError) -> Settings:
+    """The settings of a call of which some stream's config is refused, or something that is no stream's.
+
+    Raises:
+        UsageError: it is no stream's; or no stream is left; or the call itself says what is wrong about one.
+    """
+    _of(_about(call, (), chosen), ())
+    errors = dict(_refused(call, chosen))
+    kept = [name for name in chosen if name not in errors]
+    together = _kept(call, kept, chosen)
+    while kept and isinstance(together, UsageError):
+        # Each is right by itself, and not beside another: both of them are refused.
+        at_odds = _at_odds(call, kept, chosen, together)
+        if not at_odds:
+            raise together
+        errors |= dict.fromkeys(at_odds, together)
+        kept = [name for name in kept if name not in errors]
+        together = _kept(call, kept, chosen)
+    said = [error for name, error in errors.items() if any(_is_of(word, name) for word in call.overrides)]
+    if said or isinstance(together, UsageError) or not kept:
+        raise (said or list(errors.values()) or [first])[0]
+    refused = [RefusedStream(name=StreamName(*name.split("/", 1)), error=error) for name, error in errors.items()]
+    return replace(together, refused=tuple(sorted(refused, key=lambda item: item.name)))
+
+
+def _kept(call: Call, names: Sequence[str], chosen: Sequence[str]) -> Settings | UsageError:
+    try:
+        return _of(_about(call, names, chosen), names)
+    except UsageError as error:
+        return error
+
+
+def _at_odds(call: Call, names: Sequence[str], chosen: Sequence[str], error: UsageError) -> list[str]:
+    """The stream that the error names, and those beside which it is refused; none when it names none."""
+    named = next((name for name in names if error.about.startswith(f"streams.{name.replace('/', '__')}.")), None)
+    if named is None:
+        return []
+    others = [name for name in names if name != named]
+    return [named, *(other for other in others if isinstance(_kept(call, [named, other], chosen), UsageError))]
+
+
+def _refused(call: Call, chosen: Sequence[str]) -> Iterator[tuple[str, UsageError]]:
+    for name in chosen:
+        try:
+            _of(_about(call, [name], chosen), [name])
+        except UsageError as error:
+            about = f"conf/stream/{shown_key(name)}.yaml"
+            named = error.about.startswith(("conf/stream/", "streams."))
+            yield (
+                name,
+                UsageError(
+                    error.about if named else f"{about}: {error.about}",
+                    expected=error.expected,
+                    found=error.found,
+                    todo=error.todo or f"Mend {about}; the other streams do not wait for it",
+                ),
+            )
+
+
+def _about(call: Call, names: Sequence[str], chosen: Sequence[str]) -> Call:
+    """The call without what it says of streams other than these of the chosen ones."""
+    others = [name for name in chosen if name not in names]
+    words = [word for word in call.overrides if not any(_is_of(word, name) for name in others)]
+    return replace(call, overrides=tuple(words))
+
+
+def _is_of(word: str, name: str) -> bool:
+    """Whether an override is of a setting of the stream."""
+    return _key(word).startswith(f"streams.{name.replace('/', '__')}.")
 
 
 def _from_the_project(values: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +370,7 @@ def _keep_variables(config: Any) -> None:
     from omegaconf import OmegaConf
 
     streams: Any = OmegaConf.to_container(config.streams, resolve=False)
-    for slug, stream in streams.items():
+    for slug, stream in streams.items() if isinstance(streams, dict) else ():
         path = stream.get("path") if isinstance(stream, dict) else None
         if isinstance(path, str):
             config.streams[slug].path = _AIRBYTES.sub(r"\\\g<0>", path)
@@ -264,6 +384,7 @@ def _also_when_absent(word: str, names: Sequence[str]) -> str:
 
 def _usage_error(error: Exception, call: Call) -> UsageError:
     from hydra.errors import OverrideParseException
+    from yaml import MarkedYAMLError
 
     cause: BaseException | None = error
     while cause is not None:
@@ -271,6 +392,9 @@ def _usage_error(error: Exception, call: Call) -> UsageError:
             return cause
         cause = cause.__cause__ or cause.__context__
     text = str(error)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:  # its text repeats the line
+        mark, problem = error.problem_mark, re.sub(r"'[^']*'", "…", error.problem or "")
+        return UsageError(str(mark.name), expected="YAML", found=f"in line {mark.line + 1}: {problem}")
     match = re.search(r"Could not (?:override|append to config|delete).*?'([^']*)'", text)
     if match is not None:
         key = _key(match[1])
@@ -306,7 +430,11 @@ def _known_keys(call: Call) -> list[str]:
             if not path.endswith((".fields", ".descriptions")):
                 walk(item, path)
 
-    walk(OmegaConf.to_container(compose(plain)), "")
+    try:
+        config = compose(plain)
+    except UsageError:  # of a stream, and it is not what this is about
+        config = compose(plain, ())
+    walk(OmegaConf.to_container(config), "")
     return found
 
 

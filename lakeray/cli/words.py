@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from lakeray.settings.values import RefusedStream
 from lakeray.steps.clean import Leaving
 from lakeray.steps.overview import Overview, StreamOverview
 from lakeray.values.errors import LakerayError
@@ -34,6 +35,19 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def refused_lines(refused: Sequence[RefusedStream]) -> list[str]:
+    """A line for each stream whose config is refused."""
+    return [f"{item.name}: {item.error}" for item in refused]
+
+
+def refused_json(refused: Sequence[RefusedStream]) -> dict[str, Any]:
+    """The same as a field of a document; none when there are none."""
+    found = [
+        {"source": item.name.source, "stream": item.name.stream, "error": item.error.as_dict()} for item in refused
+    ]
+    return {"refused": found} if found else {}
 
 
 def human_bytes(count: int) -> str:

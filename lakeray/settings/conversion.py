@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from lakeray.settings.addresses import refuse_credentials
 from lakeray.settings.ranges import require_ranges
-from lakeray.settings.values import BatchSettings, Secret, Settings, Size, StreamSettings
+from lakeray.settings.values import IS_SETTING, BatchSettings, Secret, Settings, Size, StreamSettings
 from lakeray.values.errors import UsageError, nearest
 from lakeray.values.layouts import overlapping
 from lakeray.values.model import (
@@ -62,6 +62,22 @@ def settings_from(raw: Mapping[str, Any]) -> Settings:
     settings = build(Settings, raw, at="")
     _check(settings)
     return settings
+
+
+def is_stream_name(*parts: str) -> bool:
+    """Whether a source and a stream can be called so: tables and dbt's models get their names from them."""
+    return all(_NAME.fullmatch(part) is not None for part in parts)
+
+
+def require_streams(settings: Settings) -> None:
+    """See that every stream's config makes a contract and batches.
+
+    Raises:
+        UsageError: one does not; it names the setting.
+    """
+    for stream in settings.streams.values():
+        stream.landing_contract()
+        batch_for(settings, stream)
 
 
 def batch_for(settings: Settings, stream: StreamSettings) -> BatchSettings:
@@ -189,7 +205,8 @@ def build(cls: type[_T], raw: object, *, at: str) -> _T:
     if not isinstance(raw, Mapping):
         raise UsageError(at or "config", expected="a mapping", found=_shown(raw))
     hints = typing.get_type_hints(cls)
-    specs = {item.name.rstrip("_"): item for item in dataclasses.fields(typing.cast(Any, cls))}
+    fields = dataclasses.fields(typing.cast(Any, cls))
+    specs = {item.name.rstrip("_"): item for item in fields if item.metadata.get(IS_SETTING, True)}
     for key in raw:
         if key not in specs:
             raise UsageError(

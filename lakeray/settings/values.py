@@ -487,6 +487,20 @@ def _type(text: str, *, at: str) -> ColumnType:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedStream:
+    """A stream whose config cannot be taken."""
+
+    name: StreamName
+    """As its file is called; it may be none that a stream can have."""
+    error: UsageError
+    """Names the key."""
+
+
+IS_SETTING = "is_setting"
+"""Of a field's metadata: False for what no config says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a command needs."""
 
@@ -511,3 +525,5 @@ class Settings:
     repair: str | None = None
     """``doctor repair=KIND``: a kind of finding, or ``all``."""
     streams: Mapping[str, StreamSettings]
+    refused: tuple[RefusedStream, ...] = field(default=(), metadata={IS_SETTING: False})
+    """Streams that the command would be about, and whose config cannot be taken. They stop no other."""

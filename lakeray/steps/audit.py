@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from lakeray.values.errors import LakerayError
 from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, RowWarning, SourceFile, StreamName
 
 
@@ -26,6 +27,7 @@ class FindingKind(StrEnum):
     WITHOUT_KEY = "rows_without_key"
     CURSOR_BREAKS = "cursor_breaks"
     WITHOUT_STREAM = "tables_without_a_stream"
+    CONFIG_REFUSED = "config_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,12 @@ def audit(
         objects: what storage lists for the stream, by key; all of it.
     """
     return tuple(_findings(stream, ledger, registered, objects, transformed_snapshot))
+
+
+def refused_config(stream: StreamName, error: LakerayError) -> Finding:
+    """A stream that is neither fed nor looked at, for its config cannot be taken."""
+    path = f"conf/stream/{stream}.yaml"
+    return Finding(kind=FindingKind.CONFIG_REFUSED, stream=stream, path=path, detail=str(error))
 
 
 def leftovers(

@@ -260,7 +260,7 @@ class _Pieces:
         """The error of a file that cannot be merged, with every number."""
         load, budget = self.load(piece), self._merging.budget
         paths = piece.paths or tuple(entry.registered_path for entry in self._of(piece))
-        return TransformMemoryError(
+        return type(failed)(
             f"{piece.stream}: {', '.join(paths) or 'the batch'} cannot be merged alone, with one thread, in the memory "
             "that is allowed; it stays registered, and transformed_through stays before it",
             expected=f"a merge of {load.size_bytes:,} bytes of Parquet, {load.rows:,} rows, {budget.leaves:,} leaf "
@@ -338,6 +338,4 @@ def _grouped(entries: Sequence[LedgerEntry], fits: Callable[[Sequence[LedgerEntr
 
 
 def _more_room(failed: TransformMemoryError) -> str:
-    # What does not fit into memory is spilled, and DuckDB says so when the disk for that is full.
-    full = "max_temp_directory_size" in failed.found
-    return "Free the disk of the temporary folder, or raise batch.memory_bytes" if full else "Raise batch.memory_bytes"
+    return failed.advice or "Raise batch.memory_bytes"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from lakeray.values.errors import NotThereError, PrefixOwnedError, StorageError
+from lakeray.values.errors import DiskFullError, NotThereError, PrefixOwnedError, StorageAddressError, StorageError
 from lakeray.values.keys import CLAIM
 from lakeray.values.model import SourceFile
 
@@ -220,10 +220,10 @@ def _folders_between(root: str, key: str) -> tuple[str, ...]:
 def _written(store: Store, key: str, claim: bytes) -> bool:
     try:
         return store.create(key, claim)
-    except NotThereError:
+    except (NotThereError, StorageAddressError, DiskFullError):
         raise
     except StorageError as error:
-        raise StorageError(
+        raise type(error)(
             f"{store.url(key)}: the lake's claim cannot be written",
             found=error.found,
             todo="A lake claims the prefixes that it deletes from. Where it may only read, set retention.raw=keep",

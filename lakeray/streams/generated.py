@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -127,9 +127,62 @@ def _top_level(paths: Sequence[Sequence[str]]) -> list[str]:
 # ---- stream config to landing DDL and dbt files --------------------------------------------------------------------
 
 
-def generated_files(streams: Iterable[StreamSpec]) -> dict[str, str]:
-    """Every file that follows from the stream configs: path relative to the project's root, to text; sorted by path."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the files of a source say of a stream whose config is refused: it stays, for its model needs it."""
+
+    name: StreamName
+    tables: tuple[str, ...]
+    """Lines of ``sources_path``; none when the stream is not in it."""
+    models: tuple[str, ...]
+    """Lines of ``models_path``."""
+
+
+def sources_path(source: str) -> str:
+    """Where the landing tables of a source are described, from the project's root."""
+    return f"dbt/models/processed/{source}/_{source}__sources.yml"
+
+
+def models_path(source: str) -> str:
+    """Where the processed models of a source are described, from the project's root."""
+    return f"dbt/models/processed/{source}/_{source}__models.yml"
+
+
+def kept_part(name: StreamName, *, sources: str, models: str) -> Kept:
+    """The stream's part of its source's files, as they are now; nothing of what is not in them.
+
+    Args:
+        sources: the text of ``sources_path``; empty when there is none.
+        models: the text of ``models_path``; empty when there is none.
+    """
+    return Kept(
+        name=name,
+        tables=_section(sources, "      - name: ", _yaml(name.landing_table)),
+        models=_section(models, "  - name: ", _yaml(name.processed_table)),
+    )
+
+
+def _section(text: str, begins: str, name: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for line in text.split("\n"):
+        if line.startswith(begins):
+            if found:
+                break
+            if line == begins + name:
+                found.append(line)
+        elif found and line:
+            found.append(line)
+    return tuple(found)
+
+
+def generated_files(streams: Iterable[StreamSpec], *, kept: Iterable[Kept] = ()) -> dict[str, str]:
+    """Every file that follows from the stream configs: path relative to the project's root, to text; sorted by path.
+
+    Args:
+        kept: parts of the files of sources that stay as they are.
+    """
     ordered = sorted(streams, key=lambda spec: spec.name)
+    parts = sorted(kept, key=lambda part: part.name)
     files: dict[str, str] = {}
     for spec in ordered:
         source, name = spec.name.source, spec.name
@@ -137,8 +190,9 @@ def generated_files(streams: Iterable[StreamSpec]) -> dict[str, str]:
         files[f"dbt/models/processed/{source}/{name.processed_table}.sql"] = processed_model(spec)
     for source, group in groupby(ordered, key=lambda spec: spec.name.source):
         specs = tuple(group)
-        files[f"dbt/models/processed/{source}/_{source}__sources.yml"] = sources_yaml(source, specs)
-        files[f"dbt/models/processed/{source}/_{source}__models.yml"] = models_yaml(source, specs)
+        stay = [part for part in parts if part.name.source == source]
+        files[sources_path(source)] = sources_yaml(source, specs, kept=stay)
+        files[models_path(source)] = models_yaml(source, specs, kept=stay)
     return dict(sorted(files.items()))
 
 
@@ -205,7 +259,7 @@ def _newest_first(spec: StreamSpec) -> str:
     return _jinja(cursor)
 
 
-def sources_yaml(source: str, specs: Sequence[StreamSpec]) -> str:
+def sources_yaml(source: str, specs: Sequence[StreamSpec], *, kept: Sequence[Kept] = ()) -> str:
     """``_{source}__sources.yml``: the landing tables of a source, as dbt sources."""
     about = f"Landing tables of {source}: the records as Airbyte delivered them, repeats included."
     lines = [
@@ -218,18 +272,27 @@ def sources_yaml(source: str, specs: Sequence[StreamSpec]) -> str:
         "    schema: staging",
         "    tables:",
     ]
-    for spec in specs:
-        about = f"Every delivered record of {spec.name}, until the retention removes its file."
-        lines += [f"      - name: {_yaml(spec.name.landing_table)}", f"        description: {_text(about)}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_by_stream(specs, _table_lines, {part.name: part.tables for part in kept})]) + "\n"
 
 
-def models_yaml(source: str, specs: Sequence[StreamSpec]) -> str:
+def _table_lines(spec: StreamSpec) -> list[str]:
+    about = f"Every delivered record of {spec.name}, until the retention removes its file."
+    return [f"      - name: {_yaml(spec.name.landing_table)}", f"        description: {_text(about)}"]
+
+
+def models_yaml(source: str, specs: Sequence[StreamSpec], *, kept: Sequence[Kept] = ()) -> str:
     """``_{source}__models.yml``: what the processed models of a source hold, and the tests of their keys."""
     lines = [_header("#", f"conf/stream/{source}/*.yaml").rstrip("\n"), "version: 2", "models:"]
-    for spec in specs:
-        lines += _model_lines(spec)
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_by_stream(specs, _model_lines, {part.name: part.models for part in kept})]) + "\n"
+
+
+def _by_stream(
+    specs: Sequence[StreamSpec],
+    lines_of: Callable[[StreamSpec], Sequence[str]],
+    kept: Mapping[StreamName, Sequence[str]],
+) -> list[str]:
+    parts = {**kept, **{spec.name: lines_of(spec) for spec in specs}}
+    return [line for name in sorted(parts) for line in parts[name]]
 
 
 def _model_lines(spec: StreamSpec) -> list[str]:

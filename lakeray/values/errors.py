@@ -6,7 +6,10 @@
     ├── PrefixOwnedError    another lake deletes the same objects: choose which one      exit 1
     ├── TryAgainError       nothing is wrong with the data: run again later          exit 1
     │   ├── StorageError        the object store did not answer, or not wholly
-    │   │   └── NotThereError       no bucket or folder, or not what was taken in from it: is storage.url right?
+    │   │   ├── NotThereError       no bucket or folder, or not what was taken in from it: is storage.url right?
+    │   │   ├── StorageRefusedError  the object store knows the key not, or denies it: look at the keys and policies
+    │   │   ├── StorageAddressError  nobody answers at the address: is storage.endpoint_url right?
+    │   │   └── DiskFullError       a disk takes nothing more: make room
     │   ├── CatalogError        the catalog did not answer, or a commit was refused
     │   │   └── NoLakeError         its database is there, and no lake in it
     │   └── LeaseLostError      another committer took over; this one must not write
@@ -16,6 +19,9 @@
     │   ├── ValidationMemoryError  a file's footer or its conversion takes more memory than there is
     │   └── TransformError      dbt failed; the batch stays registered
     │       ├── TransformMemoryError  DuckDB did not get by with the memory it may use
+    │       │   └── SpillFullError        nor with the disk of the temporary folder: make room
+    │       ├── ObjectGoneError       an object that a table needs is not what was registered: run ``doctor``
+    │       ├── TransformFaultError   DuckDB or dbt met a fault of its own, or of lakeray's: report it
     │       └── ModelTestError        a dbt test of a touched model failed
     ├── DamageError         storage, ledger and catalog disagree: run ``doctor``     exit 1
     └── UnexpectedError     a fault of lakeray itself: send its report               exit 1
@@ -37,6 +43,8 @@ class LakerayError(Exception):
 
     kind: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
+    advice: ClassVar[str] = ""
+    """What to do about any error of the kind, where that is always the same."""
 
     def __init__(self, about: str, *, expected: str = "", found: str = "", todo: str = "") -> None:
         # The one place that every error passes: what other programs say of a connection may hold its password.
@@ -113,6 +121,32 @@ class NotThereError(StorageError):
     kind = "not_there"
 
 
+class StorageRefusedError(StorageError):
+    """The object store answers, and says 401 or 403."""
+
+    kind = "storage_refused"
+    advice = (
+        "Look at storage.access_key_id, storage.secret_access_key and the bucket's policy: may this key list, read and "
+        "write there? Then run the command again"
+    )
+
+
+class StorageAddressError(StorageError):
+    """There is no such host, nobody listens there, or what listens is no object store."""
+
+    kind = "storage_address"
+    advice = (
+        "Does storage.endpoint_url answer from this machine? Mend the address, or run the command again when it does"
+    )
+
+
+class DiskFullError(StorageError):
+    """A disk, of this machine or of a server, takes nothing more."""
+
+    kind = "disk_full"
+    advice = "Make room on the disk of the file that is named, then run the command again: it goes on from there"
+
+
 class CatalogError(TryAgainError):
     """The catalog failed, or refused a commit because something changed meanwhile (P8)."""
 
@@ -165,6 +199,27 @@ class TransformMemoryError(TransformError):
     """DuckDB ran out of the memory it may use, and could not spill (P5)."""
 
     kind = "out_of_memory"
+
+
+class SpillFullError(TransformMemoryError):
+    """What did not fit into memory did not fit on the disk of the temporary folder either."""
+
+    kind = "spill_full"
+    advice = "Make room on the disk of {paths.root}/tmp, or raise batch.memory_bytes"
+
+
+class ObjectGoneError(TransformError):
+    """An object that a table needs is gone, is another one, or is shorter than it was (P14)."""
+
+    kind = "object_gone"
+    advice = "`lakeray doctor` names the objects that are gone or changed, and what mends them"
+
+
+class TransformFaultError(TransformError):
+    """DuckDB met an error inside of itself, or something raised what nobody expected: no model and no data is wrong."""
+
+    kind = "transform_fault"
+    advice = "Please report it with {paths.root}/dbt/logs/dbt.log; the next feed starts with this transform"
 
 
 class ModelTestError(TransformError):

@@ -55,6 +55,13 @@ _FORMS = (
 )
 
 
+_MOST_OF_A_LINE = 200
+_OPENING = re.compile(r"\"|(?<!\w)'")
+"""What a value in a message begins with. An apostrophe within a word is none."""
+_NUMBERS = re.compile(r"(?<=\bvalue )[-+.\w]+|(?<=\s)\([-+]?\d[^)]*\)")
+"""Values without quotes: ``with value 300``, ``(300 + 1)``."""
+
+
 class _Known:
     """The values that this process has read as secrets.
 
@@ -95,6 +102,26 @@ def redacted(text: str) -> str:
     for form in _FORMS:
         text = form.sub(rf"\g<1>{HIDDEN}", text)
     return text
+
+
+def without_values(text: str) -> str:
+    """A message of DuckDB's without the values of rows that it may repeat: what is in quotes, and numbers it names.
+
+    From the first quote to the last one of its kind, for a value may hold quotes, too; to the end when there is no
+    second one, for a value may hold line breaks.
+    """
+    shown, rest = [], text
+    while (opened := _OPENING.search(rest)) is not None:
+        last = rest.rfind(opened[0])
+        shown += [rest[: opened.start()], "…"]
+        rest = rest[last + 1 :] if last > opened.start() else ""
+    return _NUMBERS.sub("…", "".join([*shown, rest]))
+
+
+def line_without_values(text: str) -> str:
+    """The first line of a message without values, of printable characters, at most 200 of them."""
+    first = (text.splitlines() or [""])[0]
+    return "".join(sign if sign.isprintable() else "?" for sign in without_values(first))[:_MOST_OF_A_LINE]
 
 
 def names_secret(name: str) -> bool:

@@ -7,6 +7,8 @@ import re
 from lakeray.values.errors import ContractError
 from lakeray.values.model import Column, MergedBy, RejectReason, StreamName
 
+READ_CODECS = "uncompressed, snappy, gzip, zstd, brotli, lz4_raw"
+"""The codecs that DuckDB reads, in words."""
 _NAMED = (
     (re.compile(r"encrypt", re.IGNORECASE), RejectReason.ENCRYPTED, "expected plain Parquet, found an encrypted file"),
     (
@@ -16,7 +18,7 @@ _NAMED = (
             re.IGNORECASE,
         ),
         RejectReason.UNSUPPORTED_CODEC,
-        "expected a codec that DuckDB reads (uncompressed, snappy, gzip, zstd, brotli, lz4_raw), found another",
+        f"expected a codec that DuckDB reads ({READ_CODECS}), found another",
     ),
     (
         re.compile(r"unsupported (?:converted|logical|physical|parquet)? ?type", re.IGNORECASE),

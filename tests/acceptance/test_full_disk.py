@@ -25,7 +25,7 @@ def lake(tmp_path: Path, extension_directory: Path) -> Lake:
 def assert_told(ran: Ran, text: str) -> None:
     assert ran.code == 1, ran.out
     error = ran.document["error"]
-    assert error["kind"] == "storage" and text in error["found"] and "Make room" in error["todo"], error
+    assert error["kind"] == "disk_full" and text in error["found"] and "Make room" in error["todo"], error
     assert "Traceback" not in ran.err
 
 
@@ -36,8 +36,21 @@ def test_a_sample_on_a_full_disk(full: str, lake: Lake) -> None:
         ran = lakeray(*SAMPLE, *lake.settings)
         assert ran.code == 1 and "Traceback" not in ran.err, ran.err
         error = ran.document["error"]
-        assert error["kind"] == "storage" and "No space left" in error["found"], error
+        assert error["kind"] == "disk_full" and "No space left" in error["found"], error
     assert lake.ok(*SAMPLE).document["streams"][0]["written"] == 6
+
+
+def test_a_feed_whose_lake_is_full_says_so_and_goes_on_when_there_is_room(lake: Lake) -> None:
+    feed = ("feed", STREAM, "feed.executor=inline")
+    lake.ok(*SAMPLE)
+    (lake.root / "lake").mkdir()
+    with tiny(lake.root / "lake"):
+        (lake.root / "lake" / "ballast").write_bytes(bytes(1_000_000))
+        ran = lake.run(*feed)
+        error = ran.stream("klaviyo/events")["error"]
+        assert (ran.code, error["kind"]) == (1, "disk_full"), error
+        assert "No space left" in error["found"] and "Make room" in error["todo"] and "model" not in error["todo"]
+    assert lake.ok(*feed).stream("klaviyo/events")["status"] == "ok"
 
 
 def test_a_sample_whose_files_may_not_grow(lake: Lake) -> None:

@@ -159,5 +159,5 @@ def test_an_error_of_the_storage_holds_no_secret(tmp_path: Path) -> None:
     places = ("storage=s3", "storage.timeout_s=1", f"paths.root={tmp_path / 'root'}")
     ran = lakeray("feed", "+stream=klaviyo/lists", *places, "output=json", environment=environment)
     assert ran.code == 1, ran.err
-    assert ran.stream("klaviyo/lists")["error"]["kind"] == "storage"
+    assert ran.stream("klaviyo/lists")["error"]["kind"] == "storage_address"
     assert "hush-hush" not in ran.out + ran.err

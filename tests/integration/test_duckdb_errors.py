@@ -11,7 +11,15 @@ import duckdb
 import pytest
 
 from lakeray.adapters.ducklake import duckdb_errors
-from lakeray.values.errors import StorageError, TransformMemoryError
+from lakeray.values.errors import (
+    DiskFullError,
+    ObjectGoneError,
+    SpillFullError,
+    StorageAddressError,
+    StorageError,
+    TransformMemoryError,
+)
+from tests.support.real.disk import tiny
 
 
 @pytest.fixture
@@ -63,13 +71,14 @@ def test_an_answer_of_the_storage(status: int, connection: duckdb.DuckDBPyConnec
     assert isinstance(error, duckdb.HTTPException)
     assert duckdb_errors.refuses_a_file(error, in_storage=True)
     assert duckdb_errors.storage_failed(error) is (status != 404)
-    assert duckdb_errors.failed_around(str(error)) is (None if status == 404 else StorageError), str(error)
+    cause = ObjectGoneError if status == 404 else StorageError  # what registers says 0 of a 403 without a body
+    assert duckdb_errors.failed_around(str(error)) is cause, str(error)
 
 
 def test_no_answer_of_the_storage(connection: duckdb.DuckDBPyConnection) -> None:
     error = registering(connection, "http://127.0.0.1:1/a.parquet")
     assert duckdb_errors.storage_failed(error), str(error)
-    assert duckdb_errors.failed_around(str(error)) is StorageError
+    assert duckdb_errors.failed_around(str(error)) is StorageAddressError
 
 
 @pytest.mark.parametrize("data", [b"no parquet at all, but long enough", b"PAR1" + b"\xff" * 40 + b"\x20\0\0\0PAR1"])
@@ -95,6 +104,22 @@ def test_no_memory(connection: duckdb.DuckDBPyConnection) -> None:
     error = raised(lambda: connection.execute("SELECT list(range) FROM range(100000000)").fetchall())
     assert not duckdb_errors.refuses_a_file(error, in_storage=True)
     assert duckdb_errors.failed_around(str(error)) is TransformMemoryError
+
+
+def test_no_disk(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": "60MB",
+        "threads": 1,
+        "temp_directory": f"{tmp_path}/full/spill",
+    }
+    copied = f"COPY (SELECT md5(CAST(range AS VARCHAR)) FROM range(200000)) TO '{tmp_path}/full/x.parquet'"
+    spilled = "SELECT count(*) FROM (SELECT DISTINCT md5(CAST(range AS VARCHAR)) AS x FROM range(2000000))"
+    with tiny(tmp_path / "full"):
+        for statement, cause in ((copied, DiskFullError), (spilled, SpillFullError)):
+            with duckdb.connect(config=config) as own:  # closed before the folder goes: it keeps its files open
+                error = raised(lambda: own.execute(statement).fetchall())  # noqa: B023 - called at once
+            assert duckdb_errors.failed_around(str(error)) is cause, str(error)
 
 
 def test_an_interrupt(connection: duckdb.DuckDBPyConnection) -> None:

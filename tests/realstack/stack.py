@@ -471,6 +471,7 @@ def assert_ended_typed(ran: Ran) -> None:
         assert errors, said
         assert all(error["kind"] and error["about"] and error["found"] for error in errors), said
         kinds = {"storage", "catalog", "lease_lost", "transform", "out_of_memory", "try_again"}
+        kinds |= {"storage_refused", "storage_address", "disk_full", "object_gone", "spill_full"}
         assert {error["kind"] for error in errors} <= kinds, said
 
 

@@ -14,6 +14,7 @@ from tests.realstack.proxy import Faults, Proxy
 from tests.realstack.results import Results
 from tests.realstack.stack import Contents, RealLake, Stack, assert_ended_typed, errors_of
 from tests.support.real.disk import tiny
+from tests.support.real.processes import lakeray
 
 DBT = Path(__file__).parents[2] / "dbt"
 EVENTS = {"listing": "executor_chosen", "validation": "stream_planned", "dbt": "batch_committed"}
@@ -52,6 +53,19 @@ def test_dbt_reads_a_batch_of_small_files_once_however_often_its_models_do(stack
     assert max(files.values()) <= 4, files  # validation: the footer and DuckDB's; dbt: its footer and its columns
 
 
+def test_a_wrong_key_a_wrong_bucket_and_a_wrong_address_are_told_apart(stack: Stack) -> None:
+    lake = stack.lake(streams=["klaviyo/lists"], sample=("sample.days=1", "sample.files_per_day=1"))
+    for word, kind in (
+        ("storage.secret_access_key=nobody-gave-this-away", "storage_refused"),
+        ("storage.url=s3://nobody-has-this/raw", "not_there"),
+        ("storage.endpoint_url=http://127.0.0.1:1", "storage_address"),
+    ):
+        ran = lakeray("plan", *lake.settings, word, "storage.timeout_s=3")
+        (error,) = ran.document["errors"]
+        assert (ran.code, error["kind"]) == (1, kind), error
+        assert "storage." in error["todo"], error
+
+
 @pytest.mark.parametrize("after", ["day=05", "day=05/", "day=05/part_0.parquet", "day=04/part_9.parquet", "day=13"])
 def test_a_listing_after_a_name_shows_all_that_sorts_after_it(after: str, stack: Stack) -> None:
     services, month = stack.state, "klaviyo/lists/year=2026/month=01/"
@@ -74,7 +88,8 @@ def assert_no_listing_is_no_files(status: int, stack: Stack, results: Results, s
         with lake.feed() as feed:
             ran = feed.end()
         assert ran.code == 1, ran.out
-        assert {error["kind"] for error in errors_of(ran)} == {"storage"}
+        kind = "storage_refused" if status == 403 else "storage"
+        assert {error["kind"] for error in errors_of(ran)} == {kind}
         assert [item["status"] for item in ran.document["streams"]] == ["failed", "failed"]
 
 

@@ -7,7 +7,17 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers, row_findings, without_config
+from lakeray.steps.audit import (
+    Finding,
+    FindingKind,
+    audit,
+    gone_files,
+    leftovers,
+    refused_config,
+    row_findings,
+    without_config,
+)
+from lakeray.values.errors import UsageError
 from lakeray.values.model import LedgerEntry, LiveFile, RegisteredPath, RowWarning, SourceFile, StreamName
 
 STREAM = StreamName("shop", "orders")
@@ -147,3 +157,9 @@ def test_streams_that_no_config_names_are_told() -> None:
     (found,) = without_config([there, gone], configured=[there, StreamName("shop", "new")])
     assert (found.kind, found.stream, found.path) == (FindingKind.WITHOUT_STREAM, None, "staging.stg_shop__gone")
     assert "lakeray drop-stream shop/gone" in found.detail
+
+
+def test_a_config_that_is_refused_is_a_finding_that_names_the_file_and_the_key() -> None:
+    found = refused_config(StreamName("shop", "bad"), UsageError("streams.shop__bad.x", found="nothing"))
+    assert (found.kind, found.path) == (FindingKind.CONFIG_REFUSED, "conf/stream/shop/bad.yaml")
+    assert found.detail == "streams.shop__bad.x; found nothing"

@@ -28,11 +28,11 @@ def result(message: str, status: str = "error", of: Node | None = None) -> NodeR
     [
         ("Runtime Error in model x\n  Binder Error: no such column", "transform"),
         ("Runtime Error in model x\n  Invalid Input Error: file is too short to be Parquet", "transform"),
-        ("Runtime Error in model x\n  HTTP Error: Unable to read 's3://raw/a' (HTTP 404 Not Found)", "transform"),
+        ("Runtime Error in model x\n  HTTP Error: Unable to read 's3://raw/a' (HTTP 404 Not Found)", "object_gone"),
         ("Runtime Error in model x\n  HTTP Error: GET of 's3://raw/a' failed (HTTP 503 Slow Down)", "storage"),
         (
             "Runtime Error in model x\n  IO Error: Could not establish connection error for HTTP GET to '/raw'",
-            "storage",
+            "storage_address",
         ),
         ("Runtime Error in model x\n  Out of Memory Error: could not allocate block of 256 KiB", "out_of_memory"),
         (

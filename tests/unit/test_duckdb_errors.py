@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from lakeray.adapters.ducklake import duckdb_errors
-from lakeray.values.errors import CatalogError, LakerayError, StorageError, TransformMemoryError
+from lakeray.values.errors import (
+    CatalogError,
+    LakerayError,
+    ObjectGoneError,
+    SpillFullError,
+    StorageAddressError,
+    StorageError,
+    StorageRefusedError,
+    TransformMemoryError,
+)
 
 FOOTERS = "Failed to add data files to DuckLake: "
 
@@ -63,13 +72,14 @@ def test_three_answers_tell_of_one_object_and_all_others_of_the_storage(status: 
     about_the_object = status in (404, 412, 416)
     assert duckdb_errors.storage_failed(HTTPException("HTTP Error: x", status)) is not about_the_object
     around = duckdb_errors.failed_around(f"HTTP Error: Unable to read 's3://raw/a' (HTTP {status} So It Is)")
-    assert around is (None if about_the_object else StorageError)
+    of_storage = StorageRefusedError if status == 403 else StorageError
+    assert around is (ObjectGoneError if about_the_object else of_storage)
 
 
 def test_no_answer_at_all_is_the_storages_fault() -> None:
     text = "IO Error: Could not establish connection error for HTTP GET to '/raw'"
     assert duckdb_errors.storage_failed(IOException(text))
-    assert duckdb_errors.failed_around(text) is StorageError
+    assert duckdb_errors.failed_around(text) is StorageAddressError
     assert not duckdb_errors.storage_failed(IOException("IO Error: No files found that match the pattern"))
 
 
@@ -104,6 +114,7 @@ def test_a_lake_without_bookkeeping_is_told_from_a_catalog_that_fails() -> None:
     [
         ("Out of Memory Error: could not allocate block of 256 KiB (1.0 GiB/1.0 GiB used)", TransformMemoryError),
         ("Invalid Error: Failed to offload 16.0 MiB of memory", TransformMemoryError),
+        ("Out of Memory Error: failed to offload, by 'max_temp_directory_size'", SpillFullError),
         ("TransactionContext Error: Failed to commit: Failed to commit DuckLake transaction", CatalogError),
         ("IO Error: Unable to connect to Postgres at host=db", CatalogError),
         ("Invalid Error: terminating connection due to administrator command", CatalogError),

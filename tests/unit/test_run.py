@@ -11,12 +11,12 @@ import pytest
 from lakeray.feed import StreamFeed
 from lakeray.planning import Days, plan_stream
 from lakeray.run import choose_executor, feed_all, refusal_of, replay_all
-from lakeray.settings.values import ExecutorChoice
+from lakeray.settings.values import ExecutorChoice, RefusedStream
 from lakeray.steps import discover
 from lakeray.steps.ownership import Owner, claim_of
 from lakeray.values.errors import UsageError
 from lakeray.values.keys import CLAIM
-from lakeray.values.model import ObjectPolicy, RawPolicy, StreamStatus
+from lakeray.values.model import ObjectPolicy, RawPolicy, StreamName, StreamStatus
 from tests.support.fakes.application import ORDERS, MemoryApplication
 from tests.support.fakes.feeds import key_for
 from tests.support.fakes.records import STREAM, row
@@ -131,6 +131,22 @@ def test_once_the_operator_says_that_it_is_gone_for_good_the_run_goes_on(lake: M
 def test_a_bucket_that_is_not_there_fails_the_run_that_never_had_anything_too(lake: MemoryApplication) -> None:
     lake.world.store.is_there = False
     refused(lake)
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_a_stream_whose_config_is_refused_fails_and_the_others_are_fed(lake: MemoryApplication, replayed: bool) -> None:
+    name, error = StreamName("shop", "bad"), UsageError("streams.shop__bad.x", found="nothing")
+    lake.configure(refused=(RefusedStream(name=name, error=error),))
+    lake.world.put(KEY, row(1))
+    days = Days(first=DAY, last=DAY)
+    report = replay_all(lake.open(), days=days, stop=never) if replayed else feed_all(lake.open(), stop=never)
+    told = {item.stream: (item.status, item.error) for item in report.streams}
+    assert told == {STREAM: (StreamStatus.OK, None), name: (StreamStatus.FAILED, error.as_dict())}
+    assert report.failed and lake.world.catalog.merges
+    events = [event.as_fields() for event in lake.world.sink.events]
+    assert {"stream": "shop/bad", "error_kind": "usage"}.items() <= next(
+        fields for fields in events if fields.get("stream") == "shop/bad"
+    ).items()
 
 
 def test_files_that_are_too_late_are_told_by_a_run_without_work_in_its_report_and_its_log(

@@ -6,23 +6,50 @@ transformer hands it over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from lakeray.ports.transformer import NodeResult
 from lakeray.values.errors import (
     CatalogError,
+    DiskFullError,
     LakerayError,
     LeaseLostError,
     ModelTestError,
+    ObjectGoneError,
+    SpillFullError,
+    StorageAddressError,
     StorageError,
+    StorageRefusedError,
     TransformError,
+    TransformFaultError,
     TransformMemoryError,
 )
+from lakeray.values.redaction import without_values
 
 _FENCED = "the lease with fencing token"
 """How the macro lakeray_fence begins, when it stops a model."""
 _STAYS = "the batch stays registered and transformed_through stays where it was"
 _AGAIN = "Run the feed again: it starts with this transform"
+_TELLS_VALUES = re.compile(r"\b(?:Conversion|Constraint|Out of Range|Invalid Input) Error:")
+"""DuckDB's errors about values, which repeat them. Others name columns and tables, and must."""
+_WITHIN = "a transform within batch.memory_bytes - batch.reserved_bytes, the rest spilled"
+_AROUND: Mapping[type[LakerayError], tuple[str, str, str]] = {
+    TransformMemoryError: (
+        "DuckDB ran out of memory",
+        _WITHIN,
+        "Raise batch.memory_bytes, or lower batch.target_bytes for the batches to come",
+    ),
+    SpillFullError: ("DuckDB ran out of memory, and of disk for the rest", _WITHIN, ""),
+    DiskFullError: ("a disk was full while dbt ran", "", ""),
+    StorageError: ("the storage failed while dbt read or wrote", "", _AGAIN),
+    StorageRefusedError: ("the storage refused what dbt asked for", "", ""),
+    StorageAddressError: ("no storage answered while dbt read or wrote", "", ""),
+    CatalogError: ("the catalog failed while dbt ran", "", _AGAIN),
+    ObjectGoneError: ("an object is not what was registered, and dbt could not read it", "", ""),
+    TransformFaultError: ("dbt failed, by no fault of a model or its data", "", ""),
+}
+"""What failed around a model: in words, what was expected, and what to do unless the kind says it."""
 FailedAround = Callable[[str], type[LakerayError] | None]
 """What failed around a model, by the database's message: its memory, the storage, the catalog. None when it was the
 model or its data."""
@@ -50,17 +77,9 @@ def failure(
             todo="Another committer took over; let it work",
         )
     around = failed_around(text)
-    if around is TransformMemoryError:
-        return TransformMemoryError(
-            f"{about}: DuckDB ran out of memory; {_STAYS}",
-            expected="a transform within batch.memory_bytes - batch.reserved_bytes, the rest spilled",
-            found=found,
-            todo="Raise batch.memory_bytes, or lower batch.target_bytes for the batches to come",
-        )
-    if around is StorageError:
-        return StorageError(f"{about}: the storage failed while dbt read or wrote; {_STAYS}", found=found, todo=_AGAIN)
-    if around is CatalogError:
-        return CatalogError(f"{about}: the catalog failed while dbt ran; {_STAYS}", found=found, todo=_AGAIN)
+    if around is not None:
+        what, expected, todo = _AROUND[around]
+        return around(f"{about}: {what}; {_STAYS}", expected=expected, found=found, todo=around.advice or todo)
     if failed and all(item.node.kind == "test" or item.status == "skipped" for item in failed):
         return ModelTestError(
             f"{about}: a dbt test failed; the rows are merged, transformed_through stays where it was",
@@ -76,8 +95,11 @@ def failure(
 
 
 def first_lines(text: str) -> str:
-    """The first three lines of a message as one: what went wrong, without the SQL."""
-    return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())
+    """The first three lines of a message as one: what went wrong, without the SQL, and without values of rows."""
+    lines = text.splitlines()
+    whole = " ".join(line.strip() for line in lines[:3] if line.strip())
+    told = _TELLS_VALUES.search(whole)
+    return whole if told is None else whole[: told.end()] + without_values(whole[told.end() :])
 
 
 def _found(failed: Sequence[NodeResult], messages: Sequence[str], problem: str | None) -> str:

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 import re
 
-from lakeray.values.errors import CatalogError, LakerayError, StorageError, TransformMemoryError
+from lakeray.values.causes import disk_full, storage_cause
+from lakeray.values.errors import (
+    CatalogError,
+    DiskFullError,
+    LakerayError,
+    ObjectGoneError,
+    SpillFullError,
+    StorageAddressError,
+    StorageError,
+    TransformFaultError,
+    TransformMemoryError,
+)
 
 ABOUT_THE_OBJECT = (404, 412, 416)
 """HTTP answers that tell of one object: gone, another one, shorter. All others tell of the storage."""
@@ -23,6 +34,9 @@ _TRANSPORT = " error for HTTP "
 _STATUS = re.compile(r"\bHTTP (?:code )?(\d{1,3})\b")
 """A status of 0 is no HTTP status: DuckDB could not make sense of an answer."""
 _MEMORY = re.compile(r"Out of Memory Error:|failed to (?:pin|allocate|offload) .*memory", re.IGNORECASE)
+_SPILL = "max_temp_directory_size"
+"""What DuckDB names when the disk for what does not fit into memory is full."""
+_FAULT = re.compile(r"\bINTERNAL Error:|\bFATAL Error:|\bUnhandled error while executing")
 _CATALOG = re.compile(
     r"Failed to commit DuckLake transaction|Failed to (?:query|execute).*metadata|database is locked|"
     r"[Uu]nable to connect to Postgres|server closed the connection|terminating connection|TransactionContext Error"
@@ -89,10 +103,18 @@ def lacks_column(error: BaseException) -> bool:
 def failed_around(text: str) -> type[LakerayError] | None:
     """What failed around a model, by what DuckDB said to dbt; None when it was the model or its data."""
     if _MEMORY.search(text):
-        return TransformMemoryError
-    if _no_storage(text, [int(status) for status in _STATUS.findall(text)]):
-        return StorageError
-    return CatalogError if _CATALOG.search(text) else None
+        return SpillFullError if _SPILL in text else TransformMemoryError
+    if disk_full(text):
+        return DiskFullError
+    statuses = [int(status) for status in _STATUS.findall(text)]
+    if _no_storage(text, statuses):
+        cause = storage_cause(text)
+        return StorageAddressError if cause is StorageError and _TRANSPORT in text and not any(statuses) else cause
+    if _CATALOG.search(text):
+        return CatalogError
+    if statuses:
+        return ObjectGoneError
+    return TransformFaultError if _FAULT.search(text) else None
 
 
 def _no_storage(text: str, statuses: list[int]) -> bool:

@@ -23,6 +23,7 @@ from pathlib import Path
 from lakeray.adapters.lease.heartbeat import SILENT_BEATS, Heartbeat, changes
 from lakeray.adapters.lease.refusals import answers, cannot_be_asked, held
 from lakeray.ports.committer import LeaseTerms
+from lakeray.values.causes import disk_cause
 from lakeray.values.errors import LeaseLostError, TryAgainError
 
 _POLL_S = 0.1
@@ -143,7 +144,7 @@ class FileLease:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> TryAgainError:
-        return TryAgainError(
+        return disk_cause(error, otherwise=TryAgainError)(
             "the lease cannot be written",
             expected=f"to write {self._path}",
             found=os.strerror(error.errno) if error.errno else type(error).__name__,

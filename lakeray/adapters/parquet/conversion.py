@@ -21,6 +21,7 @@ from lakeray.adapters.parquet.casts import cast_sql, is_epoch, kept_sql, loss_sq
 from lakeray.adapters.parquet.footers import NO_TIMES
 from lakeray.adapters.parquet.meanwhile import moved_meanwhile, vanished
 from lakeray.ports.storage import ObjectStore
+from lakeray.values.causes import disk_cause
 from lakeray.values.column_types import quoted
 from lakeray.values.errors import StorageError, TryAgainError
 from lakeray.values.globs import glob_escaped
@@ -77,7 +78,7 @@ def _room(file: SourceFile, temp: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=temp) as folder:
             yield Path(folder)
     except OSError as error:
-        raise TryAgainError(
+        raise disk_cause(error, otherwise=TryAgainError)(
             f"{file.key}: its copy cannot be written in {temp}",
             found=os.strerror(error.errno) if error.errno else type(error).__name__,
             todo="Make room or mend the permissions, then run the feed again",

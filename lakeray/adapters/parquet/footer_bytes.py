@@ -164,6 +164,32 @@ def bounds_of(footer: bytes, leaf: int) -> list[tuple[bytes | None, ...]] | None
     return found
 
 
+def codecs_of(footer: bytes) -> set[int]:
+    """The numbers of the codecs of all column chunks.
+
+    Args:
+        footer: as for ``promised_bytes``.
+
+    Raises:
+        IndexError, ValueError, RecursionError: it is no such struct.
+    """
+    groups = _sought(footer, 0, (_ROW_GROUPS,))
+    if groups is None:
+        return set()
+    found: set[int] = set()
+    count, _, at = _list_header(footer, groups)
+    for _ in range(count):
+        chunks = _sought(footer, at, (1,))
+        columns, _, chunk = (0, 0, at) if chunks is None else _list_header(footer, chunks)
+        for _ in range(columns):
+            codec = _sought(footer, chunk, (3, 4))
+            if codec is not None:
+                found.add(zigzag(footer, codec)[0])
+            chunk = _skip(footer, chunk, _STRUCT)
+        at = _skip(footer, at, _STRUCT)
+    return found
+
+
 def _sought(data: bytes, at: int, path: tuple[int, ...]) -> int | None:
     """Where a field of a struct begins, or of a struct in it; None when there is none."""
     field = 0

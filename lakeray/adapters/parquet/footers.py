@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from lakeray.adapters.parquet.footer_bytes import promised_bytes
+from lakeray.adapters.parquet.footer_bytes import codecs_of, promised_bytes
 from lakeray.adapters.parquet.known_footers import Counts, KnownFooter
 from lakeray.adapters.parquet.meanwhile import moved_meanwhile, vanished
 from lakeray.adapters.parquet.schemas import KnownSchemas, RefusedSchema
@@ -20,6 +21,8 @@ from lakeray.adapters.parquet.times_of_day import Times
 from lakeray.ports.storage import ObjectStore
 from lakeray.values.errors import StorageError
 from lakeray.values.model import Column, Footer, Rejected, RejectReason, SourceFile
+from lakeray.values.redaction import line_without_values
+from lakeray.values.refusals import READ_CODECS
 
 MAGIC = b"PAR1"
 MAX_COLUMNS = 10_000
@@ -45,6 +48,10 @@ _MAX_KNOWN = 8
 """Schemas of a batch whose footers are not parsed one by one."""
 _MAX_LESSONS = 24
 """Footers of a batch from which something is to be learned: it costs as much as parsing ten of them."""
+_UNREAD = {3: "LZO", 5: "LZ4 as Hadoop writes it"}
+"""Parquet's codecs that DuckDB does not read. What is beyond the numbers that there are is refused elsewhere."""
+_UNREAD_CODECS = re.compile(rb"\x15[\x06\x0a]\x16")
+"""One of these as a column chunk has it: an i32 in the field after the last, then an i64 in the next, num_values."""
 NO_TIMES = "expected times of day from 00:00 to 24:00, found others"
 _SMALLEST_BYTES = 12
 """Two magic numbers and a footer length."""
@@ -231,6 +238,7 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | R
             _too_wide(file, metadata.num_columns, "leaves")
             or _contradiction(file, metadata, groups)
             or _missing_data(file, groups, footer)
+            or _unread_codec(file, footer)
         )
         if rejected is not None:
             return rejected
@@ -241,8 +249,8 @@ def _parsed(file: SourceFile, footer: bytes, schemas: KnownSchemas) -> _Read | R
     except MemoryError:  # Arrow's is an ArrowException too; it says nothing about the file
         raise
     except _UNREADABLE as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        return _corrupt(file, f"expected a Parquet footer, found one that cannot be read: {first[:200]}")
+        why = line_without_values(str(error)) or type(error).__name__
+        return _corrupt(file, f"expected a Parquet footer, found one that cannot be read: {why}")
     found = Footer(
         rows=metadata.num_rows,
         row_groups=metadata.num_row_groups,
@@ -327,6 +335,17 @@ def _missing_data(file: SourceFile, groups: Sequence[pq.RowGroupMetaData], foote
     return _rejected(
         file, RejectReason.TRUNCATED, f"expected {promised:,} bytes of data, found room for {max(room, 0):,}"
     )
+
+
+def _unread_codec(file: SourceFile, footer: bytes) -> Rejected | None:
+    """Whether DuckDB cannot undo the compression: registered, the file would make every scan of landing fail."""
+    if _UNREAD_CODECS.search(footer) is None:
+        return None
+    found = sorted(_UNREAD[codec] for codec in codecs_of(footer) & _UNREAD.keys())
+    if not found:
+        return None
+    detail = f"expected a codec that DuckDB reads ({READ_CODECS}), found {' and '.join(found)}"
+    return _rejected(file, RejectReason.UNSUPPORTED_CODEC, detail)
 
 
 def _corrupt(file: SourceFile, detail: str) -> Rejected:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 from lakeray.values.model import RejectReason
+from lakeray.values.redaction import line_without_values
 from lakeray.values.refusals import named_reason
 
 _DISK = re.compile(
     r"No space left|Disk quota|Read-only file system|Permission denied|max_temp_directory_size|No files found that|"
     r"Cannot open file|Input/output error|Too many open files"
 )
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'")
-_MOST = 200
 
 
 def reason_of(error: BaseException) -> tuple[RejectReason, str]:
@@ -26,16 +25,10 @@ def reason_of(error: BaseException) -> tuple[RejectReason, str]:
     text = str(error)
     return named_reason(text) or (
         RejectReason.CORRUPT,
-        f"expected Parquet that DuckDB reads, found: {without_values(text)}",
+        f"expected Parquet that DuckDB reads, found: {line_without_values(text)}",
     )
 
 
 def says_disk(error: BaseException) -> bool:
     """Whether the error is this machine's, of the folder that takes what is written."""
     return _DISK.search(str(error)) is not None
-
-
-def without_values(text: str) -> str:
-    """The first line, of printable characters, without what stands in quotes: it may be a value, or a path."""
-    first = (text.splitlines() or [""])[0]
-    return "".join(sign if sign.isprintable() else "?" for sign in _QUOTED.sub("…", first))[:_MOST]

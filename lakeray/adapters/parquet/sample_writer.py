@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeray.adapters.parquet.arrow_types import arrow_type
+from lakeray.values.causes import disk_cause
 from lakeray.values.errors import StorageError
 from lakeray.values.model import Column, SampleResult
 
@@ -125,7 +126,7 @@ def _on_disk(directory: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise  # of whoever is told of each file
     except OSError as error:
-        raise StorageError(
+        raise disk_cause(error, otherwise=StorageError)(
             f"the sample's files cannot be written in {directory}",
             found=os.strerror(error.errno) if error.errno else str(error).split("\n", 1)[0],
             todo="Make room or mend the permissions, then run the command again: it goes on with the next file",

@@ -26,6 +26,7 @@ from lakeray.values.model import (
     SourceFile,
     Verdict,
 )
+from lakeray.values.redaction import line_without_values
 from lakeray.values.refusals import named_reason
 
 Judge = Callable[[SourceFile, Footer, Contract], Verdict]
@@ -181,7 +182,7 @@ def _completed(verdict: Verdict, found: object) -> Verdict:
     if isinstance(verdict, Rejected):
         return verdict
     if isinstance(found, str):
-        reason, detail = named_reason(found) or (RejectReason.REFUSED_BY_LAKE, found.split("\n", 1)[0][:500])
+        reason, detail = named_reason(found) or (RejectReason.REFUSED_BY_LAKE, line_without_values(found))
         return Rejected(file=verdict.file, reason=reason, detail=detail)
     return replace(verdict, facts=found)
 

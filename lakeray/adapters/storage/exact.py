@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import quote_from_bytes
 
 from lakeray.ports.storage import Level
+from lakeray.values.causes import storage_cause
 from lakeray.values.errors import StorageError
 from lakeray.values.model import SourceFile
 
@@ -241,14 +242,16 @@ class ExactBucket:
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404 and "Key" in arguments:
                 return None
-            raise _failed(doing, error) from error
+            raise failed(doing, error) from error
         except BotoCoreError as error:
-            raise _failed(doing, error) from error
+            raise failed(doing, error) from error
 
 
-def _failed(doing: str, error: Exception) -> StorageError:
-    return StorageError(
+def failed(doing: str, error: Exception) -> StorageError:
+    """The error for what a client of the object store raised, by what it says."""
+    cause = storage_cause(str(error))
+    return cause(
         f"{doing} failed",
         found=str(error).split("\n", 1)[0],
-        todo="Nothing was lost; run the command again when the storage answers",
+        todo=cause.advice or "Nothing was lost; run the command again when the storage answers",
     )

@@ -17,7 +17,15 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from lakeray.adapters.storage import small_objects
-from lakeray.adapters.storage.exact import REPLACED, ExactBucket, ExactFolder, ExactKeys, has_control_characters, is_odd
+from lakeray.adapters.storage.exact import (
+    REPLACED,
+    ExactBucket,
+    ExactFolder,
+    ExactKeys,
+    failed,
+    has_control_characters,
+    is_odd,
+)
 from lakeray.adapters.storage.place import RAW, Place
 from lakeray.ports.storage import Level
 from lakeray.values.errors import StorageError, UsageError
@@ -372,8 +380,4 @@ def _storage(doing: str) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (BaseError, OSError, ValueError) as error:
-        raise StorageError(
-            f"{doing} failed",
-            found=str(error).split("\n", 1)[0],
-            todo="Nothing was lost; run the command again when the storage answers",
-        ) from error
+        raise failed(doing, error) from error

@@ -70,6 +70,8 @@ def _looked(app: Lakeray, *, models: Callable[[], frozenset[str]], footer_of: Fo
         yield Checked(stream=None, what="dbt", found=f"{len(known)} models")
     except LakerayError as error:
         yield Checked(stream=None, what="dbt", problem=str(error))
+    for item in app.settings.refused:
+        yield Checked(stream=item.name, what="config", problem=str(item.error))
     sound = {}
     for stream in app.streams():
         try:

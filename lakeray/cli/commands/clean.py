@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from lakeray import wiring
 from lakeray.cli.terminal import Output
-from lakeray.cli.words import Table, human_bytes
+from lakeray.cli.words import Table, human_bytes, refused_json, refused_lines
 from lakeray.feed import remove
 from lakeray.planning import plan_clean
 from lakeray.run import Lakeray
@@ -26,9 +26,11 @@ def show(app: Lakeray, out: Output) -> int:
     dry_run = app.settings.clean.dry_run
     plans = [plan_clean(app.rules(stream), reader=app.reader, store=app.store) for stream in app.streams()]
     deleted = [] if dry_run else _cleaned(app, plans)
-    words = _words(plans, deleted, dry_run=dry_run)
-    out.result(_document(plans, deleted, dry_run=dry_run), [_table(plans)], text=words)
-    return 0
+    refused = app.settings.refused
+    words = "\n".join([_words(plans, deleted, dry_run=dry_run), *refused_lines(refused)])
+    document = _document(plans, deleted, dry_run=dry_run) | refused_json(refused)
+    out.result(document, [_table(plans)], text=words)
+    return 1 if refused else 0
 
 
 def _cleaned(app: Lakeray, plans: Sequence[CleanPlan]) -> Sequence[str]:

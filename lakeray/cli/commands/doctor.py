@@ -15,7 +15,16 @@ from lakeray.ports.committer import Committer
 from lakeray.ports.storage import RawStore
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings, StreamSettings
-from lakeray.steps.audit import Finding, FindingKind, audit, gone_files, leftovers, row_findings, without_config
+from lakeray.steps.audit import (
+    Finding,
+    FindingKind,
+    audit,
+    gone_files,
+    leftovers,
+    refused_config,
+    row_findings,
+    without_config,
+)
 from lakeray.steps.discover import list_since, without_claims
 from lakeray.steps.merge import catch_up
 from lakeray.steps.ownership import others
@@ -55,6 +64,7 @@ def show(app: Lakeray, out: Output, *, configured: Iterable[StreamName] = ()) ->
         configured: streams that there are beside those that the command is about.
     """
     findings = [finding for stream in app.streams() for finding in examine(app, stream)]
+    findings += [refused_config(item.name, item.error) for item in app.settings.refused]
     findings += below_data_path(app)
     warned = app.reader.row_warnings()
     findings += [finding for stream in app.streams() for finding in row_findings(stream.name, warned)]
@@ -131,7 +141,7 @@ def below_data_path(app: Lakeray) -> Sequence[Finding]:
     # The catalog first: a file that is committed in between is not missed.
     live = app.reader.live_files_below(lake.url(""))
     files = list(lake.list_files(""))
-    streams = [stream.name for stream in app.streams()]
+    streams = [stream.name for stream in app.streams()] + [item.name for item in app.settings.refused]
     gone = gone_files(live, there=[file.key for file in files], streams=streams)
     return [*gone, *_left_behind(app, files)]
 

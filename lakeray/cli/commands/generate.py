@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lakeray import wiring
 from lakeray.cli.terminal import Output
+from lakeray.cli.words import refused_json, refused_lines
 from lakeray.settings.values import OnDelete, Settings, StreamSettings
 from lakeray.streams import generated
 from lakeray.values.errors import UsageError
@@ -14,25 +15,29 @@ from lakeray.values.model import StreamName
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
-    """Write the files that drifted; ``generate check`` only tells, and exits 1 when there are any."""
+    """Write the files that drifted; ``generate check`` only tells, and exits 1 when there are any.
+
+    Of a stream whose config is refused nothing is written, what is there stays, and it exits 1.
+    """
     if list(arguments) not in ([], ["check"]):
         raise UsageError("generate", expected="nothing, or check", found=" ".join(arguments))
     wrong = drifted(settings)
+    paths = shown(settings, wrong)
+    said, errors = refused_lines(settings.refused), refused_json(settings.refused)
     if arguments:
-        text = "\n".join(f"{path} does not follow from its stream's config" for path in shown(settings, wrong))
-        out.result(
-            {"drifted": shown(settings, wrong)}, text=text or "Every generated file follows from its stream's config."
-        )
-        return 1 if wrong else 0
+        lines = [f"{path} does not follow from its stream's config" for path in paths] + said
+        text = "\n".join(lines) or "Every generated file follows from its stream's config."
+        out.result({"drifted": paths, **errors}, text=text)
+        return 1 if wrong or said else 0
     texts = wanted(settings)
     wiring.link_macros(wiring.absolute(settings.dbt.project_dir))
     for path in wrong:
         target = place_of(settings, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(texts[path].encode())  # a name may hold a carriage return
-    written = shown(settings, wrong)
-    out.result({"written": written}, text="\n".join(f"wrote {path}" for path in written) or "Nothing to write.")
-    return 0
+    lines = [f"wrote {path}" for path in paths] + said
+    out.result({"written": paths, **errors}, text="\n".join(lines) or "Nothing to write.")
+    return 1 if said else 0
 
 
 def drifted(settings: Settings) -> list[str]:
@@ -54,7 +59,7 @@ def wanted(settings: Settings, *, without: StreamName | None = None) -> dict[str
     Args:
         without: a stream that is left out.
     """
-    return generated.generated_files(
+    specs = [
         generated.StreamSpec(
             name=stream.name,
             contract=stream.landing_contract(),
@@ -66,7 +71,15 @@ def wanted(settings: Settings, *, without: StreamName | None = None) -> dict[str
         )
         for stream in settings.streams.values()
         if stream.name != without
-    )
+    ]
+    kept = [_kept(settings, item.name) for item in settings.refused if item.name != without]
+    return generated.generated_files(specs, kept=kept)
+
+
+def _kept(settings: Settings, name: StreamName) -> generated.Kept:
+    paths = [place_of(settings, path(name.source)) for path in (generated.sources_path, generated.models_path)]
+    sources, models = (path.read_bytes().decode() if path.exists() else "" for path in paths)
+    return generated.kept_part(name, sources=sources, models=models)
 
 
 def _as_written(stream: StreamSettings, name: str | None) -> str | None:

@@ -30,7 +30,7 @@ def show(app: Lakeray, out: Output) -> int:
     """
     foreseen: list[Foreseen] = []
     snapshot = app.planning_snapshot()
-    failed: dict[StreamName, LakerayError] = {}
+    failed: dict[StreamName, LakerayError] = {item.name: item.error for item in app.settings.refused}
     for stream in app.streams():
         try:
             foreseen.append(_foreseen(app, stream, snapshot))

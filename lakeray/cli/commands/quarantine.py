@@ -19,7 +19,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """List the record, or mark files of it."""
     if arguments:
         return _mark(settings, arguments[0], arguments[1:], out)
-    names = {stream.name for stream in settings.streams.values()}
+    names = {stream.name for stream in settings.streams.values()} | {item.name for item in settings.refused}
     with wiring.opened(settings) as app:
         entries = [entry for name in sorted(names) for entry in app.reader.quarantined(name)]
     out.result(

@@ -15,14 +15,16 @@ from lakeray.rebuild import RebuildPlan, plan_rebuild, rebuild_stream
 from lakeray.run import Lakeray, finished_by
 from lakeray.settings.values import Settings, StreamSettings
 from lakeray.values.errors import LakerayError, UsageError
-from lakeray.values.model import FeedReport, StreamReport, StreamStatus
+from lakeray.values.model import FeedReport, StreamName, StreamReport, StreamStatus
 
 
 def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Tell what would be done; with ``rebuild.dry_run=false`` do it. Streams that are as configured are left alone."""
     _require_generated(settings)
     with wiring.opened(settings) as app:
-        looked = [(stream, _look(app, stream)) for stream in app.streams()]
+        looked: list[tuple[StreamName, RebuildPlan | LakerayError]]
+        looked = [(stream.name, _look(app, stream)) for stream in app.streams()]
+        looked += [(item.name, item.error) for item in settings.refused]
         if settings.rebuild.dry_run:
             return _told(looked, out)
         return _done(app, looked, out)
@@ -39,7 +41,7 @@ def _require_generated(settings: Settings) -> None:
         )
 
 
-_Looked = Sequence[tuple[StreamSettings, RebuildPlan | LakerayError]]
+_Looked = Sequence[tuple[StreamName, RebuildPlan | LakerayError]]
 
 
 def _look(app: Lakeray, stream: StreamSettings) -> RebuildPlan | LakerayError:
@@ -70,7 +72,8 @@ def _done(app: Lakeray, looked: _Looked, out: Output) -> int:
             for stream in needed:
                 if not stop():
                     allow_loss = app.settings.rebuild.allow_loss
-                    reports.append(rebuild_stream(app.rules(stream), ports, app.reader, allow_loss=allow_loss))
+                    rules = app.rules(app.settings.streams[stream.slug])
+                    reports.append(rebuild_stream(rules, ports, app.reader, allow_loss=allow_loss))
             built = finished_by(committer, app, stop=stop)
         failure = built.as_dict() if isinstance(built, LakerayError) else None
     report = FeedReport(streams=tuple(reports), enriched_error=failure)
@@ -79,8 +82,8 @@ def _done(app: Lakeray, looked: _Looked, out: Output) -> int:
     return INTERRUPTED if stop() else 1 if report.failed else 0
 
 
-def _failed(stream: StreamSettings, error: LakerayError) -> StreamReport:
-    return StreamReport(stream=stream.name, status=StreamStatus.FAILED, error=error.as_dict())
+def _failed(stream: StreamName, error: LakerayError) -> StreamReport:
+    return StreamReport(stream=stream, status=StreamStatus.FAILED, error=error.as_dict())
 
 
 def _table(plan: RebuildPlan) -> Table:
@@ -108,8 +111,7 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names) or "-"
 
 
-def _words(stream: StreamSettings, plan: RebuildPlan | LakerayError) -> list[str]:
-    name = stream.name
+def _words(name: StreamName, plan: RebuildPlan | LakerayError) -> list[str]:
     if isinstance(plan, LakerayError):
         return [f"{name}: {plan}"]
     if not plan.change.is_needed:
@@ -130,7 +132,7 @@ def _words(stream: StreamSettings, plan: RebuildPlan | LakerayError) -> list[str
     return [*lines, f"  Do it: lakeray rebuild +stream={name} rebuild.dry_run=false"]
 
 
-def _json(stream: StreamSettings, plan: RebuildPlan | LakerayError) -> dict[str, Any]:
+def _json(stream: StreamName, plan: RebuildPlan | LakerayError) -> dict[str, Any]:
     named = {"source": stream.source, "stream": stream.stream}
     if isinstance(plan, LakerayError):
         return {**named, "needed": None, "error": plan.as_dict()}

@@ -9,7 +9,7 @@ from lakeray import wiring
 from lakeray.cli.commands.generate import drifted
 from lakeray.cli.terminal import Output
 from lakeray.ports.committer import Committer
-from lakeray.settings.values import Settings, StreamSettings
+from lakeray.settings.values import RefusedStream, Settings, StreamSettings
 from lakeray.values.errors import LakerayError, UsageError
 
 
@@ -25,6 +25,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
         )
     with wiring.opened(settings) as app, app.committer() as committer:
         outcomes = [_reconciled(stream, committer) for stream in app.streams()]
+    outcomes += [_refused(item) for item in settings.refused]
     changes = [change for outcome in outcomes for change in outcome["changes"]]
     failed = [outcome for outcome in outcomes if outcome["error"] is not None]
     text = "\n".join(changes + [_line(outcome) for outcome in failed]) or "All landing tables are as configured."
@@ -42,6 +43,11 @@ def _reconciled(stream: StreamSettings, committer: Committer) -> dict[str, Any]:
             raise
         return {**named, "changes": [], "error": error.as_dict()}
     return {**named, "changes": changes, "error": None}
+
+
+def _refused(stream: RefusedStream) -> dict[str, Any]:
+    named = {"source": stream.name.source, "stream": stream.name.stream}
+    return {**named, "changes": [], "error": stream.error.as_dict()}
 
 
 def _line(outcome: dict[str, Any]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lakeray import wiring
 from lakeray.airbyte.columns import AIRBYTE_COLUMNS
 from lakeray.cli.terminal import Output
-from lakeray.cli.words import Table, human_bytes
+from lakeray.cli.words import Table, human_bytes, refused_json, refused_lines
 from lakeray.run import Lakeray
 from lakeray.sample import SampleSettings, SampleStream
 from lakeray.settings.values import Settings, StreamSettings
@@ -20,7 +21,7 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
     """Write every stream's sample; a file that is there is kept."""
     with wiring.opened(settings) as app:
         results = [(stream, write_stream(app, stream)) for stream in app.streams()]
-    document = {
+    document: dict[str, Any] = {
         "streams": [
             {
                 "source": stream.source,
@@ -31,14 +32,16 @@ def run(settings: Settings, arguments: Sequence[str], out: Output) -> int:
                 "rows": result.rows,
             }
             for stream, result in results
-        ]
+        ],
+        **refused_json(settings.refused),
     }
     rows = tuple(
         (str(stream.name), f"{r.written:,}", f"{r.kept:,}", human_bytes(r.size_bytes), f"{r.rows:,}")
         for stream, r in results
     )
-    out.result(document, [Table(title="Sample", columns=("stream", "written", "kept", "size", "rows"), rows=rows)])
-    return 0
+    table = Table(title="Sample", columns=("stream", "written", "kept", "size", "rows"), rows=rows)
+    out.result(document, [table], text="\n".join(refused_lines(settings.refused)))
+    return 1 if settings.refused else 0
 
 
 def write_stream(app: Lakeray, stream: StreamSettings) -> SampleResult:

@@ -10,9 +10,11 @@ import duckdb
 from lakeray.adapters.ducklake import sql
 from lakeray.adapters.ducklake.duckdb_errors import first_line, refuses_a_file, storage_failed
 from lakeray.adapters.ducklake.writing.alter import alter
-from lakeray.values.errors import CatalogError, StorageError
+from lakeray.values.causes import storage_cause
+from lakeray.values.errors import CatalogError
 from lakeray.values.globs import glob_escaped
 from lakeray.values.model import Accepted, CommitRequest, LedgerLacks, Rejected, RejectReason, SourceFile, StreamName
+from lakeray.values.redaction import line_without_values
 from lakeray.values.refusals import named_reason
 
 
@@ -131,7 +133,7 @@ class ExtensionWriter:
                 reason=RejectReason.CHANGED,
                 detail=f"expected ETag {item.file.etag}, found {now.etag}: it was overwritten meanwhile",
             )
-        reason, detail = named_reason(cause) or (RejectReason.REFUSED_BY_LAKE, cause.split("\n", 1)[0][:500])
+        reason, detail = named_reason(cause) or (RejectReason.REFUSED_BY_LAKE, line_without_values(cause))
         return Rejected(file=item.file, reason=reason, detail=detail)
 
 
@@ -140,10 +142,11 @@ def _raise_unless_about_a_file(error: duckdb.Error, stream: StreamName) -> None:
     if not refuses_a_file(error, in_storage=True):
         raise error
     if storage_failed(error):
-        raise StorageError(
+        cause = storage_cause(str(error))
+        raise cause(
             f"{stream}: the storage failed while files were registered; nothing was written",
             found=first_line(error),
-            todo="Run the feed again when the storage answers",
+            todo=cause.advice or "Run the feed again when the storage answers",
         ) from error
 
 
