@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lakeray.values import redaction
 from lakeray.values.errors import CatalogError
-from lakeray.values.redaction import HIDDEN, names_secret, redacted
+from lakeray.values.redaction import HIDDEN, line_without_values, names_secret, redacted
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 SECRETS = st.text(
@@ -249,3 +249,11 @@ def test_names_of_secrets(name: str, secret: bool) -> None:
 def test_what_is_redacted_and_what_is_left(text: str, shown: str) -> None:
     assert redacted(text) == shown
     assert redacted(shown) == shown
+
+
+def test_a_message_of_duckdbs_is_one_line_without_the_values_that_it_repeats() -> None:
+    told = line_without_values("Could not convert string 'MARK\tER' of \"a\" to INT32\nMARKER")
+    assert told == "Could not convert string … of … to INT32"
+    assert line_without_values('value "MARKER\nMARKER", can\'t\x07') == "value …"
+    assert line_without_values("a can't\x07 " + 300 * "b") == ("a can't? " + 300 * "b")[:200]
+    assert line_without_values("") == ""
