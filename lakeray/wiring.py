@@ -485,9 +485,17 @@ def services(settings: Settings) -> Services:
 
 
 def rayjobs(settings: Settings) -> RayJobs:
-    """The RayJobs of the cluster that this pod, or the kubeconfig, says."""
-    from lakeray.adapters.kubernetes_jobs import KubernetesRayJobs  # its client takes a second to import
+    """The RayJobs of the cluster that this pod, or the kubeconfig, says.
 
+    Raises:
+        UsageError: the extra that brings its client is not installed.
+    """
+    try:
+        from lakeray.adapters.kubernetes_jobs import KubernetesRayJobs  # its client takes a second to import
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "kuberay", expected="Kubernetes' client", found=str(error), todo="pip install 'lakeray[kubernetes]'"
+        ) from None
     return KubernetesRayJobs(settings.kuberay.namespace)
 
 

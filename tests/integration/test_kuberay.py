@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,9 @@ def test_the_command_says_what_became_of_it(
     ]
     with pytest.raises(UsageError, match="render, submit, follow or cancel"):
         kuberay.run(settings(), ["rendr"], out)
+
+
+def test_without_the_client_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lakeray.adapters.kubernetes_jobs", None)
+    with pytest.raises(UsageError, match=r"lakeray\[kubernetes\]"):
+        kuberay.run(settings(), ["follow"], Output(as_json=False))
