@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -29,7 +29,9 @@ from lakeray.values.model import (
     Rejected,
     RejectReason,
     Removal,
+    RunRecord,
     StreamName,
+    StreamStatus,
 )
 from tests.contract.lakes import CONTRACT, EVER, InMemory, Lake, OnDisk
 from tests.support.fakes.feeds import key_for
@@ -54,6 +56,18 @@ BY_VALUE = Rebuild(
     key=("pk", "value"),
     newest_first=CONTRACT.newest_first,
     noted=MergedBy(primary_key=CONTRACT.primary_key, newest_first=CONTRACT.newest_first),
+)
+RUN = RunRecord(
+    stream=STREAM,
+    at=datetime(2026, 3, 5, tzinfo=UTC),
+    outcome=StreamStatus.OK,
+    batches=1,
+    files=1,
+    rows=1,
+    size_bytes=1,
+    quarantined=0,
+    seconds=1.0,
+    error=None,
 )
 READS = {"token", "read_back", "unreadable"}
 """What the port has besides its writes."""
@@ -93,6 +107,8 @@ WRITES: Mapping[str, Callable[[Any, Prepared], object]] = {
     ),
     "refuse_left_out": lambda committer, _: committer.refuse_left_out(STREAM, {MERGED: "no place for it"}),
     "rebuild": lambda committer, at: committer.rebuild(BY_VALUE, merged_through=at.pending.from_snapshot - 1),
+    "note_runs": lambda committer, _: committer.note_runs([RUN]),
+    "drop_stream": lambda committer, _: committer.drop_stream(STREAM),
     "set_quarantine": lambda committer, _: committer.set_quarantine([BAD], status="ignored"),
 }
 
