@@ -110,11 +110,18 @@ def test_sql_reads_and_nothing_else(demo: Ran, root: Path) -> None:
             session.ask("DELETE FROM __ducklake_metadata_lakehouse.ducklake_table")
 
 
+HEARD = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('lakeray', run_name='__main__', alter_sys=True)"
+)
+"""lakeray as at a terminal. What a shell starts in the background ignores the signal, and so do its children."""
+
+
 @pytest.mark.parametrize("attempt", range(3))
 def test_ctrl_c_ends_a_question_at_once(demo: Ran, root: Path, attempt: int) -> None:
     assert demo.code == 0  # more than one attempt: whether DuckDB has begun by then is chance
     with subprocess.Popen(
-        [sys.executable, "-m", "lakeray", "sql", "SELECT 1; SELECT sum(a.range) FROM range(10000000000000) AS a",
+        [sys.executable, "-c", HEARD, "sql", "SELECT 1; SELECT sum(a.range) FROM range(10000000000000) AS a",
          f"paths.root={root}"],
         cwd=PROJECT, env=plain_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as asking:  # fmt: skip

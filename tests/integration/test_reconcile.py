@@ -132,3 +132,10 @@ def test_a_ddl_that_does_not_follow_from_the_config_is_named_before_anything_is_
     assert refused.document["error"]["about"] == "dbt/landing/klaviyo/stg_klaviyo__metrics.sql"
     assert "generate" in refused.document["error"]["todo"]
     assert not (lake.root / "catalog.sqlite").exists()
+
+
+def test_a_ddl_that_does_not_follow_fails_its_stream_alone(lake: Lake, words: tuple[str, ...]) -> None:
+    ran = lake.run("reconcile", f"+stream=[{STREAM},klaviyo/lists]", words[1], NEW_FIELD)
+    assert ran.code == 1
+    assert ran.stream(STREAM)["error"]["about"] == "dbt/landing/klaviyo/stg_klaviyo__metrics.sql"
+    assert ran.stream("klaviyo/lists")["error"] is None and lake.columns("staging.stg_klaviyo__lists")
