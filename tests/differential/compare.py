@@ -29,19 +29,23 @@ def table_id(lake: WrittenLake, stream: StreamName) -> int:
     return int(found)
 
 
+_WITHIN = "regexp_replace(f.path, '^.*/lake/converted/', '')"
+
+
 def catalog_rows(lake: WrittenLake, stream: StreamName) -> dict[str, list[Row]]:
     """The catalog's rows of a landing table's files, with paths and mappings in the ids' places."""
     own = f"table_id = {table_id(lake, stream)}"
     catalog = "__ducklake_metadata_lakehouse"
     return {
-        "files": lake.stored("ducklake_data_file", own, _FILE),
+        "files": [(_within(path), *rest) for path, *rest in lake.stored("ducklake_data_file", own, _FILE)],
         "statistics": lake.rows(
-            f"SELECT f.path, c.column_id, {_STATS} FROM {catalog}.ducklake_file_column_stats AS c "
+            f"SELECT {_WITHIN}, c.column_id, {_STATS} FROM {catalog}.ducklake_file_column_stats AS c "
             f"JOIN {catalog}.ducklake_data_file AS f USING (data_file_id) WHERE c.{own} ORDER BY ALL"
         ),
         "mappings": _without_numbers(
             lake.rows(
-                "SELECT f.path, m.type, n.column_id, n.source_name, n.target_field_id, n.parent_column, n.is_partition "
+                f"SELECT {_WITHIN}, m.type, n.column_id, n.source_name, n.target_field_id, n.parent_column, "
+                "n.is_partition "
                 f"FROM {catalog}.ducklake_data_file AS f "
                 f"JOIN {catalog}.ducklake_column_mapping AS m USING (mapping_id) "
                 f"JOIN {catalog}.ducklake_name_mapping AS n ON n.mapping_id = m.mapping_id WHERE m.{own} ORDER BY ALL"
@@ -49,12 +53,18 @@ def catalog_rows(lake: WrittenLake, stream: StreamName) -> dict[str, list[Row]]:
         ),
         "table": lake.stored("ducklake_table_stats", own, "record_count, next_row_id, file_size_bytes"),
         "order": [
-            (row[0],)
+            (_within(row[0]),)
             for row in lake.rows(
                 f"SELECT path FROM {catalog}.ducklake_data_file WHERE {own} ORDER BY begin_snapshot, row_id_start"
             )
         ],
     }
+
+
+def _within(path: str) -> str:
+    """A copy's path without the folder of its lake, which the twins do not share; a raw file's as it is."""
+    _, copied, rest = path.partition("/lake/converted/")
+    return rest if copied else path
 
 
 def same_catalogs(pair: Twins, stream: StreamName) -> None:
