@@ -55,8 +55,8 @@ MADE = {
     "changed_type": lambda path: write(path, record(MARKER, updated=MARKER), types={**RECORD, "updated": pa.string()}),
 }
 EXPECTED = {
-    "lz4_hadoop": ("unsupported_codec", "codec"),
-    "lzo": ("unsupported_codec", "codec"),
+    "lz4_hadoop": ("unsupported_codec", "LZ4 as Hadoop writes it"),
+    "lzo": ("unsupported_codec", "LZO"),
     "no_utf8": ("corrupt", "UTF-8"),
     "no_utf8_with_bounds": ("corrupt", "UTF-8"),
     "empty_name": ("corrupt", "an empty name"),

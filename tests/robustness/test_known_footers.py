@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lakeray.adapters.parquet.footer_lanes import UNREAD_CODECS
+from lakeray.adapters.parquet.footers import Fetched, FooterReader
 from lakeray.adapters.parquet.known_footers import Counts, KnownFooter
-from tests.robustness.corpus import MAGIC, changed, good, joined, split
+from lakeray.adapters.storage.object_store import open_store
+from lakeray.values.model import Rejected, RejectReason, SourceFile
+from tests.robustness.corpus import GROUPS, MAGIC, changed, good, joined, split
+from tests.robustness.thrift import I32
 
 WRITERS: dict[str, dict[str, Any]] = {
     "pyarrow": {},
@@ -75,6 +82,32 @@ def test_no_other_octet_is_overlooked(writer: str) -> None:
     ]
     assert len(footers) > 1_000 and len(counted) > 10
     assert wrong == []
+
+
+@pytest.mark.parametrize(("codec", "name"), UNREAD_CODECS.items())
+def test_a_codec_that_is_not_read_is_named_whichever_file_was_read_before(
+    codec: int, name: str, tmp_path: Path
+) -> None:
+    def compressed(meta: Any) -> None:
+        for chunk in meta[GROUPS][1].items[0][1][1].items:
+            chunk[3][1][4] = (I32, codec)
+
+    # Not compressed: only where there is room for the uncompressed data a footer is not parsed.
+    plain = {"compression": "none", "use_dictionary": False}
+    contents = {"good.parquet": good(3, **plain), "bad.parquet": changed(good(5, **plain), compressed)}
+    store, at = open_store(tmp_path.as_uri()), datetime(2026, 1, 1, tzinfo=UTC)
+    for key, content in contents.items():
+        (tmp_path / key).write_bytes(content)
+    first, second = (
+        SourceFile(key=key, etag="e", size_bytes=len(content), last_modified=at) for key, content in contents.items()
+    )
+    reader = FooterReader(store, folder=tmp_path)
+    reader.fetch(first, leave=lambda _: True)
+    fetched = reader.fetch(second, leave=lambda _: True)
+    assert isinstance(fetched, Fetched)
+    (found,) = reader.parsed([fetched])
+    assert isinstance(found, Rejected)
+    assert found.reason is RejectReason.UNSUPPORTED_CODEC and found.detail.endswith(f"found {name}")
 
 
 def _damaged(footer: bytes) -> Iterator[bytes]:

@@ -24,6 +24,8 @@ _ONE_OCTET = 127
 _PADDING = 16
 _LAST_TYPE, _LAST_ENCODING, _LAST_CODEC = 7, 9, 7
 """The last of Parquet's physical types, encodings and codecs; of a number beyond them DuckLake says what it thinks."""
+UNREAD_CODECS = {3: "LZO", 5: "LZ4 as Hadoop writes it"}
+"""Those of Parquet's codecs that DuckDB does not read, by number: a chunk of one is not sound."""
 _MAX_ENCODINGS = 8
 _MAX_ITEMS = 64
 """Items of a list inside a chunk (inclusive) for the quick way."""
@@ -169,6 +171,8 @@ class _Walk:
         self._last[:] = 3
         codec = self._number(self._required(everywhere, 4, _I32))
         self._sound &= (codec >= 0) & (codec <= _LAST_CODEC)
+        for unread in UNREAD_CODECS:
+            self._sound &= codec != unread
         values = self._number(self._required(everywhere, 5, _I64))
         self._number(self._required(everywhere, 6, _I64))
         size = self._number(self._required(everywhere, 7, _I64))

@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from lakeray.adapters.parquet.footer_bytes import codecs_of, promised_bytes
+from lakeray.adapters.parquet.footer_lanes import UNREAD_CODECS
 from lakeray.adapters.parquet.known_footers import Counts, KnownFooter
 from lakeray.adapters.parquet.meanwhile import moved_meanwhile, vanished
 from lakeray.adapters.parquet.schemas import KnownSchemas, RefusedSchema
@@ -48,10 +49,8 @@ _MAX_KNOWN = 8
 """Schemas of a batch whose footers are not parsed one by one."""
 _MAX_LESSONS = 24
 """Footers of a batch from which something is to be learned: it costs as much as parsing ten of them."""
-_UNREAD = {3: "LZO", 5: "LZ4 as Hadoop writes it"}
-"""Parquet's codecs that DuckDB does not read. What is beyond the numbers that there are is refused elsewhere."""
-_UNREAD_CODECS = re.compile(rb"\x15[\x06\x0a]\x16")
-"""One of these as a column chunk has it: an i32 in the field after the last, then an i64 in the next, num_values."""
+_MAY_BE_UNREAD = re.compile(rb"\x15[\x06\x0a]\x16")
+"""One of ``UNREAD_CODECS`` as a column chunk has it: an i32 in the field after the last, then an i64, num_values."""
 NO_TIMES = "expected times of day from 00:00 to 24:00, found others"
 _SMALLEST_BYTES = 12
 """Two magic numbers and a footer length."""
@@ -339,9 +338,9 @@ def _missing_data(file: SourceFile, groups: Sequence[pq.RowGroupMetaData], foote
 
 def _unread_codec(file: SourceFile, footer: bytes) -> Rejected | None:
     """Whether DuckDB cannot undo the compression: registered, the file would make every scan of landing fail."""
-    if _UNREAD_CODECS.search(footer) is None:
+    if _MAY_BE_UNREAD.search(footer) is None:
         return None
-    found = sorted(_UNREAD[codec] for codec in codecs_of(footer) & _UNREAD.keys())
+    found = sorted(UNREAD_CODECS[codec] for codec in codecs_of(footer) & UNREAD_CODECS.keys())
     if not found:
         return None
     detail = f"expected a codec that DuckDB reads ({READ_CODECS}), found {' and '.join(found)}"
