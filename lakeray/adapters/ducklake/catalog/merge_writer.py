@@ -33,7 +33,7 @@ from lakeray.adapters.ducklake.catalog.commit_rows import (
 from lakeray.adapters.ducklake.catalog.data_file_rows import PlannedFiles
 from lakeray.adapters.ducklake.catalog.delete_rows import Deletes
 from lakeray.adapters.ducklake.catalog.name_mappings import KnownMappings
-from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement, Step
+from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement, Step, committing, looking
 from lakeray.adapters.ducklake.catalog.table_files import TableState, files_of, folder_of
 from lakeray.adapters.ducklake.values.file_statistics import FileStatistics
 from lakeray.values.faults import Fault, FaultPoint
@@ -111,8 +111,7 @@ class MergeWriter:
             Conflict, CatalogFailed: the database failed.
         """
         target = TargetTable.processed(stream)
-        self._session.begin()
-        try:
+        with looking(self._session):
             head = head_of(self._session.fetch([(sql.load("catalog/head"), [])])[0])
             layout = self._layouts.get(target)
             if layout is None or layout.schema_version != head.schema_version:
@@ -127,8 +126,6 @@ class MergeWriter:
                 ]
             )
             self._require_in_files([place for number, place in inlined if number == table_id])
-        finally:
-            self._session.rollback()
         return TableState(
             table_id=table_id,
             snapshot=head.snapshot,
@@ -143,11 +140,8 @@ class MergeWriter:
 
     def head(self) -> int:
         """The newest DuckLake snapshot: lists are written for its successor."""
-        self._session.begin()
-        try:
+        with looking(self._session):
             return head_of(self._session.fetch([(sql.load("catalog/head"), [])])[0]).snapshot
-        finally:
-            self._session.rollback()
 
     def commit(self, commit: MergeCommit, *, at: datetime) -> int:
         """Commit once; the DuckLake snapshot.
@@ -160,26 +154,18 @@ class MergeWriter:
             CatalogFailed: the database failed before the COMMIT.
             AnswerLost: the COMMIT may have landed (``read_back``).
         """
-        self._session.begin()
-        try:
+        with committing(self._session):
             plan = self._planned(commit, at=at)
             self._session.write(self._steps(plan, at=at))
             self._fault(FaultPoint.BEFORE_COMMIT)
-        except BaseException:
-            self._session.rollback()
-            raise
-        self._session.commit()
         self._fault(FaultPoint.AFTER_COMMIT)
         return commit.snapshot
 
     def read_back(self, commit: MergeCommit) -> int | None:
         """As which DuckLake snapshot the commit landed; None when it did not (P9)."""
-        self._session.begin()
-        try:
+        with looking(self._session):
             statement = sql.load("catalog/landed"), [commit.state.snapshot, commit.extra]
             rows = self._session.fetch([statement])[0]
-        finally:
-            self._session.rollback()
         return rows[0][0] if rows else None
 
     def close(self) -> None:

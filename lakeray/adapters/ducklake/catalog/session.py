@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,3 +57,25 @@ class CatalogSession(Protocol):
 
     def close(self) -> None:
         """Let the connection go."""
+
+
+@contextmanager
+def looking(session: CatalogSession) -> Iterator[None]:
+    """A transaction that writes nothing: it is rolled back, however it ends."""
+    session.begin()
+    try:
+        yield
+    finally:
+        session.rollback()
+
+
+@contextmanager
+def committing(session: CatalogSession) -> Iterator[None]:
+    """A transaction that is committed at the end, and rolled back when anything is raised before."""
+    session.begin()
+    try:
+        yield
+    except BaseException:
+        session.rollback()
+        raise
+    session.commit()

@@ -41,7 +41,7 @@ from lakeray.adapters.ducklake.catalog.commit_rows import (
     snapshot_row,
 )
 from lakeray.adapters.ducklake.catalog.name_mappings import KnownMappings
-from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement, Step
+from lakeray.adapters.ducklake.catalog.session import CatalogSession, Statement, Step, committing, looking
 from lakeray.values.errors import LeaseLostError
 from lakeray.values.faults import Fault, FaultPoint
 from lakeray.values.keys import is_registered_as_it_lies
@@ -107,11 +107,8 @@ class CatalogWriter:
 
     def require(self, attempt: Attempt) -> None:
         """See that the request's requirements hold now; writes nothing. Raises as ``write`` does."""
-        self._session.begin()
-        try:
+        with looking(self._session):
             self._look(attempt)
-        finally:
-            self._session.rollback()
 
     def remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime) -> int:
         """Take whole files out of the landing table once; returns the rows that went.
@@ -125,13 +122,8 @@ class CatalogWriter:
             Conflict, CatalogFailed, AnswerLost, LayoutMoved, LeaseLostError: as of ``write``.
         """
         self.schema_version(TargetTable.landing(stream))
-        self._session.begin()
-        try:
+        with committing(self._session):
             self._remove(stream, files, reason=reason, at=at)
-        except BaseException:
-            self._session.rollback()
-            raise
-        self._session.commit()
         return sum(entry.rows for entry in files)
 
     def _remove(self, stream: StreamName, files: Sequence[LedgerEntry], *, reason: Removal, at: datetime) -> None:
@@ -244,12 +236,9 @@ class CatalogWriter:
             Conflict, CatalogFailed: the database failed.
         """
         if again or table not in self._layouts:
-            self._session.begin()
-            try:
+            with looking(self._session):
                 head = head_of(self._session.fetch([(sql.load("catalog/head"), [])])[0])
                 layout = read_catalog_ids(self._session, table, schema_version=head.schema_version)
-            finally:
-                self._session.rollback()
             self._layouts[table] = layout
             self._mappings[table] = KnownMappings(layout.target)
         return self._layouts[table].schema_version
