@@ -10,8 +10,9 @@ from lakeray.cli.commands import sample
 from lakeray.cli.commands.feed import INTERRUPTED, problems
 from lakeray.cli.commands.status import enriched_models
 from lakeray.cli.interrupt import StopFlag
+from lakeray.cli.overview_words import status_json, status_tables
 from lakeray.cli.terminal import Output
-from lakeray.cli.words import Table, status_json, status_tables
+from lakeray.cli.words import Table
 from lakeray.run import feed_all, overview
 from lakeray.settings.values import Settings
 from lakeray.values.events import Noted

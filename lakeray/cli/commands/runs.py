@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakeray import wiring
+from lakeray.cli.overview_words import runs_json, runs_table
 from lakeray.cli.terminal import Output
-from lakeray.cli.words import runs_json, runs_table
 from lakeray.run import Lakeray
 from lakeray.settings.values import Settings
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lakeray import wiring
+from lakeray.cli.overview_words import place_line, row_warning_lines, status_json, status_tables
 from lakeray.cli.terminal import Output
-from lakeray.cli.words import place_line, row_warning_lines, status_json, status_tables
 from lakeray.run import Lakeray, overview
 from lakeray.settings.values import Settings
 
