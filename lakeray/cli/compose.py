@@ -294,11 +294,15 @@ def _from_the_project(values: dict[str, Any]) -> dict[str, Any]:
 def _refuse_lake_left_behind(root: str) -> None:
     """An earlier version took a relative paths.root from the folder that one was in: see that no lake is left there.
 
+    In the folder of another project it is that one's own: LAKERAY_HOME names this one.
+
     Raises:
         UsageError: a lake lies there, and none in the project.
     """
-    before, now = Path(root).expanduser().absolute(), project.anchored(root)
-    if root and before != now and (before / "catalog.sqlite").exists() and not (now / "catalog.sqlite").exists():
+    before, now, here = Path(root).expanduser().absolute(), project.anchored(root), Path.cwd()
+    if not root or before == now or project.containing(here) == here:
+        return
+    if (before / "catalog.sqlite").exists() and not (now / "catalog.sqlite").exists():
         raise UsageError(
             "paths.root",
             expected=f"the lake in {now}: a relative paths.root is relative to the project",

@@ -109,6 +109,18 @@ def test_the_environment_may_name_the_project(here: Path, monkeypatch: pytest.Mo
         settings()
 
 
+def test_the_lake_of_another_project_is_that_ones_own(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    for name in ("conf/project.yaml", ".lakeray/catalog.sqlite"):
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).touch()
+    monkeypatch.chdir(other)
+    monkeypatch.setenv(project.HOME, str(here))
+    assert settings().paths.root == here / ".lakeray"
+
+
 def test_a_lake_that_lies_where_an_earlier_version_made_it_is_not_passed_over(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
