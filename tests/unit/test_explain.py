@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeray.cli import words
+from lakeray.cli import overview_words, words
 from lakeray.steps.clean import Leaving
 from lakeray.steps.overview import Overview, StreamOverview, records_of
 from lakeray.values.model import (
@@ -184,7 +184,7 @@ def test_the_lag_is_of_the_oldest_that_waits() -> None:
 
 
 def test_status_has_the_fields_of_the_interface() -> None:
-    document = json.loads(json.dumps(words.status_json(of(state(), fct_sales=4))))
+    document = json.loads(json.dumps(overview_words.status_json(of(state(), fct_sales=4))))
     assert document["enriched"] == {"fct_sales": 4}
     (stream,) = document["streams"]
     assert set(stream) >= {
@@ -205,38 +205,38 @@ def test_status_has_the_fields_of_the_interface() -> None:
 
 
 def test_what_is_unknown_is_null_and_never_zero() -> None:
-    document = words.status_json(of(state(plan=None, landing=None, last_batch=None)))
+    document = overview_words.status_json(of(state(plan=None, landing=None, last_batch=None)))
     (stream,) = document["streams"]
     assert [stream[name] for name in ("pending_files", "pending_bytes", "too_late", "lag_seconds", "last_batch")] == [
         None
     ] * 5
-    row = words.status_tables(of(state(plan=None)))[0].rows[0]
+    row = overview_words.status_tables(of(state(plan=None)))[0].rows[0]
     assert row[2] == row[8] == row[12] == row[13] == row[14] == "?"
 
 
 def test_who_registered_the_last_batch_is_told() -> None:
     told = state(last_batch=replace(LAST, registered_by="catalog writer"))
-    assert words.status_json(of(told))["streams"][0]["last_batch"]["registered_by"] == "catalog writer"
-    assert words.status_tables(of(told))[0].rows[0][-1] == "catalog writer"
+    assert overview_words.status_json(of(told))["streams"][0]["last_batch"]["registered_by"] == "catalog writer"
+    assert overview_words.status_tables(of(told))[0].rows[0][-1] == "catalog writer"
 
 
 def test_a_stream_tells_how_fresh_and_how_sound_it_is_and_how_its_last_run_went() -> None:
     failed = {"kind": "catalog", "about": "the catalog", "expected": "", "found": "nothing", "todo": ""}
     run = records_of([StreamReport(stream=STREAM, status=StreamStatus.FAILED, seconds=2.0, error=failed)], at=AT)[0]
     told = state(processed=health(5), last_run=run, plan=replace(PLAN, newest_at=AT), expect_every=timedelta(days=1))
-    (stream,) = words.status_json(of(told))["streams"]
+    (stream,) = overview_words.status_json(of(told))["streams"]
     assert stream["table_health"] == {"data_files": 2, "delete_files": 1, "dead_rows": 4}
     assert stream["last_run"] == {"at": AT.isoformat(), "outcome": "failed", "error": failed}
     assert (stream["newest_file_at"], stream["expected_within_seconds"]) == (AT.isoformat(), 86400)
     assert stream["state"] == "failed"
-    row = words.status_tables(of(told))[0].rows[0]
+    row = overview_words.status_tables(of(told))[0].rows[0]
     assert row[9:11] == ("60 min ago", "failed 60 min ago")
-    document = words.status_json(of(told))
+    document = overview_words.status_json(of(told))
     assert [document[name] for name in ("lake", "catalog", "storage", "env")] == ["l", "c", "s3://x", "prod"]
-    assert "storage s3://x" in words.place_line(of(told))
-    (shown,) = words.runs_table([run]).rows
+    assert "storage s3://x" in overview_words.place_line(of(told))
+    (shown,) = overview_words.runs_table([run]).rows
     assert (shown[2], shown[-1]) == ("failed", "the catalog: nothing")
-    assert words.runs_json([run])["runs"][0]["error"] == failed
+    assert overview_words.runs_json([run])["runs"][0]["error"] == failed
 
 
 def test_a_plan_tells_its_batches_and_what_needs_attention() -> None:
